@@ -1,0 +1,170 @@
+package account
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/scope"
+)
+
+// OwnerTag marks what a stack made, so that it can be found again.
+const OwnerTag = "private-ec2-access:stack"
+
+// Network is an existing network as it was found.
+type Network struct {
+	VpcID          string
+	CidrBlocks     []string // every IPv4 range of the VPC
+	Ipv6CidrBlocks []string
+	SubnetIDs      []string
+	RouteTableIDs  []string // of the subnets, each once, sorted
+}
+
+// ExistingNetwork looks at a network that the stack did not make.
+func ExistingNetwork(ctx *pulumi.Context, vpcID string, subnetIDs []string) (*Network, error) {
+	vpc, err := ec2.LookupVpc(ctx, &ec2.LookupVpcArgs{Id: &vpcID})
+	if err != nil {
+		return nil, fmt.Errorf("looking at the VPC %s (network.vpcId): %w", vpcID, err)
+	}
+	n := &Network{VpcID: vpcID, SubnetIDs: subnetIDs, CidrBlocks: associated(vpc)}
+	if vpc.Ipv6CidrBlock != "" {
+		n.Ipv6CidrBlocks = []string{vpc.Ipv6CidrBlock}
+	}
+	for _, subnetID := range subnetIDs {
+		table, err := routeTable(ctx, vpcID, subnetID)
+		if err != nil {
+			return nil, err
+		}
+		n.RouteTableIDs = append(n.RouteTableIDs, table.RouteTableId)
+	}
+	slices.Sort(n.RouteTableIDs)
+	n.RouteTableIDs = slices.Compact(n.RouteTableIDs)
+	return n, nil
+}
+
+func associated(vpc *ec2.LookupVpcResult) []string {
+	var blocks []string
+	for _, association := range vpc.CidrBlockAssociations {
+		if association.State == "associated" || association.State == "associating" {
+			blocks = append(blocks, association.CidrBlock)
+		}
+	}
+	if len(blocks) == 0 {
+		blocks = []string{vpc.CidrBlock}
+	}
+	slices.Sort(blocks)
+	return slices.Compact(blocks)
+}
+
+// routeTable finds a subnet's effective route table: the one it is associated
+// with, or else the VPC's main one.
+func routeTable(ctx *pulumi.Context, vpcID, subnetID string) (*ec2.LookupRouteTableResult, error) {
+	table, err := ec2.LookupRouteTable(ctx, &ec2.LookupRouteTableArgs{SubnetId: &subnetID})
+	if isAbsent(err) {
+		table, err = ec2.LookupRouteTable(ctx, &ec2.LookupRouteTableArgs{
+			VpcId:   &vpcID,
+			Filters: []ec2.GetRouteTableFilter{{Name: "association.main", Values: []string{"true"}}},
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the route table of the subnet %s: %w", subnetID, err)
+	}
+	return table, nil
+}
+
+// RouteTables reads the effective route table of each subnet with every route
+// in it. The provider's look-up of a route table leaves out the routes inside
+// the VPC, those of gateway endpoints and those that a VPN gateway propagates;
+// they are put back from look-ups of their own. A VPN gateway shows as a route
+// to it, because what it propagates can change at any time.
+func RouteTables(ctx *pulumi.Context, s scope.Scope, vpcID string, subnetIDs []string) ([]network.Table, error) {
+	vpc, err := ec2.LookupVpc(ctx, &ec2.LookupVpcArgs{Id: &vpcID})
+	if err != nil {
+		return nil, fmt.Errorf("looking at the VPC %s: %w", vpcID, err)
+	}
+	gateways, err := gatewayEndpoints(ctx, s, vpcID)
+	if err != nil {
+		return nil, err
+	}
+	vpn, err := ec2.LookupVpnGateway(ctx, &ec2.LookupVpnGatewayArgs{AttachedVpcId: &vpcID})
+	if err != nil && !isAbsent(err) {
+		return nil, fmt.Errorf("finding out whether a VPN gateway is attached to %s: %w", vpcID, err)
+	}
+	tables := make([]network.Table, len(subnetIDs))
+	for i, subnetID := range subnetIDs {
+		found, err := routeTable(ctx, vpcID, subnetID)
+		if err != nil {
+			return nil, err
+		}
+		t := network.Table{SubnetID: subnetID, RouteTableID: found.RouteTableId}
+		for _, block := range associated(vpc) {
+			t.Routes = append(t.Routes, network.Route{Destination: block, Target: "local"})
+		}
+		if vpc.Ipv6CidrBlock != "" {
+			t.Routes = append(t.Routes, network.Route{Destination: vpc.Ipv6CidrBlock, Target: "local"})
+		}
+		for _, gateway := range gateways {
+			if gateway.RouteTableIds == nil || slices.Contains(gateway.RouteTableIds, found.RouteTableId) {
+				t.Routes = append(t.Routes, network.Route{Destination: gateway.PrefixListId, Target: gateway.Id})
+			}
+		}
+		if vpn != nil {
+			t.Routes = append(t.Routes, network.Route{Destination: "what the VPN gateway propagates", Target: vpn.Id})
+		}
+		for _, route := range found.Routes {
+			t.Routes = append(t.Routes, network.Route{Destination: destination(route), Target: target(route)})
+		}
+		tables[i] = t
+	}
+	return tables, nil
+}
+
+// gatewayEndpoints finds the VPC's gateway endpoints. AWS has them for S3 and
+// DynamoDB.
+func gatewayEndpoints(ctx *pulumi.Context, s scope.Scope, vpcID string) ([]*ec2.LookupVpcEndpointResult, error) {
+	var found []*ec2.LookupVpcEndpointResult
+	for _, service := range []string{"dynamodb", "s3"} {
+		endpoint, err := ec2.LookupVpcEndpoint(ctx, &ec2.LookupVpcEndpointArgs{
+			VpcId: &vpcID, ServiceName: pulumi.StringRef(s.EndpointService(service)),
+			Filters: []ec2.GetVpcEndpointFilter{
+				{Name: "vpc-endpoint-type", Values: []string{"Gateway"}},
+				{Name: "vpc-endpoint-state", Values: []string{"available", "pending"}},
+			},
+		})
+		switch {
+		case isAbsent(err):
+		case isSeveral(err):
+			// The look-up names one or none. That there are several, each for
+			// some of the VPC's route tables, is all that can be said.
+			found = append(found, &ec2.LookupVpcEndpointResult{
+				PrefixListId: "pl- of " + service, Id: "vpce- (one of several)",
+			})
+		case err != nil:
+			return nil, fmt.Errorf("finding the %s gateway endpoint of %s: %w", service, vpcID, err)
+		default:
+			found = append(found, endpoint)
+		}
+	}
+	return found, nil
+}
+
+func destination(r ec2.GetRouteTableRoute) string {
+	return first(r.CidrBlock, r.Ipv6CidrBlock, r.DestinationPrefixListId)
+}
+
+func target(r ec2.GetRouteTableRoute) string {
+	return first(r.GatewayId, r.NatGatewayId, r.TransitGatewayId, r.VpcPeeringConnectionId, r.VpcEndpointId,
+		r.EgressOnlyGatewayId, r.NetworkInterfaceId, r.InstanceId, r.CarrierGatewayId, r.LocalGatewayId, r.CoreNetworkArn)
+}
+
+func first(candidates ...string) string {
+	for _, c := range candidates {
+		if c != "" {
+			return c
+		}
+	}
+	return ""
+}

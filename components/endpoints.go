@@ -1,0 +1,89 @@
+package components
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// EndpointsArgs describe how the network reaches AWS.
+type EndpointsArgs struct {
+	Place           Place
+	SecurityGroupID pulumi.StringInput
+	Interfaces      map[string]Endpoint // by the short name, for example ssmmessages
+	S3              Endpoint
+	Labels          Labels
+}
+
+// Endpoint is one endpoint's service and policy.
+type Endpoint struct {
+	ServiceName string
+	Policy      pulumi.StringInput
+}
+
+// Endpoints are the network's only way to AWS: an interface endpoint with
+// private DNS for each service, with a network interface in each zone, and the
+// S3 gateway on the subnets' route tables.
+type Endpoints struct {
+	pulumi.ResourceState
+
+	IDs map[string]pulumi.StringOutput // by the short name, s3 included
+}
+
+// NewEndpoints registers the endpoints.
+func NewEndpoints(ctx *pulumi.Context, name string, args *EndpointsArgs, opts ...pulumi.ResourceOption) (*Endpoints, error) {
+	if args == nil || args.SecurityGroupID == nil || args.S3.Policy == nil {
+		return nil, errors.New("endpoints: SecurityGroupID and S3 are required")
+	}
+	if len(args.Place.SubnetIDs) == 0 || len(args.Place.RouteTableIDs) == 0 {
+		return nil, fmt.Errorf("endpoints: Place has %d subnets and %d route tables: at least one of each is required",
+			len(args.Place.SubnetIDs), len(args.Place.RouteTableIDs))
+	}
+
+	c := &Endpoints{IDs: map[string]pulumi.StringOutput{}}
+	if err := ctx.RegisterComponentResource(token("Endpoints"), name, c, opts...); err != nil {
+		return nil, err
+	}
+
+	for _, service := range slices.Sorted(maps.Keys(args.Interfaces)) {
+		if err := c.add(ctx, name, service, args, &ec2.VpcEndpointArgs{
+			ServiceName:       pulumi.String(args.Interfaces[service].ServiceName),
+			VpcEndpointType:   pulumi.String("Interface"),
+			PrivateDnsEnabled: pulumi.Bool(true),
+			SubnetIds:         args.Place.SubnetIDs,
+			SecurityGroupIds:  pulumi.StringArray{args.SecurityGroupID},
+			Policy:            args.Interfaces[service].Policy.ToStringOutput().ToStringPtrOutput(),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.add(ctx, name, "s3", args, &ec2.VpcEndpointArgs{
+		ServiceName:     pulumi.String(args.S3.ServiceName),
+		VpcEndpointType: pulumi.String("Gateway"),
+		RouteTableIds:   args.Place.RouteTableIDs,
+		Policy:          args.S3.Policy.ToStringOutput().ToStringPtrOutput(),
+	}); err != nil {
+		return nil, err
+	}
+
+	ids := pulumi.StringMap{}
+	for service, id := range c.IDs {
+		ids[service] = id
+	}
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"endpointIds": ids})
+}
+
+func (c *Endpoints) add(ctx *pulumi.Context, name, service string, args *EndpointsArgs, endpoint *ec2.VpcEndpointArgs) error {
+	endpoint.VpcId = args.Place.VpcID
+	endpoint.Tags = args.Labels.For(service)
+	made, err := ec2.NewVpcEndpoint(ctx, name+"-"+service, endpoint, pulumi.Parent(c))
+	if err != nil {
+		return failed("endpoints", service, err)
+	}
+	c.IDs[service] = made.ID().ToStringOutput()
+	return nil
+}

@@ -1,0 +1,119 @@
+package components
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/internal/network"
+)
+
+// Place is a network that the other components go into: one that the stack
+// made, or an existing one.
+type Place struct {
+	VpcID          pulumi.StringInput
+	CidrBlocks     []string // every IPv4 range of the VPC
+	Ipv6CidrBlocks []string
+	SubnetIDs      pulumi.StringArray // one in each zone
+	RouteTableIDs  pulumi.StringArray // of the subnets
+}
+
+// ExistingPlace is a network that the stack did not make.
+func ExistingPlace(vpcID string, cidrBlocks, ipv6CidrBlocks, subnetIDs, routeTableIDs []string) Place {
+	return Place{
+		VpcID: pulumi.String(vpcID), CidrBlocks: cidrBlocks, Ipv6CidrBlocks: ipv6CidrBlocks,
+		SubnetIDs: stringInputs(subnetIDs), RouteTableIDs: stringInputs(routeTableIDs),
+	}
+}
+
+// NetworkArgs describe an isolated network.
+type NetworkArgs struct {
+	CidrBlock string   // IPv4, /16 to /28
+	Zones     []string // availability zones, each of which gets a subnet
+	Labels    Labels
+}
+
+// Network is a VPC without a way out: no internet gateway, no NAT, and a route
+// table with nothing but the local route. Both DNS attributes are on, because
+// private DNS of interface endpoints needs them. The default security group,
+// which everything lands in that names none, lets nothing through.
+type Network struct {
+	pulumi.ResourceState
+
+	Place Place
+}
+
+// NewNetwork registers an isolated network.
+func NewNetwork(ctx *pulumi.Context, name string, args *NetworkArgs, opts ...pulumi.ResourceOption) (*Network, error) {
+	if args == nil {
+		return nil, errors.New("network: no args")
+	}
+	ranges, err := network.Subnets(args.CidrBlock, len(args.Zones))
+	if err != nil {
+		return nil, fmt.Errorf("network: CidrBlock %q for %d zones: %w", args.CidrBlock, len(args.Zones), err)
+	}
+
+	c := &Network{}
+	if err := ctx.RegisterComponentResource(token("Network"), name, c, opts...); err != nil {
+		return nil, err
+	}
+	child := pulumi.Parent(c)
+
+	vpc, err := ec2.NewVpc(ctx, name+"-vpc", &ec2.VpcArgs{
+		CidrBlock:          pulumi.String(args.CidrBlock),
+		EnableDnsSupport:   pulumi.Bool(true),
+		EnableDnsHostnames: pulumi.Bool(true),
+		Tags:               args.Labels.For("vpc"),
+	}, child)
+	if err != nil {
+		return nil, failed("network", "vpc", err)
+	}
+	if _, err := ec2.NewDefaultSecurityGroup(ctx, name+"-default-group", &ec2.DefaultSecurityGroupArgs{
+		VpcId: vpc.ID().ToStringOutput().ToStringPtrOutput(),
+		Tags:  args.Labels.For("default-closed"),
+	}, child); err != nil {
+		return nil, failed("network", "default security group", err)
+	}
+	table, err := ec2.NewRouteTable(ctx, name+"-routes", &ec2.RouteTableArgs{
+		VpcId: vpc.ID(),
+		Tags:  args.Labels.For("private"),
+	}, child)
+	if err != nil {
+		return nil, failed("network", "route table", err)
+	}
+	c.Place = Place{VpcID: vpc.ID().ToStringOutput(), CidrBlocks: []string{args.CidrBlock}}
+	for i, zone := range args.Zones {
+		part := fmt.Sprintf("private-%d", i)
+		subnet, err := ec2.NewSubnet(ctx, name+"-"+part, &ec2.SubnetArgs{
+			VpcId:               vpc.ID(),
+			CidrBlock:           pulumi.String(ranges[i]),
+			AvailabilityZone:    pulumi.String(zone),
+			MapPublicIpOnLaunch: pulumi.Bool(false),
+			Tags:                args.Labels.For(part),
+		}, child,
+			// A zone that AWS adds or withdraws later must not move a subnet
+			// with everything in it.
+			pulumi.IgnoreChanges([]string{"availabilityZone"}))
+		if err != nil {
+			return nil, failed("network", part, err)
+		}
+		association, err := ec2.NewRouteTableAssociation(ctx, name+"-"+part, &ec2.RouteTableAssociationArgs{
+			SubnetId:     subnet.ID(),
+			RouteTableId: table.ID(),
+		}, child)
+		if err != nil {
+			return nil, failed("network", part+" route table association", err)
+		}
+		// Whoever uses the subnet waits for its route table.
+		c.Place.SubnetIDs = append(c.Place.SubnetIDs, association.SubnetId.Elem())
+	}
+	c.Place.RouteTableIDs = pulumi.StringArray{table.ID().ToStringOutput()}
+
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
+		"vpcId":        vpc.ID(),
+		"subnetIds":    c.Place.SubnetIDs,
+		"routeTableId": table.ID(),
+	})
+}

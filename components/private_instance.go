@@ -1,0 +1,91 @@
+package components
+
+import (
+	"errors"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// PrivateInstanceArgs describe one instance.
+type PrivateInstanceArgs struct {
+	ImageID         pulumi.StringInput
+	PinImage        bool   // follow ImageID; otherwise a running instance keeps the image it has
+	Architecture    string // arm64 or x86_64, of image and type
+	InstanceType    string
+	VolumeSize      int // of the root volume, in GiB
+	SubnetID        pulumi.StringInput
+	SecurityGroupID pulumi.StringInput
+	ProfileName     pulumi.StringInput
+	Labels          Labels
+	Part            string            // the instance's own part of its Name
+	After           []pulumi.Resource // what it needs from its first boot on
+}
+
+// PrivateInstance is an instance without a public address and without a key
+// pair. Its root volume is encrypted, and only a signed IMDSv2 request from the
+// instance itself gets the role's credentials.
+//
+// It boots after everything in After is there: an agent that finds no endpoint
+// or no role at boot goes to sleep for up to an hour.
+type PrivateInstance struct {
+	pulumi.ResourceState
+
+	InstanceID pulumi.StringOutput `pulumi:"instanceId"`
+	PrivateIP  pulumi.StringOutput `pulumi:"privateIp"`
+}
+
+// NewPrivateInstance registers an instance.
+func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceArgs, opts ...pulumi.ResourceOption) (*PrivateInstance, error) {
+	if args == nil || args.ImageID == nil || args.SubnetID == nil || args.SecurityGroupID == nil || args.ProfileName == nil {
+		return nil, errors.New("private instance: ImageID, SubnetID, SecurityGroupID and ProfileName are required")
+	}
+	if args.Architecture == "" || args.InstanceType == "" || args.VolumeSize < 1 {
+		return nil, errors.New("private instance: Architecture, InstanceType and VolumeSize are required")
+	}
+
+	c := &PrivateInstance{}
+	if err := ctx.RegisterComponentResource(token("PrivateInstance"), name, c, opts...); err != nil {
+		return nil, err
+	}
+	options := []pulumi.ResourceOption{pulumi.Parent(c), pulumi.DependsOn(args.After)}
+	if !args.PinImage {
+		// The newest image changes every few weeks. It must not replace an
+		// instance that somebody works on.
+		options = append(options, pulumi.IgnoreChanges([]string{"ami"}))
+	}
+
+	tags := args.Labels.For(args.Part)
+	// The architecture is in the name because an image of another architecture
+	// can only go with another instance: a change makes a new one with the
+	// image it needs, rather than keeping the one that is ignored above.
+	instance, err := ec2.NewInstance(ctx, name+"-"+args.Architecture, &ec2.InstanceArgs{
+		Ami:                      args.ImageID.ToStringOutput().ToStringPtrOutput(),
+		InstanceType:             pulumi.String(args.InstanceType),
+		SubnetId:                 args.SubnetID.ToStringOutput().ToStringPtrOutput(),
+		VpcSecurityGroupIds:      pulumi.StringArray{args.SecurityGroupID},
+		IamInstanceProfile:       args.ProfileName,
+		AssociatePublicIpAddress: pulumi.Bool(false),
+		MetadataOptions: ec2.InstanceMetadataOptionsArgs{
+			HttpEndpoint:            pulumi.String("enabled"),
+			HttpTokens:              pulumi.String("required"),
+			HttpPutResponseHopLimit: pulumi.Int(1),
+		},
+		RootBlockDevice: ec2.InstanceRootBlockDeviceArgs{
+			Encrypted:           pulumi.Bool(true),
+			VolumeType:          pulumi.String("gp3"),
+			VolumeSize:          pulumi.Int(args.VolumeSize),
+			DeleteOnTermination: pulumi.Bool(true),
+			Tags:                tags,
+		},
+		Tags: tags,
+	}, options...)
+	if err != nil {
+		return nil, failed("private instance", name, err)
+	}
+
+	c.InstanceID, c.PrivateIP = instance.ID().ToStringOutput(), instance.PrivateIp
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
+		"instanceId": c.InstanceID, "privateIp": c.PrivateIP,
+	})
+}

@@ -1,0 +1,127 @@
+package components
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// SecurityGroupArgs describe the group that instances and endpoints share.
+type SecurityGroupArgs struct {
+	VpcID          pulumi.StringInput
+	CidrBlocks     []string // IPv4 ranges from which HTTPS is open
+	Ipv6CidrBlocks []string
+	S3PrefixListID pulumi.StringInput // the addresses of S3 in the Region
+	Labels         Labels
+}
+
+// SecurityGroup is the one group of the recipe. Its members talk to each other,
+// HTTPS is open from the VPC's ranges so that other instances can use the
+// endpoints, and what goes out is HTTPS to the group and to S3 alone.
+//
+// Every rule is a resource of its own, as the provider asks for; a change to
+// one does not touch the others.
+type SecurityGroup struct {
+	pulumi.ResourceState
+
+	GroupID pulumi.StringOutput `pulumi:"groupId"`
+}
+
+const https = 443
+
+// NewSecurityGroup registers the group and its rules.
+func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs, opts ...pulumi.ResourceOption) (*SecurityGroup, error) {
+	if args == nil || args.VpcID == nil || args.S3PrefixListID == nil {
+		return nil, errors.New("security group: VpcID and S3PrefixListID are required")
+	}
+	if len(args.CidrBlocks) == 0 {
+		return nil, errors.New("security group: CidrBlocks is empty: no instance could reach an endpoint")
+	}
+
+	c := &SecurityGroup{}
+	if err := ctx.RegisterComponentResource(token("SecurityGroup"), name, c, opts...); err != nil {
+		return nil, err
+	}
+	child := pulumi.Parent(c)
+
+	group, err := ec2.NewSecurityGroup(ctx, name+"-group", &ec2.SecurityGroupArgs{
+		VpcId:       args.VpcID.ToStringOutput().ToStringPtrOutput(),
+		Description: pulumi.String("Private instances and the endpoints they use"),
+		Tags:        args.Labels.For("access"),
+	}, child)
+	if err != nil {
+		return nil, failed("security group", "group", err)
+	}
+	id := group.ID().ToStringOutput()
+
+	if err := c.ingress(ctx, name+"-from-members", vpc.SecurityGroupIngressRuleArgs{
+		SecurityGroupId:           id,
+		ReferencedSecurityGroupId: id,
+		IpProtocol:                pulumi.String("-1"),
+		Description:               pulumi.String("Members talk to each other"),
+		Tags:                      args.Labels.For("from-members"),
+	}); err != nil {
+		return nil, err
+	}
+	for i, block := range args.CidrBlocks {
+		part := fmt.Sprintf("https-from-vpc-%d", i)
+		if err := c.ingress(ctx, name+"-"+part, vpc.SecurityGroupIngressRuleArgs{
+			SecurityGroupId: id,
+			CidrIpv4:        pulumi.String(block),
+			IpProtocol:      pulumi.String("tcp"),
+			FromPort:        pulumi.Int(https),
+			ToPort:          pulumi.Int(https),
+			Description:     pulumi.String("HTTPS from the VPC"),
+			Tags:            args.Labels.For(part),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for i, block := range args.Ipv6CidrBlocks {
+		part := fmt.Sprintf("https-from-vpc-ipv6-%d", i)
+		if err := c.ingress(ctx, name+"-"+part, vpc.SecurityGroupIngressRuleArgs{
+			SecurityGroupId: id,
+			CidrIpv6:        pulumi.String(block),
+			IpProtocol:      pulumi.String("tcp"),
+			FromPort:        pulumi.Int(https),
+			ToPort:          pulumi.Int(https),
+			Description:     pulumi.String("HTTPS from the VPC"),
+			Tags:            args.Labels.For(part),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for _, to := range []struct {
+		part, description string
+		group, prefixList pulumi.StringPtrInput
+	}{
+		{part: "https-to-members", description: "HTTPS to the endpoints", group: id.ToStringPtrOutput()},
+		{part: "https-to-s3", description: "HTTPS to S3 through its gateway endpoint", prefixList: args.S3PrefixListID.ToStringOutput().ToStringPtrOutput()},
+	} {
+		if _, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-"+to.part, &vpc.SecurityGroupEgressRuleArgs{
+			SecurityGroupId:           id,
+			ReferencedSecurityGroupId: to.group,
+			PrefixListId:              to.prefixList,
+			IpProtocol:                pulumi.String("tcp"),
+			FromPort:                  pulumi.Int(https),
+			ToPort:                    pulumi.Int(https),
+			Description:               pulumi.String(to.description),
+			Tags:                      args.Labels.For(to.part),
+		}, child); err != nil {
+			return nil, failed("security group", to.part, err)
+		}
+	}
+
+	c.GroupID = id
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"groupId": id})
+}
+
+func (c *SecurityGroup) ingress(ctx *pulumi.Context, name string, args vpc.SecurityGroupIngressRuleArgs) error {
+	if _, err := vpc.NewSecurityGroupIngressRule(ctx, name, &args, pulumi.Parent(c)); err != nil {
+		return failed("security group", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"private-ec2-access/account"
+	"private-ec2-access/internal/guard"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/settings"
+)
+
+// Config is the stack's config. Pulumi.yaml describes each key and holds its
+// default; a key that AWS has too carries AWS's name.
+type Config struct {
+	Emulated       bool                `json:"emulated"`
+	KeepRecords    Choice              `json:"keepRecords"`
+	ConfirmChanges Choice              `json:"confirmChanges"`
+	SelfRepair     Choice              `json:"selfRepair"`
+	Tags           map[string]string   `json:"tags"`
+	Network        NetworkConfig       `json:"network"`
+	Endpoints      EndpointsConfig     `json:"endpoints"`
+	Instance       InstanceConfig      `json:"instance"`
+	Instances      map[string]Instance `json:"instances"`
+	Logging        LoggingConfig       `json:"logging"`
+	Session        SessionConfig       `json:"session"`
+}
+
+// Choice is true, false, or auto: the default of the stack's kind.
+type Choice string
+
+// Or gives the choice as a boolean, with the default for auto.
+func (c Choice) Or(byKind bool) bool {
+	if c == "auto" {
+		return byKind
+	}
+	return c == "true"
+}
+
+// NetworkConfig names an existing network, or describes the one to make.
+type NetworkConfig struct {
+	VpcID                 string   `json:"vpcId"`
+	SubnetIDs             []string `json:"subnetIds"`
+	CidrBlock             string   `json:"cidrBlock"`
+	AvailabilityZoneCount int      `json:"availabilityZoneCount"`
+}
+
+// Existing reports whether the stack goes into a network that it did not make.
+func (n NetworkConfig) Existing() bool { return n.VpcID != "" }
+
+// EndpointsConfig decides which endpoints there are and what they let through.
+type EndpointsConfig struct {
+	EC2Messages string `json:"ec2messages"`
+	Policies    string `json:"policies"`
+}
+
+// InstanceConfig holds for every instance that says nothing else.
+type InstanceConfig struct {
+	Architecture string `json:"architecture"`
+	InstanceType string `json:"instanceType"`
+	VolumeSize   int    `json:"volumeSize"`
+}
+
+// Instance is one instance by its name; what it leaves out comes from
+// InstanceConfig.
+type Instance struct {
+	ImageID      string `json:"imageId,omitempty"`
+	SubnetIndex  int    `json:"subnetIndex,omitempty"`
+	Architecture string `json:"architecture,omitempty"`
+	InstanceType string `json:"instanceType,omitempty"`
+	VolumeSize   int    `json:"volumeSize,omitempty"`
+}
+
+// LoggingConfig says where session logs go.
+type LoggingConfig struct {
+	BucketName    string `json:"bucketName"`
+	KeyPrefix     string `json:"keyPrefix"`
+	RetentionDays int    `json:"retentionDays"`
+}
+
+// SessionConfig is the session preferences document.
+type SessionConfig struct {
+	DocumentName       string `json:"documentName"`
+	IdleSessionTimeout int    `json:"idleSessionTimeout"`
+	MaxSessionDuration int    `json:"maxSessionDuration"`
+}
+
+// rawConfig is the stack's whole config by full key, as the engine hands it to
+// the program. The SDK's own config object cannot list the keys, so a misspelt
+// one would pass in silence.
+func rawConfig() (map[string]string, error) {
+	raw := map[string]string{}
+	text := os.Getenv("PULUMI_CONFIG")
+	if text == "" {
+		return raw, nil
+	}
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return nil, fmt.Errorf("reading the stack's config from the engine: %w", err)
+	}
+	return raw, nil
+}
+
+// loadConfig decodes and validates the config of a stack. Its error lists every
+// mistake; nothing has been asked of AWS by then.
+func loadConfig(project string, raw, environ map[string]string) (*Config, error) {
+	c := &Config{}
+	found := settings.Decode(project, raw, c)
+	if len(found) == 0 { // a value of another type would be found wrong twice
+		found = c.Validate(project)
+	}
+	if region := raw["aws:region"]; region == "" && environ["AWS_REGION"] == "" && environ["AWS_DEFAULT_REGION"] == "" {
+		found.Add(mistake.Mistake{
+			Key: "aws:region", Problem: "it has no value, so nothing says where the stack is to live",
+			Allowed: "a Region of AWS, for example us-east-2", Mend: "pulumi config set aws:region REGION",
+		})
+	}
+	return c, append(found, guard.Check(c.Emulated, raw, environ)...).Err()
+}
+
+var (
+	projectName  = regexp.MustCompile(`^[a-z][a-z0-9-]{1,30}$`)
+	instanceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	vpcID        = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetID     = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	imageID      = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
+	bucketName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+	keyPrefix    = regexp.MustCompile(`^[A-Za-z0-9!_.*'()/-]*$`)
+	documentName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`)
+	instanceType = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
+)
+
+// Validate finds every mistake that can be found without asking AWS.
+func (c *Config) Validate(project string) (found mistake.List) {
+	v := validator{project: project, found: &found}
+	v.check(projectName.MatchString(project), "name (in Pulumi.yaml)", project,
+		"the names of roles and buckets begin with it, and one of them could not be made",
+		"2 to 31 lower-case letters, digits and hyphens, a letter first", "rename the project in Pulumi.yaml")
+
+	v.oneOf("keepRecords", string(c.KeepRecords), "auto", "true", "false")
+	v.oneOf("confirmChanges", string(c.ConfirmChanges), "auto", "true", "false")
+	v.oneOf("selfRepair", string(c.SelfRepair), "auto", "true", "false")
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		v.tag(key, c.Tags[key])
+	}
+	c.validateNetwork(&v)
+	v.oneOf("endpoints.ec2messages", c.Endpoints.EC2Messages, "auto", "always", "never")
+	v.oneOf("endpoints.policies", c.Endpoints.Policies, "auto", "narrow", "full")
+	c.validateInstances(&v)
+
+	name := c.Logging.BucketName
+	v.check(name == "" || bucketName.MatchString(name), "logging.bucketName", name,
+		"not a bucket name that works here: a dot breaks TLS to the bucket, and the agent then tries plain HTTP, which no rule lets out",
+		"empty for a bucket of the stack's own, or 3 to 63 lower-case letters, digits and hyphens", "")
+	v.check(keyPrefix.MatchString(c.Logging.KeyPrefix), "logging.keyPrefix", c.Logging.KeyPrefix,
+		"not a prefix that is safe in a key of S3", "letters, digits and any of !_.*'()/-", "")
+	v.between("logging.retentionDays", c.Logging.RetentionDays, 0, 36500, "days; 0 keeps every record for good")
+
+	v.check(documentName.MatchString(c.Session.DocumentName), "session.documentName", c.Session.DocumentName,
+		"not a name of a Systems Manager document", "3 to 128 letters, digits, and any of _.-", "")
+	v.between("session.idleSessionTimeout", c.Session.IdleSessionTimeout, 1, 60, "minutes")
+	v.between("session.maxSessionDuration", c.Session.MaxSessionDuration, 0, 1440, "minutes; 0 sets no limit")
+	v.check(c.Session.MaxSessionDuration == 0 || c.Session.IdleSessionTimeout <= c.Session.MaxSessionDuration,
+		"session.idleSessionTimeout", strconv.Itoa(c.Session.IdleSessionTimeout),
+		"longer than the session itself may last (session.maxSessionDuration)",
+		fmt.Sprintf("1 to %d minutes", min(60, c.Session.MaxSessionDuration)), "")
+	return found
+}
+
+func (c *Config) validateNetwork(v *validator) {
+	n := c.Network
+	v.between("network.availabilityZoneCount", n.AvailabilityZoneCount, 1, 6, "zones, each with a subnet")
+	if n.Existing() {
+		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the id of a VPC", "vpc- and 8 to 17 hexadecimal digits", "")
+		v.check(len(n.SubnetIDs) > 0, "network.subnetIds", "[]", "an existing VPC is named, but none of its subnets",
+			"the ids of private subnets in network.vpcId, one in each zone", "")
+	} else {
+		v.check(len(n.SubnetIDs) == 0, "network.subnetIds", settings.Show(n.SubnetIDs), "subnets are named, but not their VPC",
+			"empty for a network of the stack's own", "pulumi config set "+settings.Path(v.project, "network.vpcId")+" VPC")
+		if _, err := network.Subnets(n.CidrBlock, max(1, min(6, n.AvailabilityZoneCount))); err != nil {
+			v.check(false, "network.cidrBlock", n.CidrBlock, err.Error(),
+				fmt.Sprintf("an IPv4 range between /%d and /%d with room for a subnet in each of %d zones",
+					network.LargestPrefix, network.SmallestPrefix, n.AvailabilityZoneCount), "")
+		} else if block := netip.MustParsePrefix(n.CidrBlock); !block.Addr().IsPrivate() && !sharedAddressSpace.Contains(block.Addr()) {
+			v.check(false, "network.cidrBlock", n.CidrBlock, "these addresses belong to somebody on the internet",
+				"a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10", "")
+		}
+	}
+	for i, id := range n.SubnetIDs {
+		key := fmt.Sprintf("network.subnetIds[%d]", i)
+		v.check(subnetID.MatchString(id), key, id, "not the id of a subnet", "subnet- and 8 to 17 hexadecimal digits", "")
+		v.check(slices.Index(n.SubnetIDs, id) == i, key, id, "named twice", "each subnet once", "")
+	}
+}
+
+// sharedAddressSpace is RFC 6598's range, which AWS allows for a VPC.
+var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+func (c *Config) validateInstances(v *validator) {
+	v.check(len(c.Instances) > 0, "instances", "{}", "no instance is named, so there would be nothing to open a shell on",
+		"at least one name, for example {app: {}}", "")
+	v.instance("instance.", c.Instance.Architecture, c.Instance.InstanceType, c.Instance.VolumeSize)
+	subnets := c.Network.AvailabilityZoneCount
+	if c.Network.Existing() {
+		subnets = len(c.Network.SubnetIDs)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Instances)) {
+		i, prefix := c.Instances[name], "instances."+name+"."
+		v.check(instanceName.MatchString(name), "instances."+name, name, "not a name for an instance",
+			"1 to 31 lower-case letters, digits and hyphens, a letter first", "")
+		v.check(i.ImageID == "" || imageID.MatchString(i.ImageID), prefix+"imageId", i.ImageID,
+			"not the id of an image", "ami- and 8 to 17 hexadecimal digits", "")
+		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), prefix+"subnetIndex", strconv.Itoa(i.SubnetIndex),
+			"there is no such subnet", fmt.Sprintf("0 to %d", subnets-1), "")
+		if i.Architecture != "" || i.InstanceType != "" || i.VolumeSize != 0 {
+			m := c.merged(i)
+			v.instance(prefix, m.Architecture, m.InstanceType, m.VolumeSize)
+		}
+	}
+}
+
+func (c *Config) merged(i Instance) Instance {
+	if i.Architecture == "" {
+		i.Architecture = c.Instance.Architecture
+	}
+	if i.InstanceType == "" {
+		i.InstanceType = c.Instance.InstanceType
+	}
+	if i.VolumeSize == 0 {
+		i.VolumeSize = c.Instance.VolumeSize
+	}
+	return i
+}
+
+// NarrowPolicies reports whether endpoint policies let through only what this
+// stack needs. In a VPC that others use too, that is for the user to ask for.
+func (c *Config) NarrowPolicies() bool {
+	if c.Endpoints.Policies == "auto" {
+		return !c.Network.Existing()
+	}
+	return c.Endpoints.Policies == "narrow"
+}
+
+type validator struct {
+	project string
+	found   *mistake.List
+}
+
+func (v *validator) check(ok bool, key, got, problem, allowed, mend string) {
+	if ok {
+		return
+	}
+	if mend == "" {
+		mend = "pulumi config set " + settings.Path(v.project, key) + " VALUE"
+	}
+	v.found.Add(mistake.Mistake{Key: key, Got: strconv.Quote(got), Problem: problem, Allowed: allowed, Mend: mend})
+}
+
+func (v *validator) oneOf(key, got string, allowed ...string) {
+	v.check(slices.Contains(allowed, got), key, got, "no such choice", strings.Join(allowed, ", "), "")
+}
+
+func (v *validator) between(key string, got, low, high int, unit string) {
+	v.check(low <= got && got <= high, key, strconv.Itoa(got), "out of range", fmt.Sprintf("%d to %d %s", low, high, unit), "")
+}
+
+func (v *validator) tag(key, value string) {
+	at := "tags." + key
+	v.check(!strings.HasPrefix(strings.ToLower(key), "aws:") && len(key) <= 128, at, key, "AWS keeps this key for itself, or it is too long",
+		"up to 128 characters that do not begin with aws:", "")
+	v.check(key != "Name" && key != account.OwnerTag, at, key, "the program sets this tag itself", "any other key", "")
+	v.check(len(value) <= 256, at, value, "too long", "up to 256 characters", "")
+}
+
+func (v *validator) instance(prefix, architecture, typ string, volumeSize int) {
+	v.oneOf(prefix+"architecture", architecture, "arm64", "x86_64")
+	family := instanceType.FindStringSubmatch(typ)
+	v.check(family != nil, prefix+"instanceType", typ, "not an instance type", "a family, a dot and a size, for example t4g.nano", "")
+	if family != nil && (architecture == "arm64" || architecture == "x86_64") {
+		graviton := graviton.MatchString(family[1])
+		v.check(graviton == (architecture == "arm64"), prefix+"instanceType", typ,
+			"this type does not have the architecture "+architecture,
+			map[bool]string{true: "a Graviton type such as t4g.nano", false: "a type such as t3.nano"}[architecture == "arm64"], "")
+	}
+	v.between(prefix+"volumeSize", volumeSize, 8, 16384, "GiB; the image of Amazon Linux 2023 needs 8")
+}
+
+// graviton matches the families with AWS's own processors: a1, and those with a
+// g behind the generation, such as t4g or c7gn
+// (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html).
+var graviton = regexp.MustCompile(`^(a1|[a-z]+[0-9]+g[a-z-]*)$`)

@@ -1,0 +1,136 @@
+// Package guard keeps emulated and real accounts apart. It looks at plain
+// values only, so that it can refuse before a single request is sent.
+package guard
+
+import (
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"private-ec2-access/internal/mistake"
+)
+
+// EmulatorKey is the access key of an emulated account. It is no credential:
+// no key of AWS looks like it.
+const EmulatorKey = "test"
+
+// Check finds every setting that belongs to the other kind of stack. Config is
+// the stack's whole config by full key, environ the process's environment.
+func Check(emulated bool, config, environ map[string]string) mistake.List {
+	if emulated {
+		return checkEmulated(config, environ)
+	}
+	return checkReal(config, environ)
+}
+
+const (
+	toLocal = `run "make up", or "eval \"$(make -s env)\"" before plain pulumi`
+	toReal  = `open a new shell, or unset the variable; for an emulated stack set the config key emulated to true`
+)
+
+func checkEmulated(config, environ map[string]string) (found mistake.List) {
+	endpoint := environ["AWS_ENDPOINT_URL"]
+	switch {
+	case endpoint == "":
+		found.Add(mistake.Mistake{
+			Key: "AWS_ENDPOINT_URL", Problem: "the stack is emulated, but no emulator is named, so requests would go to AWS",
+			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Mend: toLocal,
+		})
+	case !isLoopback(endpoint):
+		found.Add(mistake.Mistake{
+			Key: "AWS_ENDPOINT_URL", Got: endpoint, Problem: "the stack is emulated, but this address is not on this machine",
+			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Mend: toLocal,
+		})
+	}
+	if environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "true" {
+		found.Add(mistake.Mistake{
+			Key: "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Got: "true",
+			Problem: "the stack is emulated, but this sends requests to AWS all the same", Mend: "unset it",
+		})
+	}
+	for _, name := range sorted(environ) {
+		if strings.HasPrefix(name, "AWS_ENDPOINT_URL_") && !isLoopback(environ[name]) {
+			found.Add(mistake.Mistake{
+				Key: name, Got: environ[name], Problem: "the stack is emulated, but this service's address is not on this machine",
+				Mend: "unset it",
+			})
+		}
+	}
+	if key := config["aws:accessKey"]; key != EmulatorKey {
+		found.Add(mistake.Mistake{
+			Key: "aws:accessKey", Got: redacted(key), Problem: "the stack is emulated and must never use a real credential",
+			Allowed: EmulatorKey, Mend: "pulumi config set aws:accessKey " + EmulatorKey,
+		})
+	}
+	for _, key := range []string{"aws:profile", "aws:endpoints", "aws:assumeRole", "aws:assumeRoles"} {
+		if value, set := config[key]; set {
+			found.Add(mistake.Mistake{
+				Key: key, Got: value, Problem: "the stack is emulated, and this leads to a real account", Mend: "pulumi config rm " + key,
+			})
+		}
+	}
+	return found
+}
+
+func checkReal(config, environ map[string]string) (found mistake.List) {
+	for _, name := range sorted(environ) {
+		if (name == "AWS_ENDPOINT_URL" || strings.HasPrefix(name, "AWS_ENDPOINT_URL_")) && isLoopback(environ[name]) {
+			found.Add(mistake.Mistake{
+				Key: name, Got: environ[name], Problem: "the stack is a real account, but this is the address of an emulator", Mend: toReal,
+			})
+		}
+	}
+	if key := environ["AWS_ACCESS_KEY_ID"]; key == EmulatorKey {
+		found.Add(mistake.Mistake{
+			Key: "AWS_ACCESS_KEY_ID", Got: key, Problem: "the stack is a real account, but this is the key of an emulator", Mend: toReal,
+		})
+	}
+	if key := config["aws:accessKey"]; key == EmulatorKey {
+		found.Add(mistake.Mistake{
+			Key: "aws:accessKey", Got: key, Problem: "the stack is a real account, but this is the key of an emulator",
+			Mend: "pulumi config rm aws:accessKey",
+		})
+	}
+	if endpoints := config["aws:endpoints"]; strings.Contains(endpoints, "127.0.0.1") || strings.Contains(endpoints, "localhost") {
+		found.Add(mistake.Mistake{
+			Key: "aws:endpoints", Got: endpoints, Problem: "the stack is a real account, but this is the address of an emulator",
+			Mend: "pulumi config rm aws:endpoints",
+		})
+	}
+	for _, key := range []string{"aws:skipCredentialsValidation", "aws:skipRequestingAccountId", "aws:s3UsePathStyle"} {
+		if config[key] == "true" {
+			found.Add(mistake.Mistake{
+				Key: key, Got: "true", Problem: "the stack is a real account, and this is for emulated ones", Mend: "pulumi config rm " + key,
+			})
+		}
+	}
+	return found
+}
+
+func isLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// redacted shows enough of a key to recognise it by, and not the key.
+func redacted(key string) string {
+	if len(key) <= 4 {
+		return key
+	}
+	return key[:4] + "…"
+}
+
+func sorted(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,81 @@
+// Package iam holds policy documents as Go values and builds the ones that
+// this program needs. Its functions are pure: the same input gives the same
+// document, byte for byte.
+package iam
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Version is the policy language that every document here is written in.
+const Version = "2012-10-17"
+
+// Effects of a statement.
+const (
+	Allow = "Allow"
+	Deny  = "Deny"
+)
+
+// Document is a policy document
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html).
+type Document struct {
+	Version   string      `json:"Version"`
+	Statement []Statement `json:"Statement"`
+}
+
+// Statement is one statement of a policy. Principal is nil in a policy that
+// is attached to an identity, and Resource is empty in a trust policy.
+type Statement struct {
+	Sid       string     `json:"Sid"`
+	Effect    string     `json:"Effect"`
+	Principal *Principal `json:"Principal,omitempty"`
+	Action    []string   `json:"Action"`
+	Resource  []string   `json:"Resource,omitempty"`
+	Condition Condition  `json:"Condition,omitempty"`
+}
+
+// Condition maps an operator to the keys and values it compares.
+type Condition map[string]map[string][]string
+
+// Principal says who a statement is about. The zero value stands for
+// everybody, signed or not, and is written "*".
+type Principal struct {
+	AWS     []string
+	Service []string
+}
+
+// Anyone is every caller, signed or not.
+func Anyone() *Principal { return &Principal{} }
+
+// Service is one service of AWS, by its principal's name.
+func Service(name string) *Principal { return &Principal{Service: []string{name}} }
+
+// MarshalJSON writes "*" for everybody and an object otherwise.
+func (p Principal) MarshalJSON() ([]byte, error) {
+	if len(p.AWS) == 0 && len(p.Service) == 0 {
+		return json.Marshal("*")
+	}
+	members := map[string][]string{}
+	if len(p.AWS) > 0 {
+		members["AWS"] = p.AWS
+	}
+	if len(p.Service) > 0 {
+		members["Service"] = p.Service
+	}
+	return json.Marshal(members)
+}
+
+// JSON writes the document. It cannot fail: every part of a Document has a
+// JSON form.
+func (d Document) JSON() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic("iam: a policy document without a JSON form: " + err.Error())
+	}
+	return string(text)
+}
+
+func document(statements ...Statement) Document {
+	return Document{Version: Version, Statement: slices.Clip(statements)}
+}

@@ -1,0 +1,93 @@
+// Package scope names things of AWS in one account, Region and partition.
+//
+// It is the only place that knows how an ARN, an endpoint service or one of
+// AWS's own buckets is spelt, so that nothing else can name a Region or a
+// partition other than the stack's.
+package scope
+
+import (
+	"slices"
+	"strings"
+)
+
+// Scope is where a stack lives.
+type Scope struct {
+	Partition string // aws, aws-cn or aws-us-gov
+	Region    string // for example us-east-2
+	AccountID string // twelve digits
+	DNSSuffix string // the suffix of service principals, for example amazonaws.com
+}
+
+// Partitions lists the partitions whose names of services and buckets are
+// known to follow the rules in this package.
+func Partitions() []string { return []string{"aws", "aws-cn", "aws-us-gov"} }
+
+// Supported reports whether the names in this package hold for the partition.
+func (s Scope) Supported() bool { return slices.Contains(Partitions(), s.Partition) }
+
+// ARN spells an ARN of the stack's own Region and account.
+func (s Scope) ARN(service, resource string) string {
+	return s.arn(service, s.Region, s.AccountID, resource)
+}
+
+// BucketARN spells the ARN of a bucket. Buckets carry neither Region nor
+// account in their ARN.
+func (s Scope) BucketARN(bucket string) string { return s.arn("s3", "", "", bucket) }
+
+// ObjectsARN spells the ARN of every object under a prefix of a bucket. An
+// empty prefix stands for the whole bucket.
+func (s Scope) ObjectsARN(bucket, prefix string) string {
+	if prefix = strings.Trim(prefix, "/"); prefix == "" {
+		return s.BucketARN(bucket + "/*")
+	}
+	return s.BucketARN(bucket + "/" + prefix + "/*")
+}
+
+// ManagedPolicyARN spells the ARN of a policy that AWS maintains.
+func (s Scope) ManagedPolicyARN(name string) string {
+	return s.arn("iam", "", "aws", "policy/"+name)
+}
+
+// DocumentARN spells the ARN of a Systems Manager document of this account.
+func (s Scope) DocumentARN(name string) string { return s.ARN("ssm", "document/"+name) }
+
+// ServicePrincipal names a service in a trust policy. The suffix differs in
+// the China Regions.
+func (s Scope) ServicePrincipal(service string) string { return service + "." + s.DNSSuffix }
+
+// EndpointService names the service that a VPC endpoint connects to. The
+// services that Session Manager needs, and the S3 gateway, carry the plain
+// prefix in every supported partition, China included, unlike ec2 or sts
+// there (the AWS CDK keeps a table of the exceptions).
+func (s Scope) EndpointService(service string) string {
+	return "com.amazonaws." + s.Region + "." + service
+}
+
+// AgentBuckets lists the buckets of AWS that the SSM Agent reads in this
+// Region: its own updates, the packages and modules of Systems Manager
+// documents, and patch baselines
+// (https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-technical-details.html).
+func (s Scope) AgentBuckets() []string {
+	return []string{
+		"aws-ssm-" + s.Region,
+		"aws-windows-downloads-" + s.Region,
+		"amazon-ssm-" + s.Region,
+		"amazon-ssm-packages-" + s.Region,
+		s.Region + "-birdwatcher-prod",
+		"aws-ssm-distributor-file-" + s.Region,
+		"patch-baseline-snapshot-" + s.Region,
+	}
+}
+
+// RepositoryBuckets lists the buckets from which dnf on Amazon Linux 2023
+// installs. The suffix is the same in every Region.
+func (s Scope) RepositoryBuckets() []string {
+	return []string{
+		"al2023-repos-" + s.Region + "-de612dc2",
+		"al2023-" + s.Region, // kernel live patches
+	}
+}
+
+func (s Scope) arn(service, region, account, resource string) string {
+	return strings.Join([]string{"arn", s.Partition, service, region, account, resource}, ":")
+}

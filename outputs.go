@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/account"
+	"private-ec2-access/components"
+	"private-ec2-access/internal/iam"
+	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/session"
+)
+
+// exportOutputs tells what a person does next, and where things are.
+func exportOutputs(
+	ctx *pulumi.Context, c *Config, f *Facts, place components.Place, to archive,
+	role *components.InstanceRole, group *components.SecurityGroup, endpoints *components.Endpoints,
+	instances map[string]*components.PrivateInstance, preferences *components.SessionPreferences,
+) error {
+	region := f.Scope.Region
+	ids, addresses, connect, images := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
+	for name, instance := range instances {
+		ids[name], addresses[name] = instance.InstanceID, instance.PrivateIP
+		connect[name] = pulumi.Sprintf("aws ssm start-session --region %s --target %s%s", region, instance.InstanceID,
+			preferences.DocumentName.ApplyT(documentFlag).(pulumi.StringOutput))
+		images[name] = pulumi.String(account.ImageParameter(c.merged(c.Instances[name]).Architecture))
+	}
+	ctx.Export("instanceIds", ids)
+	ctx.Export("privateIpAddresses", addresses)
+	ctx.Export("startSession", connect)
+	ctx.Export("imageParameters", images)
+	ctx.Export("sessionDocument", preferences.DocumentName)
+
+	ctx.Export("logBucket", to.bucket)
+	ctx.Export("logLocation", to.text(func(a iam.Archive) string {
+		return "s3://" + path.Join(a.Bucket, a.Prefix) + "/"
+	}))
+
+	// For instances that exist already.
+	ctx.Export("instanceProfileName", role.ProfileName)
+	ctx.Export("roleName", role.RoleName)
+	ctx.Export("attachInstanceProfile", pulumi.Sprintf(
+		"aws ec2 associate-iam-instance-profile --region %s --instance-id INSTANCE_ID --iam-instance-profile Name=%s",
+		region, role.ProfileName))
+	ctx.Export("replaceInstanceProfile", pulumi.Sprintf(
+		"aws ec2 replace-iam-instance-profile-association --region %s --iam-instance-profile Name=%s --association-id "+
+			"$(aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=INSTANCE_ID "+
+			"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
+		region, role.ProfileName, region))
+
+	ctx.Export("region", pulumi.String(region))
+	ctx.Export("vpcId", place.VpcID)
+	ctx.Export("subnetIds", place.SubnetIDs)
+	ctx.Export("securityGroupId", group.GroupID)
+	endpointIDs := pulumi.StringMap{}
+	for service, id := range endpoints.IDs {
+		endpointIDs[service] = id
+	}
+	ctx.Export("endpointIds", endpointIDs)
+	ctx.Export("routeTables", routeTables(ctx, f, place, endpoints.IDs["s3"]))
+	return nil
+}
+
+func documentFlag(name string) string {
+	if name == session.DefaultDocument {
+		return ""
+	}
+	return " --document-name " + name
+}
+
+// routeTables is the recipe's route-table check, read back from AWS once the
+// S3 gateway has put its routes in.
+func routeTables(ctx *pulumi.Context, f *Facts, place components.Place, s3EndpointID pulumi.StringOutput) pulumi.Output {
+	return pulumi.All(place.VpcID, place.SubnetIDs, s3EndpointID).ApplyT(func(known []any) (any, error) {
+		tables, err := account.RouteTables(ctx, f.Scope, known[0].(string), known[1].([]string))
+		if err != nil {
+			return nil, fmt.Errorf("the route-table check: %w", err)
+		}
+		checked := make([]map[string]any, len(tables))
+		for i, table := range tables {
+			checked[i] = routeTable(table)
+			if table.LeavesVPC() {
+				_ = ctx.Log.Warn(fmt.Sprintf("the subnet %s is not private: its route table %s has a route out of the VPC",
+					table.SubnetID, table.RouteTableID), nil)
+			}
+		}
+		return checked, nil
+	})
+}
+
+func routeTable(t network.Table) map[string]any {
+	routes := make([]map[string]any, len(t.Routes))
+	for i, r := range t.Routes {
+		routes[i] = map[string]any{"destination": r.Destination, "target": r.Target, "leavesVpc": r.LeavesVPC()}
+	}
+	return map[string]any{
+		"subnetId": t.SubnetID, "routeTableId": t.RouteTableID, "routes": routes, "leavesVpc": t.LeavesVPC(),
+	}
+}
