@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,36 +92,35 @@ type SessionConfig struct {
 	MaxSessionDuration int    `json:"maxSessionDuration"`
 }
 
-// rawConfig is the stack's whole config by full key, as the engine hands it to
-// the program. The SDK's own config object cannot list the keys, so a misspelt
-// one would pass in silence.
-func rawConfig() (map[string]string, error) {
+// loadConfig decodes and validates the config of a stack: a JSON object with
+// every value by its full key, as the engine hands it to the program. The SDK's
+// own config object cannot list the keys, so a misspelt one would pass in
+// silence. The error lists every mistake; nothing has been asked of AWS by then.
+func loadConfig(project, stackConfig string, environ []string) (*Config, error) {
 	raw := map[string]string{}
-	text := os.Getenv("PULUMI_CONFIG")
-	if text == "" {
-		return raw, nil
+	if stackConfig != "" {
+		if err := json.Unmarshal([]byte(stackConfig), &raw); err != nil {
+			return nil, fmt.Errorf("reading the stack's config from the engine: %w", err)
+		}
 	}
-	if err := json.Unmarshal([]byte(text), &raw); err != nil {
-		return nil, fmt.Errorf("reading the stack's config from the engine: %w", err)
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
 	}
-	return raw, nil
-}
 
-// loadConfig decodes and validates the config of a stack. Its error lists every
-// mistake; nothing has been asked of AWS by then.
-func loadConfig(project string, raw, environ map[string]string) (*Config, error) {
 	c := &Config{}
 	found := settings.Decode(project, raw, c)
 	if len(found) == 0 { // a value of another type would be found wrong twice
 		found = c.Validate(project)
 	}
-	if region := raw["aws:region"]; region == "" && environ["AWS_REGION"] == "" && environ["AWS_DEFAULT_REGION"] == "" {
+	if raw["aws:region"] == "" && env["AWS_REGION"] == "" && env["AWS_DEFAULT_REGION"] == "" {
 		found.Add(mistake.Mistake{
 			Key: "aws:region", Problem: "it has no value, so nothing says where the stack is to live",
 			Allowed: "a Region of AWS, for example us-east-2", Mend: "pulumi config set aws:region REGION",
 		})
 	}
-	return c, append(found, guard.Check(c.Emulated, raw, environ)...).Err()
+	return c, append(found, guard.Check(c.Emulated, raw, env)...).Err()
 }
 
 var (

@@ -13,54 +13,52 @@ import (
 	"private-ec2-access/internal/session"
 )
 
-// exportOutputs tells what a person does next, and where things are.
-func exportOutputs(
-	ctx *pulumi.Context, c *Config, f *Facts, place components.Place, to archive,
-	role *components.InstanceRole, group *components.SecurityGroup, endpoints *components.Endpoints,
-	instances map[string]*components.PrivateInstance, preferences *components.SessionPreferences,
-) error {
-	region := f.Scope.Region
+// export tells what a person does next, and where things are.
+func (r recipe) export(
+	place components.Place, to logArchive, role *components.InstanceRole, group *components.SecurityGroup,
+	endpoints *components.Endpoints, instances map[string]*components.PrivateInstance, preferences *components.SessionPreferences,
+) {
+	region := r.facts.Scope.Region
 	ids, addresses, connect, images := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
 	for name, instance := range instances {
 		ids[name], addresses[name] = instance.InstanceID, instance.PrivateIP
 		connect[name] = pulumi.Sprintf("aws ssm start-session --region %s --target %s%s", region, instance.InstanceID,
 			preferences.DocumentName.ApplyT(documentFlag).(pulumi.StringOutput))
-		images[name] = pulumi.String(account.ImageParameter(c.merged(c.Instances[name]).Architecture))
+		images[name] = pulumi.String(account.ImageParameter(r.config.merged(r.config.Instances[name]).Architecture))
 	}
-	ctx.Export("instanceIds", ids)
-	ctx.Export("privateIpAddresses", addresses)
-	ctx.Export("startSession", connect)
-	ctx.Export("imageParameters", images)
-	ctx.Export("sessionDocument", preferences.DocumentName)
+	r.ctx.Export("instanceIds", ids)
+	r.ctx.Export("privateIpAddresses", addresses)
+	r.ctx.Export("startSession", connect)
+	r.ctx.Export("imageParameters", images)
+	r.ctx.Export("sessionDocument", preferences.DocumentName)
 
-	ctx.Export("logBucket", to.bucket)
-	ctx.Export("logLocation", to.text(func(a iam.Archive) string {
+	r.ctx.Export("logBucket", to.bucket)
+	r.ctx.Export("logLocation", to.text(func(a iam.Archive) string {
 		return "s3://" + path.Join(a.Bucket, a.Prefix) + "/"
 	}))
 
 	// For instances that exist already.
-	ctx.Export("instanceProfileName", role.ProfileName)
-	ctx.Export("roleName", role.RoleName)
-	ctx.Export("attachInstanceProfile", pulumi.Sprintf(
+	r.ctx.Export("instanceProfileName", role.ProfileName)
+	r.ctx.Export("roleName", role.RoleName)
+	r.ctx.Export("attachInstanceProfile", pulumi.Sprintf(
 		"aws ec2 associate-iam-instance-profile --region %s --instance-id INSTANCE_ID --iam-instance-profile Name=%s",
 		region, role.ProfileName))
-	ctx.Export("replaceInstanceProfile", pulumi.Sprintf(
+	r.ctx.Export("replaceInstanceProfile", pulumi.Sprintf(
 		"aws ec2 replace-iam-instance-profile-association --region %s --iam-instance-profile Name=%s --association-id "+
 			"$(aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=INSTANCE_ID "+
 			"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
 		region, role.ProfileName, region))
 
-	ctx.Export("region", pulumi.String(region))
-	ctx.Export("vpcId", place.VpcID)
-	ctx.Export("subnetIds", place.SubnetIDs)
-	ctx.Export("securityGroupId", group.GroupID)
+	r.ctx.Export("region", pulumi.String(region))
+	r.ctx.Export("vpcId", place.VpcID)
+	r.ctx.Export("subnetIds", place.SubnetIDs)
+	r.ctx.Export("securityGroupId", group.GroupID)
 	endpointIDs := pulumi.StringMap{}
 	for service, id := range endpoints.IDs {
 		endpointIDs[service] = id
 	}
-	ctx.Export("endpointIds", endpointIDs)
-	ctx.Export("routeTables", routeTables(ctx, f, place, endpoints.IDs["s3"]))
-	return nil
+	r.ctx.Export("endpointIds", endpointIDs)
+	r.ctx.Export("routeTables", r.routeTables(place, endpoints.IDs["s3"]))
 }
 
 func documentFlag(name string) string {
@@ -72,9 +70,9 @@ func documentFlag(name string) string {
 
 // routeTables is the recipe's route-table check, read back from AWS once the
 // S3 gateway has put its routes in.
-func routeTables(ctx *pulumi.Context, f *Facts, place components.Place, s3EndpointID pulumi.StringOutput) pulumi.Output {
+func (r recipe) routeTables(place components.Place, s3EndpointID pulumi.StringOutput) pulumi.Output {
 	return pulumi.All(place.VpcID, place.SubnetIDs, s3EndpointID).ApplyT(func(known []any) (any, error) {
-		tables, err := account.RouteTables(ctx, f.Scope, known[0].(string), known[1].([]string))
+		tables, err := account.RouteTables(r.ctx, r.facts.Scope, known[0].(string), known[1].([]string))
 		if err != nil {
 			return nil, fmt.Errorf("the route-table check: %w", err)
 		}
@@ -82,7 +80,7 @@ func routeTables(ctx *pulumi.Context, f *Facts, place components.Place, s3Endpoi
 		for i, table := range tables {
 			checked[i] = routeTable(table)
 			if table.LeavesVPC() {
-				_ = ctx.Log.Warn(fmt.Sprintf("the subnet %s is not private: its route table %s has a route out of the VPC",
+				_ = r.ctx.Log.Warn(fmt.Sprintf("the subnet %s is not private: its route table %s has a route out of the VPC",
 					table.SubnetID, table.RouteTableID), nil)
 			}
 		}

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -25,20 +23,6 @@ type Facts struct {
 	S3PrefixListID string
 	Services       []string          // interface endpoints, by their short names
 	NewestImages   map[string]string // by architecture, those that the instances use
-}
-
-// stackConfig reads the stack's config and refuses all of its mistakes at once.
-func stackConfig(ctx *pulumi.Context) (*Config, error) {
-	raw, err := rawConfig()
-	if err != nil {
-		return nil, err
-	}
-	environ := map[string]string{}
-	for _, entry := range os.Environ() {
-		name, value, _ := strings.Cut(entry, "=")
-		environ[name] = value
-	}
-	return loadConfig(ctx.Project(), raw, environ)
 }
 
 // survey asks AWS for the facts, at preview and before anything is registered.

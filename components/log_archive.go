@@ -55,6 +55,7 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	keep := pulumi.RetainOnDelete(args.KeepRecords)
 
 	bucket, err := s3.NewBucketV2(ctx, name+"-logs", &s3.BucketV2Args{
+		BucketPrefix: pulumi.String(name + "-logs-"),
 		ForceDestroy: pulumi.Bool(!args.KeepRecords),
 		Tags:         args.Labels.For("logs"),
 	}, child, keep)

@@ -1,0 +1,165 @@
+// Package pulumitest runs a program under Pulumi's mocks and records what it
+// registers. It proves what the program asks the engine for, not what the
+// engine, the provider or AWS make of it.
+package pulumitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+)
+
+// Resource is one registration.
+type Resource struct {
+	Type          string         `json:"type"`
+	Name          string         `json:"name"`
+	Parent        string         `json:"parent"` // name of the parent's type and name
+	Inputs        map[string]any `json:"inputs,omitempty"`
+	IgnoreChanges []string       `json:"ignoreChanges,omitempty"`
+	Retained      bool           `json:"retainOnDelete,omitempty"`
+	DeletedWith   string         `json:"deletedWith,omitempty"`
+	DependsOn     []string       `json:"dependsOn,omitempty"`
+	Aliases       int            `json:"aliases,omitempty"`
+	Protect       bool           `json:"protect,omitempty"`
+	URN           string         `json:"-"`
+}
+
+// Recorder is a mock engine and provider.
+type Recorder struct {
+	// Answer gives the result of a look-up by its token.
+	Answer func(token string, args map[string]any) (map[string]any, error)
+
+	mu        sync.Mutex
+	resources []Resource
+	calls     []string
+}
+
+// Run runs a program and gives what it registered, sorted, and its error.
+func (r *Recorder) Run(t *testing.T, project, stack string, dryRun bool, program pulumi.RunFunc) ([]Resource, error) {
+	t.Helper()
+	err := pulumi.RunErr(program, pulumi.WithMocks(project, stack, r), func(info *pulumi.RunInfo) { info.DryRun = dryRun })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slices.SortFunc(r.resources, func(a, b Resource) int { return strings.Compare(a.Type+a.Name, b.Type+b.Name) })
+	for _, res := range r.resources {
+		require.Equal(t, 1, count(r.resources, res.URN), "two resources would have the URN %s; the mocks do not notice, the engine refuses", res.URN)
+	}
+	return r.resources, err
+}
+
+// Calls are the tokens of the look-ups made, in order.
+func (r *Recorder) Calls() []string { return r.calls }
+
+// NewResource is called by the SDK for each registration.
+func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if args.TypeToken == "pulumi:pulumi:Stack" || strings.HasPrefix(args.TypeToken, "pulumi:providers:") {
+		return args.Name, args.Inputs, nil
+	}
+	id := "id-of-" + args.Name
+	outputs := args.Inputs.Copy()
+	computed := map[string]string{
+		"name": args.Name, "arn": "arn-of-" + args.Name, "bucket": args.Name, "privateIp": "10.20.0.4", "prefixListId": "pl-s3",
+	}
+	for key, value := range computed {
+		if _, given := outputs[resource.PropertyKey(key)]; !given {
+			outputs[resource.PropertyKey(key)] = resource.NewProperty(value)
+		}
+	}
+	rec := Resource{Type: args.TypeToken, Name: args.Name, Inputs: args.Inputs.Mappable()}
+	if rpc := args.RegisterRPC; rpc != nil {
+		rec.Parent = short(rpc.GetParent())
+		rec.IgnoreChanges = rpc.GetIgnoreChanges()
+		rec.Retained = rpc.GetRetainOnDelete()
+		rec.DeletedWith = short(rpc.GetDeletedWith())
+		rec.Aliases = len(rpc.GetAliases()) + len(rpc.GetAliasURNs())
+		rec.Protect = rpc.GetProtect()
+		rec.URN = urn(rpc.GetParent(), args.TypeToken, args.Name)
+		for _, dependency := range rpc.GetDependencies() {
+			rec.DependsOn = append(rec.DependsOn, short(dependency))
+		}
+		slices.Sort(rec.DependsOn)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resources = append(r.resources, rec)
+	return id, outputs, nil
+}
+
+// Call is called by the SDK for each look-up.
+func (r *Recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	r.mu.Lock()
+	r.calls = append(r.calls, args.Token)
+	r.mu.Unlock()
+	if r.Answer == nil {
+		return nil, fmt.Errorf("the test has no answer for %s", args.Token)
+	}
+	answer, err := r.Answer(args.Token, args.Args.Mappable())
+	if err != nil {
+		return nil, err
+	}
+	return resource.NewPropertyMapFromMap(answer), nil
+}
+
+// JSON writes what was registered, for a comparison with a golden file.
+func JSON(t *testing.T, resources []Resource) string {
+	t.Helper()
+	text, err := json.MarshalIndent(resources, "", "  ")
+	require.NoError(t, err)
+	return string(text) + "\n"
+}
+
+// Find gives the one resource of a type and name.
+func Find(t *testing.T, resources []Resource, typ, name string) Resource {
+	t.Helper()
+	i := slices.IndexFunc(resources, func(r Resource) bool { return r.Type == typ && r.Name == name })
+	require.GreaterOrEqual(t, i, 0, "no %s named %s was registered", typ, name)
+	return resources[i]
+}
+
+// Names lists type and name of what was registered.
+func Names(resources []Resource) []string {
+	names := make([]string, len(resources))
+	for i, r := range resources {
+		names[i] = r.Type + " " + r.Name
+	}
+	return names
+}
+
+// short keeps the last type and the name of a URN.
+func short(urn string) string {
+	_, rest, found := strings.Cut(urn, "::")
+	if !found {
+		return urn
+	}
+	parts := strings.SplitN(rest, "::", 3)
+	if len(parts) < 3 {
+		return urn
+	}
+	types := strings.Split(parts[1], "$")
+	return types[len(types)-1] + " " + parts[2]
+}
+
+// urn is the engine's rule: it carries the types of the parents, not their names.
+func urn(parent, typ, name string) string {
+	parts := strings.SplitN(parent, "::", 4)
+	if len(parts) == 4 && !strings.HasSuffix(parts[2], "pulumi:pulumi:Stack") {
+		typ = parts[2] + "$" + typ
+	}
+	return typ + "::" + name
+}
+
+func count(resources []Resource, urn string) (n int) {
+	for _, r := range resources {
+		if r.URN == urn {
+			n++
+		}
+	}
+	return n
+}
