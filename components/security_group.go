@@ -2,7 +2,7 @@ package components
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
@@ -66,30 +66,16 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 	}); err != nil {
 		return nil, err
 	}
-	for i, block := range args.CidrBlocks {
-		part := fmt.Sprintf("https-from-vpc-%d", i)
-		if err := c.ingress(ctx, name+"-"+part, vpc.SecurityGroupIngressRuleArgs{
-			SecurityGroupId: id,
-			CidrIpv4:        pulumi.String(block),
-			IpProtocol:      pulumi.String("tcp"),
-			FromPort:        pulumi.Int(https),
-			ToPort:          pulumi.Int(https),
-			Description:     pulumi.String("HTTPS from the VPC"),
-			Tags:            args.Labels.For(part),
+	for _, block := range args.CidrBlocks {
+		if err := c.httpsFrom(ctx, name, block, args.Labels, vpc.SecurityGroupIngressRuleArgs{
+			SecurityGroupId: id, CidrIpv4: pulumi.String(block),
 		}); err != nil {
 			return nil, err
 		}
 	}
-	for i, block := range args.Ipv6CidrBlocks {
-		part := fmt.Sprintf("https-from-vpc-ipv6-%d", i)
-		if err := c.ingress(ctx, name+"-"+part, vpc.SecurityGroupIngressRuleArgs{
-			SecurityGroupId: id,
-			CidrIpv6:        pulumi.String(block),
-			IpProtocol:      pulumi.String("tcp"),
-			FromPort:        pulumi.Int(https),
-			ToPort:          pulumi.Int(https),
-			Description:     pulumi.String("HTTPS from the VPC"),
-			Tags:            args.Labels.For(part),
+	for _, block := range args.Ipv6CidrBlocks {
+		if err := c.httpsFrom(ctx, name, block, args.Labels, vpc.SecurityGroupIngressRuleArgs{
+			SecurityGroupId: id, CidrIpv6: pulumi.String(block),
 		}); err != nil {
 			return nil, err
 		}
@@ -117,6 +103,17 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 
 	c.GroupID = id
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"groupId": id})
+}
+
+// httpsFrom opens HTTPS from a range. The rule is named after the range, so that
+// a range which the VPC gains or loses touches no other rule.
+func (c *SecurityGroup) httpsFrom(ctx *pulumi.Context, name, block string, labels Labels, rule vpc.SecurityGroupIngressRuleArgs) error {
+	part := "https-from-" + strings.NewReplacer("/", "-", ":", "-").Replace(block)
+	rule.IpProtocol = pulumi.String("tcp")
+	rule.FromPort, rule.ToPort = pulumi.Int(https), pulumi.Int(https)
+	rule.Description = pulumi.String("HTTPS from the VPC")
+	rule.Tags = labels.For(part)
+	return c.ingress(ctx, name+"-"+part, rule)
 }
 
 func (c *SecurityGroup) ingress(ctx *pulumi.Context, name string, args vpc.SecurityGroupIngressRuleArgs) error {
