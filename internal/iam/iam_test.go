@@ -1,0 +1,76 @@
+package iam_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/internal/iam"
+	"private-ec2-access/internal/scope"
+)
+
+var (
+	here = scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
+	logs = iam.Archive{Bucket: "logs", Prefix: "sessions"}
+)
+
+func documents() map[string]iam.Document {
+	return map[string]iam.Document{
+		"trust": iam.EC2Trust(here), "instance": iam.InstancePolicy(here, logs), "s3": iam.S3EndpointPolicy(here, logs),
+		"interface": iam.InterfaceEndpointPolicy(here, "ssm"), "full": iam.FullAccess(), "bucket": iam.BucketPolicy(here, "logs"),
+	}
+}
+
+// A blank at the end of an ARN made a statement of the origin of this recipe
+// never match anything.
+func TestNoTextHasABlankAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, d := range documents() {
+		for _, s := range d.Statement {
+			for _, text := range append(append([]string{s.Sid}, s.Action...), s.Resource...) {
+				require.Equal(t, strings.TrimSpace(text), text, name)
+				require.NotEmpty(t, text, name)
+			}
+		}
+	}
+}
+
+func TestEveryStatementIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	for name, d := range documents() {
+		seen := map[string]bool{}
+		for _, s := range d.Statement {
+			require.Regexp(t, "^[A-Za-z0-9]+$", s.Sid, name)
+			require.False(t, seen[s.Sid], "%s: %s stands twice", name, s.Sid)
+			seen[s.Sid] = true
+		}
+	}
+}
+
+// The grammar of policies: a principal in what is attached to a resource and
+// none in what is attached to an identity.
+func TestTheFormThatAWSReads(t *testing.T) {
+	t.Parallel()
+	for name, d := range documents() {
+		var parsed struct {
+			Version   string
+			Statement []map[string]any
+		}
+		require.NoError(t, json.Unmarshal([]byte(d.JSON()), &parsed), name)
+		require.Equal(t, "2012-10-17", parsed.Version)
+		for _, s := range parsed.Statement {
+			require.Equal(t, name != "instance", s["Principal"] != nil, name)
+			require.Equal(t, name != "trust", s["Resource"] != nil, name)
+		}
+		require.Equal(t, d.JSON(), d.JSON())
+	}
+	require.Contains(t, iam.FullAccess().JSON(), `"Principal":"*"`)
+	require.Contains(t, iam.EC2Trust(here).JSON(), `"Principal":{"Service":["ec2.amazonaws.com"]}`)
+}
+
+func TestAnEmptyPrefixIsTheWholeBucket(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, iam.InstancePolicy(here, iam.Archive{Bucket: "logs"}).JSON(), `"arn:aws:s3:::logs/*"`)
+}

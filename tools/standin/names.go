@@ -1,0 +1,138 @@
+package standin
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+)
+
+//go:embed resources.txt
+var resourcesFile string
+
+// resourcesPath is where a reader finds resources.txt, for error messages.
+const resourcesPath = "tools/standin/resources.txt"
+
+// included lists the Terraform names in resources.txt, in its order.
+var included = terraformNames(resourcesFile)
+
+func terraformNames(file string) []string {
+	var names []string
+	for line := range strings.Lines(file) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			names = append(names, line)
+		}
+	}
+	return names
+}
+
+// modulePrefixes holds the modules of pulumi-aws whose name is no part of the Terraform names in them.
+// In every other module Terraform's name begins with the module's: iam/role:Role is aws_iam_role.
+var modulePrefixes = map[string]string{
+	"index": "",
+	"ec2":   "",
+}
+
+// terraformExceptions holds the names that the general rule of terraformName gets wrong.
+var terraformExceptions = map[string]string{
+	"ec2/managedPrefixList":    "aws_ec2_managed_prefix_list",
+	"ec2/getManagedPrefixList": "aws_ec2_managed_prefix_list",
+	"ec2/getInstanceType":      "aws_ec2_instance_type",
+	// In pulumi-aws 6 this is a resource of Pulumi's own; the Terraform provider does not have it.
+	"s3/bucket": "",
+}
+
+// parseToken splits aws:ec2/vpcEndpoint:VpcEndpoint into the module "ec2" and the name "vpcEndpoint".
+// It reports false for a token that is not in package aws, such as pulumi:providers:aws.
+func parseToken(token string) (module, name string, ok bool) {
+	parts := strings.Split(token, ":")
+	if len(parts) != 3 || parts[0] != "aws" {
+		return "", "", false
+	}
+	return strings.Cut(parts[1], "/")
+}
+
+// terraformName returns the name that Terraform has for a resource or function of pulumi-aws, or "" where it has none.
+func terraformName(module, name string) string {
+	if tf, ok := terraformExceptions[module+"/"+name]; ok {
+		return tf
+	}
+	if rest, ok := strings.CutPrefix(name, "get"); ok {
+		name = rest
+	}
+	if module == "s3" {
+		// pulumi-aws 6 calls the resources that Terraform split out of aws_s3_bucket V2.
+		name = strings.TrimSuffix(name, "V2")
+	}
+	prefix, ok := modulePrefixes[module]
+	if !ok {
+		prefix = module + "_"
+	}
+	return "aws_" + prefix + snakeCase(name)
+}
+
+// bridgeToken translates a token of pulumi-aws into the one under which the bridge serves the same Terraform resource
+// or data source: all of them lie in module index and are named after Terraform's name. Tokens of other packages are
+// returned as they are. It fails when the Terraform name is not in resources.txt.
+func bridgeToken(token string) (string, error) {
+	module, name, ok := parseToken(token)
+	if !ok {
+		return token, nil
+	}
+	tf := terraformName(module, name)
+	if tf == "" {
+		return "", fmt.Errorf("%s exists only in the official AWS plugin, not in the Terraform AWS provider %s that the "+
+			"stand-in uses: use the type with V2 in its name", token, terraformVersion)
+	}
+	if !isIncluded(tf) {
+		return "", fmt.Errorf("the stand-in for the AWS plugin does not serve %s: add its Terraform name (probably %s) to %s, "+
+			"then build and install the stand-in again", token, tf, resourcesPath)
+	}
+	pascal := pascalCase(strings.TrimPrefix(tf, "aws_"))
+	if strings.HasPrefix(name, "get") {
+		return "aws:index/get" + pascal + ":get" + pascal, nil
+	}
+	return "aws:index/" + strings.ToLower(pascal[:1]) + pascal[1:] + ":" + pascal, nil
+}
+
+// renamedURN gives the resource of a URN another type. Its parents' types mean nothing to the bridge and stay.
+func renamedURN(u urn.URN, newType string) string {
+	parents := strings.TrimSuffix(strings.TrimSuffix(string(u.QualifiedType()), string(u.Type())), urn.TypeDelimiter)
+	return string(urn.New(u.Stack(), u.Project(), tokens.Type(parents), tokens.Type(newType), u.Name()))
+}
+
+func isIncluded(terraformName string) bool {
+	for _, name := range included {
+		if name == terraformName {
+			return true
+		}
+	}
+	return false
+}
+
+// snakeCase turns vpcEndpoint into vpc_endpoint.
+func snakeCase(camel string) string {
+	var b strings.Builder
+	for i, r := range camel {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// pascalCase turns vpc_endpoint into VpcEndpoint.
+func pascalCase(snake string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(snake, "_") {
+		if part != "" {
+			b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+		}
+	}
+	return b.String()
+}
