@@ -111,9 +111,11 @@ func loadConfig(project, stackConfig string, environ []string) (*Config, error) 
 
 	c := &Config{}
 	found := settings.Decode(project, raw, c)
-	if len(found) == 0 { // a value of another type would be found wrong twice
-		found = c.Validate(project)
+	if len(found) > 0 {
+		// What has no value of its type can only be judged once it has.
+		return nil, found.Err()
 	}
+	found = c.Validate(project)
 	if raw["aws:region"] == "" && env["AWS_REGION"] == "" && env["AWS_DEFAULT_REGION"] == "" {
 		found.Add(mistake.Mistake{
 			Key: "aws:region", Problem: "it has no value, so nothing says where the stack is to live",
@@ -203,7 +205,7 @@ var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 func (c *Config) validateInstances(v *validator) {
 	v.check(len(c.Instances) > 0, "instances", "{}", "no instance is named, so there would be nothing to open a shell on",
-		"at least one name, for example {app: {}}", "")
+		"at least one name, for example {app: {}}", "pulumi config set "+settings.Path(v.project, "instances.app")+" '{}'")
 	v.instance("instance.", c.Instance.Architecture, c.Instance.InstanceType, c.Instance.VolumeSize)
 	subnets := c.Network.AvailabilityZoneCount
 	if c.Network.Existing() {
@@ -212,7 +214,7 @@ func (c *Config) validateInstances(v *validator) {
 	for _, name := range slices.Sorted(maps.Keys(c.Instances)) {
 		i, prefix := c.Instances[name], "instances."+name+"."
 		v.check(instanceName.MatchString(name), "instances."+name, name, "not a name for an instance",
-			"1 to 31 lower-case letters, digits and hyphens, a letter first", "")
+			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.remove("instances."+name))
 		v.check(i.ImageID == "" || imageID.MatchString(i.ImageID), prefix+"imageId", i.ImageID,
 			"not the id of an image", "ami- and 8 to 17 hexadecimal digits", "")
 		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), prefix+"subnetIndex", strconv.Itoa(i.SubnetIndex),
@@ -258,7 +260,15 @@ func (v *validator) check(ok bool, key, got, problem, allowed, mend string) {
 	if mend == "" {
 		mend = "pulumi config set " + settings.Path(v.project, key) + " VALUE"
 	}
-	v.found.Add(mistake.Mistake{Key: key, Got: strconv.Quote(got), Problem: problem, Allowed: allowed, Mend: mend})
+	if _, notANumber := strconv.Atoi(got); notANumber != nil && !strings.HasPrefix(got, "[") && !strings.HasPrefix(got, "{") {
+		got = strconv.Quote(got) // lists, objects and numbers are shown as they are written
+	}
+	v.found.Add(mistake.Mistake{Key: key, Got: got, Problem: problem, Allowed: allowed, Mend: mend})
+}
+
+// remove is the mend of a key that has to get another name.
+func (v *validator) remove(key string) string {
+	return "pulumi config rm " + settings.Path(v.project, key) + ", and set it under another name"
 }
 
 func (v *validator) oneOf(key, got string, allowed ...string) {
@@ -272,8 +282,8 @@ func (v *validator) between(key string, got, low, high int, unit string) {
 func (v *validator) tag(key, value string) {
 	at := "tags." + key
 	v.check(!strings.HasPrefix(strings.ToLower(key), "aws:") && len(key) <= 128, at, key, "AWS keeps this key for itself, or it is too long",
-		"up to 128 characters that do not begin with aws:", "")
-	v.check(key != "Name" && key != account.OwnerTag, at, key, "the program sets this tag itself", "any other key", "")
+		"up to 128 characters that do not begin with aws:", v.remove(at))
+	v.check(key != "Name" && key != account.OwnerTag, at, key, "the program sets this tag itself", "any other key", v.remove(at))
 	v.check(len(value) <= 256, at, value, "too long", "up to 256 characters", "")
 }
 

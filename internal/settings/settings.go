@@ -47,10 +47,11 @@ type decoder struct {
 }
 
 func (d *decoder) wrong(key string, got any, allowed, example string) {
-	d.mistakes.Add(mistake.Mistake{
-		Key: key, Got: Show(got), Problem: "not " + allowed, Allowed: allowed,
-		Mend: "pulumi config set " + Path(d.namespace, key) + " " + example,
-	})
+	mend := "pulumi config set " + Path(d.namespace, key) + " " + example
+	if example == "" {
+		mend = "write it as " + allowed + " in the stack's file, Pulumi.STACK.yaml"
+	}
+	d.mistakes.Add(mistake.Mistake{Key: key, Got: Show(got), Problem: "not " + allowed, Allowed: allowed, Mend: mend})
 }
 
 func (d *decoder) value(key string, value any, target reflect.Value) {
@@ -84,7 +85,7 @@ func (d *decoder) value(key string, value any, target reflect.Value) {
 	case reflect.Slice:
 		items, ok := value.([]any)
 		if !ok {
-			d.wrong(key, value, "a list", "--type string '[\"ITEM\"]'")
+			d.wrong(key, value, "a list", "")
 			return
 		}
 		list := reflect.MakeSlice(target.Type(), len(items), len(items))

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/pulumitest"
+)
+
+func load(t *testing.T, own map[string]any) (*Config, error) {
+	t.Helper()
+	return loadConfig("private-ec2-access", handed(t, defaults(t, with(local(ohio), own))), localEnvironment)
+}
+
+func TestTheDefaultsAreValid(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, nil)
+	require.NoError(t, err)
+	require.True(t, c.NarrowPolicies())
+	require.False(t, c.KeepRecords.Or(!c.Emulated))
+}
+
+// Each mistake by the config that has it. The whole message is in testdata, one
+// file a case; -update writes them anew, to be read by a person.
+var mistakes = map[string]map[string]any{
+	"architecture-no-such-choice":    {"instance.architecture": "amd64"},
+	"architecture-of-another-type":   {"instance.architecture": "x86_64"},
+	"bucket-name-dotted":             {"logging.bucketName": "my.logs"},
+	"cidr-block-not-private":         {"network.cidrBlock": "8.8.0.0/16"},
+	"cidr-block-bits-set":            {"network.cidrBlock": "10.20.0.1/16"},
+	"cidr-block-too-small-for-zones": {"network.cidrBlock": "10.20.0.0/28"},
+	"confirm-changes":                {"confirmChanges": "sometimes"},
+	"document-name":                  {"session.documentName": "my document"},
+	"ec2messages":                    {"endpoints.ec2messages": "yes"},
+	"emulated-not-a-boolean":         {"emulated": "maybe"},
+	"idle-timeout-too-long":          {"session.idleSessionTimeout": 61},
+	"idle-timeout-over-the-session":  {"session.idleSessionTimeout": 30, "session.maxSessionDuration": 20},
+	"instance-image":                 {"instances": map[string]any{"app": map[string]any{"imageId": "latest"}}},
+	"instance-name":                  {"instances": map[string]any{"App_1": map[string]any{}}},
+	"instance-no-such-key":           {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
+	"instance-subnet":                {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},
+	"instance-subnet-of-existing":    {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}, "instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}},
+	"instance-type":                  {"instance.instanceType": "small"},
+	"instance-type-of-its-own":       {"instances": map[string]any{"app": map[string]any{"instanceType": "t3.nano"}}},
+	"instances-none":                 {"instances": map[string]any{}},
+	"instances-not-an-object":        {"instances": []any{"app"}},
+	"keep-records":                   {"keepRecords": "never"},
+	"key-prefix":                     {"logging.keyPrefix": "a b"},
+	"max-duration":                   {"session.maxSessionDuration": 1441},
+	"policies":                       {"endpoints.policies": "tight"},
+	"retention-not-a-number":         {"logging.retentionDays": "a year"},
+	"retention-negative":             {"logging.retentionDays": -1},
+	"self-repair":                    {"selfRepair": "1"},
+	"subnet-not-an-id":               {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"private-a"}},
+	"subnet-twice":                   {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0aaaaaaaaaaaaaaaa"}},
+	"subnets-not-a-list":             {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": "subnet-0aaaaaaaaaaaaaaaa"},
+	"subnets-without-vpc":            {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"tag-of-aws":                     {"tags": map[string]any{"aws:team": "platform"}},
+	"tag-of-the-program":             {"tags": map[string]any{"Name": "mine"}},
+	"unknown-key":                    {"netwrok": map[string]any{"vpcId": "vpc-1"}},
+	"unknown-nested-key":             {"network.vpcID": "vpc-0123456789abcdef0"},
+	"volume-size":                    {"instance.volumeSize": 4},
+	"vpc-not-an-id":                  {"network.vpcId": "main", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"vpc-without-subnets":            {"network.vpcId": "vpc-0123456789abcdef0"},
+	"zones-none":                     {"network.availabilityZoneCount": 0},
+	"zones-too-many-for-the-range":   {"network.cidrBlock": "10.20.0.0/26", "network.availabilityZoneCount": 5},
+	"several-at-once": {
+		"network.cidrBlock": "10.0.0.0/30", "instance.instanceType": "t3.nano", "logging.bucketName": "my.logs",
+		"session.idleSessionTimeout": 0, "endpoints.ec2messages": "perhaps",
+	},
+}
+
+func TestEveryMistakeIsTold(t *testing.T) {
+	t.Parallel()
+	for name, own := range mistakes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, own)
+			require.Error(t, err)
+			file := filepath.Join("testdata", "mistakes", name+".txt")
+			if *update {
+				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+				require.NoError(t, os.WriteFile(file, []byte(err.Error()+"\n"), 0o644))
+			}
+			want, readErr := os.ReadFile(file)
+			require.NoError(t, readErr, "run: go test . -update, and read the difference")
+			require.Equal(t, string(want), err.Error()+"\n")
+			var list mistake.List
+			require.True(t, errors.As(err, &list))
+			if name == "several-at-once" {
+				require.Len(t, list, 5)
+			}
+			for _, m := range list {
+				require.NotEmpty(t, m.Mend, m.Key)
+			}
+		})
+	}
+}
+
+// Nothing is asked of AWS and nothing registered when the config is wrong.
+func TestAMistakeStopsBeforeTheFirstLookUp(t *testing.T) {
+	t.Parallel()
+	recorder := &pulumitest.Recorder{}
+	config := handed(t, defaults(t, with(local(ohio), mistakes["several-at-once"])))
+	resources, err := recorder.Run(t, "private-ec2-access", "test", false, program(config, localEnvironment))
+	require.ErrorContains(t, err, "5 mistakes in the stack's config; nothing was changed")
+	require.Empty(t, resources)
+	require.Empty(t, recorder.Calls())
+}
+
+// Every key has a mistake of its own in the table above. A free-form text has
+// none.
+func TestEveryKeyHasAMistake(t *testing.T) {
+	t.Parallel()
+	covered := map[string]bool{}
+	for _, own := range mistakes {
+		_, err := load(t, own)
+		var list mistake.List
+		require.True(t, errors.As(err, &list))
+		for _, m := range list {
+			covered[m.Key] = true
+		}
+	}
+	for _, key := range projectKeys(t) {
+		hit := covered[key]
+		for k := range covered {
+			hit = hit || strings.HasPrefix(k, key+".") || strings.HasPrefix(k, key+"[")
+		}
+		require.True(t, hit, "no case in the table has a mistake in %s", key)
+	}
+}
+
+// Pulumi.yaml and the struct know the same keys, and Pulumi.yaml describes each.
+func TestPulumiYamlDescribesEveryKey(t *testing.T) {
+	t.Parallel()
+	require.ElementsMatch(t, fields("", reflect.TypeFor[Config]()), projectKeys(t))
+}
+
+func TestAKeyWithoutADefaultIsMissed(t *testing.T) {
+	t.Parallel()
+	config := defaults(t, local(ohio))
+	delete(config, "tags")
+	delete(config["session"].(map[string]any), "documentName")
+	_, err := loadConfig("private-ec2-access", handed(t, config), localEnvironment)
+	require.ErrorContains(t, err, "1. tags: it has no value and no default")
+	require.ErrorContains(t, err, "2. session.documentName: it has no value and no default")
+}
+
+func TestWithoutARegion(t *testing.T) {
+	t.Parallel()
+	config := handed(t, defaults(t, nil))
+	_, err := loadConfig("private-ec2-access", config, nil)
+	require.ErrorContains(t, err, "aws:region: it has no value")
+	_, err = loadConfig("private-ec2-access", config, []string{"AWS_REGION=us-east-2"})
+	require.NoError(t, err)
+}
+
+// The three stack files are valid, by the same loader.
+func TestTheStackFilesAreValid(t *testing.T) {
+	t.Parallel()
+	for stack, environ := range map[string][]string{"local": localEnvironment, "dev": nil} {
+		text, err := os.ReadFile("Pulumi." + stack + ".yaml")
+		require.NoError(t, err)
+		var file struct {
+			Config map[string]any `yaml:"config"`
+		}
+		require.NoError(t, yaml.Unmarshal(text, &file))
+		own := map[string]any{}
+		for key, value := range file.Config {
+			own[strings.TrimPrefix(key, "private-ec2-access:")] = value
+		}
+		_, err = loadConfig("private-ec2-access", handed(t, defaults(t, own)), environ)
+		require.NoError(t, err, stack)
+	}
+}
+
+func projectKeys(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("Pulumi.yaml")
+	require.NoError(t, err)
+	var project struct {
+		Config map[string]struct {
+			Description string `yaml:"description"`
+			Default     any    `yaml:"default"`
+		} `yaml:"config"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &project))
+	for key, entry := range project.Config {
+		require.NotEmpty(t, entry.Description, key)
+		require.NotNil(t, entry.Default, key)
+	}
+	return slices.Sorted(maps.Keys(project.Config))
+}
+
+func fields(prefix string, of reflect.Type) (keys []string) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, fields(prefix+name+".", f.Type)...)
+			continue
+		}
+		keys = append(keys, prefix+name)
+	}
+	return keys
+}

@@ -1,0 +1,77 @@
+// Command emulator runs the emulated AWS until it is told to end.
+//
+//	emulator -python PATH -port N -dir DIR
+//
+// Once it answers it writes DIR/emulator.json: {"url", "pid", "instance"}. The instance is new for
+// every start: the account is in memory, so another instance means another, empty account. The file
+// is removed at the end.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"private-ec2-access/tools/emulator"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "emulator:", err)
+		os.Exit(1)
+	}
+}
+
+func run() (err error) {
+	python := flag.String("python", "python3", "Python with tools/emulator/moto/requirements.txt installed")
+	port := flag.Int("port", 0, "port on 127.0.0.1; 0: any free one")
+	dir := flag.String("dir", "", "folder for emulator.json and the logs (required)")
+	flag.Parse()
+	if *dir == "" || flag.NArg() > 0 {
+		flag.Usage()
+		return fmt.Errorf("want -dir and no further arguments, got -dir %q and %q", *dir, flag.Args())
+	}
+
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	e, err := emulator.Start(ctx, emulator.Options{Python: *python, Port: *port, Dir: *dir})
+	if err != nil {
+		return err
+	}
+	defer e.Stop()
+
+	path := filepath.Join(*dir, "emulator.json")
+	if err := writeState(path, e.URL()); err != nil {
+		return err
+	}
+	defer func() {
+		if gone := os.Remove(path); !errors.Is(gone, os.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-e.Done():
+		return e.Err()
+	}
+}
+
+// writeState writes the file at once or not at all, so that a reader never finds half of it.
+func writeState(path, url string) error {
+	text, err := json.Marshal(map[string]any{"url": url, "pid": os.Getpid(), "instance": rand.Text()})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil { //nolint:gosec // no secret
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

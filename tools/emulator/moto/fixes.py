@@ -1,0 +1,765 @@
+"""The named fixes that the emulated AWS is started with.
+
+Each fix is one function. Its docstring says what AWS does, what moto does, and why it matters here.
+Settings that AWS users need are never dropped to please moto: its answers are put right instead.
+`apply()` makes all of them, once, before the first request. The checks are in ../fixes_test.go.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+import flask
+import moto
+
+WRITTEN_FOR = "5.2.1"
+
+
+def security_group_rule_descriptions() -> None:
+    """A rule's description is read back, whatever kind of peer the rule names.
+
+    AWS: each rule has one description, also where it names a group or a prefix list.
+    moto: keeps it only for rules that name a CIDR block, and takes rules that differ only in their
+    description for different ones.
+    Matters: the second preview of such a rule shows a change for ever.
+    """
+    from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
+
+    init = SecurityGroupRule.__init__
+    flatten = SecurityGroup._flattened_rules
+
+    @functools.wraps(init)
+    def new_init(
+        self: Any,
+        ec2_backend: Any,
+        ip_protocol: str,
+        group_id: str,
+        from_port: Any,
+        to_port: Any,
+        ip_range: Any,
+        source_group: Any = None,
+        prefix_list_id: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        peer = source_group or prefix_list_id or {}
+        if "Description" in peer:
+            # moto's own place for a description: `ip_range`, which plays no part when rules are
+            # compared unless it names a block.
+            ip_range = {**(ip_range or {}), "Description": peer["Description"]}
+        if source_group:
+            source_group = {k: v for k, v in source_group.items() if k != "Description"}
+        init(
+            self,
+            ec2_backend,
+            ip_protocol,
+            group_id,
+            from_port,
+            to_port,
+            ip_range,
+            source_group,
+            prefix_list_id,
+            **kwargs,
+        )
+
+    def flattened(self: Any, rules: list[Any]) -> Any:
+        """DescribeSecurityGroups: the same description, on the peer that it belongs to."""
+        described = []
+        for rule in rules:
+            text = rule.description
+            if text and (rule.source_group or rule.prefix_list_id):
+                rule = _shallow(rule)
+                rule.ip_range = {}
+                if rule.source_group:
+                    rule.source_group = {**rule.source_group, "Description": text}
+                else:
+                    rule.prefix_list_id = _Described(rule.prefix_list_id, text)
+            described.append(rule)
+        views = flatten(self, described)
+        for view in views:
+            for item in view.prefix_list_ids:
+                if isinstance(item["PrefixListId"], _Described):
+                    item["Description"] = item["PrefixListId"].description
+        return views
+
+    SecurityGroupRule.__init__ = new_init  # type: ignore[method-assign]
+    SecurityGroup._flattened_rules = flattened  # type: ignore[method-assign]
+
+
+class _Described(str):
+    """A prefix list's id that carries a description through moto's grouping."""
+
+    description: str
+
+    def __new__(cls, value: str, description: str) -> _Described:
+        new = super().__new__(cls, value)
+        new.description = description
+        return new
+
+
+def _shallow(value: Any) -> Any:
+    new = value.__class__.__new__(value.__class__)
+    new.__dict__.update(value.__dict__)
+    return new
+
+
+def modify_security_group_rule() -> None:
+    """ModifySecurityGroupRules changes every kind of rule, and allows "all protocols" without ports.
+
+    AWS: takes rules that name a prefix list or a group; protocol -1 needs no ports.
+    moto: ignores the new prefix list or group and refuses a rule without ports.
+    Matters: the provider changes a description or a peer in place by this call.
+    """
+    from moto.ec2.models.security_groups import SecurityGroupBackend
+
+    original = SecurityGroupBackend.modify_security_group_rules
+
+    def modify(self: Any, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
+        for rule in rules.values():
+            if rule.get("IpProtocol") == "-1":
+                rule.setdefault("FromPort", -1)
+                rule.setdefault("ToPort", -1)
+        original(self, group_id, rules)
+        group = self.get_security_group_by_name_or_id(group_id)
+        for rule_id, new in rules.items():
+            rule = group.get_rule(rule_id)
+            if rule.ip_protocol == "-1":
+                rule.from_port = rule.to_port = None
+            else:
+                rule.from_port, rule.to_port = int(rule.from_port), int(rule.to_port)
+            if "PrefixListId" in new:
+                rule.prefix_list_id = new["PrefixListId"]
+            if "ReferencedGroupId" in new:
+                rule.source_group = {
+                    **rule.source_group,
+                    "GroupId": new["ReferencedGroupId"],
+                }
+            if "CidrIpv6" in new:
+                rule.ip_range["CidrIpv6"] = new["CidrIpv6"]
+            if "Description" not in new:
+                rule.ip_range.pop("Description", None)
+
+    SecurityGroupBackend.modify_security_group_rules = modify  # type: ignore[method-assign]
+
+
+def instance_network() -> None:
+    """An instance without a public address reads back so, with its security groups.
+
+    AWS: NetworkInterfaces[].Association is absent without a public address. An instance's
+    SecurityGroups are those of its first network interface, however they were given.
+    moto: answers an empty Association, which SDKs read as "there is one"; lists only groups given
+    at the top level; and an interface shows old and new groups after a change.
+    Matters: `associatePublicIpAddress: false` comes back as true, and the next preview replaces the
+    instance.
+    """
+    from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+    from moto.ec2.models.instances import Instance
+
+    association = NetworkInterface.association.fget  # type: ignore[attr-defined]
+
+    def get_groups(self: Any) -> list[Any]:
+        first = getattr(self, "nics", {}).get(0)
+        return list(first._group_set) if first else self._launch_groups
+
+    def set_groups(self: Any, groups: list[Any]) -> None:
+        self._launch_groups = list(groups or [])
+        first = getattr(self, "nics", {}).get(0)
+        if first:
+            first._group_set = list(self._launch_groups)
+
+    Instance.security_groups = property(get_groups, set_groups)  # type: ignore[assignment]
+    NetworkInterface.group_set = property(lambda self: list(self._group_set))  # type: ignore
+    NetworkInterface.association = property(lambda self: association(self) or None)  # type: ignore
+
+
+def kms_rotation_period() -> None:
+    """A key's rotation period is kept.
+
+    AWS: EnableKeyRotation takes RotationPeriodInDays (90 to 2560, 365 unless given);
+    GetKeyRotationStatus answers it, with KeyId and the date of the next rotation.
+    moto: answers only whether rotation is on.
+    Matters: the second preview of a key with a period shows a change.
+    """
+    from moto.kms.exceptions import ValidationException
+    from moto.kms.responses import KmsResponse
+
+    enable, status = (
+        KmsResponse.enable_key_rotation,
+        KmsResponse.get_key_rotation_status,
+    )
+
+    def key_of(self: Any) -> Any:
+        key_id = self.kms_backend.get_key_id(self._get_param("KeyId"))
+        return self.kms_backend.keys[key_id]
+
+    def enable_key_rotation(self: Any) -> str:
+        days = self._get_param("RotationPeriodInDays") or 365
+        if not 90 <= int(days) <= 2560:
+            raise ValidationException(
+                f"1 validation error detected: Value '{days}' at 'rotationPeriodInDays' failed to "
+                "satisfy constraint: Member must be between 90 and 2560"
+            )
+        answer = enable(self)
+        key = key_of(self)
+        key.rotation_period, key.rotation_since = int(days), time.time()
+        return answer
+
+    def get_key_rotation_status(self: Any) -> str:
+        answer = json.loads(status(self))
+        key = key_of(self)
+        answer["KeyId"] = key.id
+        if answer["KeyRotationEnabled"]:
+            days = getattr(key, "rotation_period", 365)
+            since = getattr(key, "rotation_since", time.time())
+            answer["RotationPeriodInDays"] = days
+            answer["NextRotationDate"] = since + days * 86400
+        return json.dumps(answer)
+
+    KmsResponse.enable_key_rotation = enable_key_rotation  # type: ignore[method-assign]
+    KmsResponse.get_key_rotation_status = get_key_rotation_status  # type: ignore[method-assign]
+
+
+def log_group_key() -> None:
+    """The KMS key of an existing log group can be changed and removed.
+
+    AWS: AssociateKmsKey / DisassociateKmsKey take logGroupName (or resourceIdentifier) and answer
+    nothing; an absent group is ResourceNotFoundException.
+    moto: not implemented.
+    Matters: turning encryption of the session log group on or off later.
+    """
+    from moto.logs.exceptions import (
+        InvalidParameterException,
+        ResourceNotFoundException,
+    )
+    from moto.logs.responses import LogsResponse
+
+    def group_of(self: Any) -> Any:
+        name = self._get_param("logGroupName")
+        identifier = self._get_param("resourceIdentifier")
+        if bool(name) == bool(identifier):
+            raise InvalidParameterException(
+                "Exactly one of the parameters logGroupName and resourceIdentifier must be given."
+            )
+        if not name:  # arn:aws:logs:REGION:ACCOUNT:log-group:NAME, perhaps with :*
+            name = identifier.split(":log-group:")[-1].removesuffix(":*")
+        if name not in self.logs_backend.groups:
+            raise ResourceNotFoundException("The specified log group does not exist.")
+        return self.logs_backend.groups[name]
+
+    def associate_kms_key(self: Any) -> str:
+        group = group_of(self)
+        group.kms_key_id = self._get_param("kmsKeyId")
+        return "{}"
+
+    def disassociate_kms_key(self: Any) -> str:
+        group_of(self).kms_key_id = None
+        return "{}"
+
+    LogsResponse.associate_kms_key = associate_kms_key  # type: ignore[attr-defined]
+    LogsResponse.disassociate_kms_key = disassociate_kms_key  # type: ignore[attr-defined]
+
+
+def object_lock_on_used_bucket() -> None:
+    """Object lock can be configured on a bucket that holds objects.
+
+    AWS: PutObjectLockConfiguration works on any versioned bucket; objects already there are not
+    locked by it.
+    moto: "Bucket needs to be empty".
+    Matters: changing the retention of a log bucket that is in use.
+    """
+    from moto.s3.exceptions import InvalidBucketState
+    from moto.s3.models import S3Backend
+
+    def put_object_lock_configuration(
+        self: Any,
+        bucket_name: str,
+        lock_enabled: bool,
+        mode: str | None = None,
+        days: int | None = None,
+        years: int | None = None,
+    ) -> None:
+        bucket = self.get_bucket(bucket_name)
+        if not bucket.is_versioned:
+            raise InvalidBucketState(
+                "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+            )
+        if lock_enabled:
+            bucket.object_lock_enabled = True
+        bucket.default_lock_mode = mode
+        # The parser makes 0 of an absent element; AWS answers only the one that was given.
+        bucket.default_lock_days = days or None
+        bucket.default_lock_years = years or None
+
+    S3Backend.put_object_lock_configuration = put_object_lock_configuration  # type: ignore
+
+
+def ec2_filters() -> None:
+    """Filters select as on AWS, and select nothing where nothing matches.
+
+    AWS: a filter with several values selects what matches any of them.
+    moto: for attributes with several values (a route table's subnets) wants all of one side;
+    does not know the filter vpc-endpoint-id; crashes on filters of DescribeVpcEndpointServices.
+    Matters: looking up existing route tables and endpoints in a VPC of the user's.
+    """
+    from moto.ec2 import utils
+    from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
+
+    original = utils.is_filter_matching
+
+    def is_filter_matching(obj: Any, name: str, wanted: Any) -> bool:
+        value = obj.get_filter_value(name)
+        if value is None or wanted is None:
+            return False
+        if isinstance(value, (str, bool, int, datetime)):
+            return original(obj, name, wanted)
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        return any(fnmatch.fnmatchcase(str(v), str(w)) for v in value for w in wanted)
+
+    endpoint_value = VPCEndPoint.get_filter_value
+
+    def endpoint_filter_value(
+        self: Any, name: str, method_name: str | None = None
+    ) -> Any:
+        if name == "vpc-endpoint-id":
+            return self.id
+        return endpoint_value(self, name, method_name)
+
+    services = VPCBackend._filter_endpoint_services
+
+    def filter_endpoint_services(
+        names: list[str], filters: list[dict[str, Any]], all_services: list[Any]
+    ) -> Any:
+        # moto looks for "Value"; the parameters are parsed as "Values".
+        filters = [
+            {**f, "Value": f.get("Value") or f.get("Values") or []} for f in filters
+        ]
+        return services(names, filters, all_services)
+
+    utils.is_filter_matching = is_filter_matching
+    VPCEndPoint.get_filter_value = endpoint_filter_value  # type: ignore[method-assign]
+    VPCBackend._filter_endpoint_services = staticmethod(filter_endpoint_services)  # type: ignore
+
+
+def vpc_endpoints() -> None:
+    """Endpoints end, and their private DNS can be changed.
+
+    AWS: a deleted endpoint soon disappears; ModifyVpcEndpoint takes PrivateDnsEnabled; a gateway
+    endpoint has no private DNS.
+    moto: lists deleted endpoints for ever, ignores the change, and calls private DNS of gateways on.
+    Matters: finding out whether a VPC already has an endpoint for a service.
+    """
+    from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
+    from moto.ec2.responses.vpcs import VPCs
+
+    init = VPCEndPoint.__init__
+    delete = VPCBackend.delete_vpc_endpoints
+    modify = VPCs.modify_vpc_endpoint
+
+    @functools.wraps(init)
+    def new_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if (self.vpc_endpoint_type or "Gateway").lower() == "gateway":
+            self.private_dns_enabled = False
+
+    def delete_vpc_endpoints(self: Any, vpce_ids: list[str] | None = None) -> None:
+        delete(self, vpce_ids)
+        for vpce_id in vpce_ids or []:
+            self.vpc_end_points.pop(vpce_id, None)
+
+    def modify_vpc_endpoint(self: Any) -> Any:
+        answer = modify(self)
+        if self._get_param("PrivateDnsEnabled") is not None:
+            endpoint = self.ec2_backend.describe_vpc_endpoints(
+                [self._get_param("VpcEndpointId")]
+            )[0]
+            endpoint.private_dns_enabled = self._get_bool_param("PrivateDnsEnabled")
+        if self._get_bool_param("ResetPolicy"):
+            endpoint = self.ec2_backend.describe_vpc_endpoints(
+                [self._get_param("VpcEndpointId")]
+            )[0]
+            endpoint.policy_document = json.dumps(VPCEndPoint.DEFAULT_POLICY)
+        return answer
+
+    VPCEndPoint.__init__ = new_init  # type: ignore[method-assign]
+    VPCBackend.delete_vpc_endpoints = delete_vpc_endpoints  # type: ignore[method-assign]
+    VPCs.modify_vpc_endpoint = modify_vpc_endpoint  # type: ignore[method-assign]
+
+
+# AWS's default for each account and Region, from the API reference of GetServiceSetting.
+SERVICE_SETTINGS = {
+    "/ssm/appconfig/operational-history": "Enable",
+    "/ssm/automation/customer-script-log-destination": "None",
+    "/ssm/automation/customer-script-log-group-name": "/aws/ssm/automation/customer-script",
+    "/ssm/automation/enable-adaptive-concurrency": "False",
+    "/ssm/documents/console/public-sharing-permission": "Enable",
+    "/ssm/managed-instance/activation-tier": "standard",
+    "/ssm/managed-instance/default-ec2-instance-management-role": "$None",
+    "/ssm/opsinsights/opscenter": "Disabled",
+    "/ssm/parameter-store/default-parameter-tier": "Standard",
+    "/ssm/parameter-store/high-throughput-enabled": "false",
+}
+
+
+def ssm_service_settings() -> None:
+    """Service settings can be read, changed and reset.
+
+    AWS: Get/Update/ResetServiceSetting, per account and Region; an unknown setting is
+    ServiceSettingNotFound.
+    moto: not implemented.
+    Matters: Default Host Management Configuration is such a setting.
+    """
+    from moto.ssm.exceptions import SSMException
+    from moto.ssm.responses import SimpleSystemManagerResponse
+
+    def setting_of(self: Any) -> tuple[str, dict[str, Any]]:
+        name = self._get_param("SettingId")
+        if name.startswith("arn:"):
+            name = "/ssm/" + name.split(":servicesetting/ssm/")[-1]
+        if name not in SERVICE_SETTINGS:
+            raise SSMException("ServiceSettingNotFound", f"Setting {name} not found.")
+        changed = self.ssm_backend.__dict__.setdefault("service_settings", {})
+        return name, changed
+
+    def answer(self: Any) -> str:
+        name, changed = setting_of(self)
+        backend = self.ssm_backend
+        value, when = changed.get(name, (SERVICE_SETTINGS[name], 0.0))
+        return json.dumps(
+            {
+                "ServiceSetting": {
+                    "SettingId": name,
+                    "SettingValue": value,
+                    "LastModifiedDate": when,
+                    "LastModifiedUser": (
+                        f"arn:{self.partition}:iam::{backend.account_id}:root"
+                        if name in changed
+                        else "System"
+                    ),
+                    "ARN": f"arn:{self.partition}:ssm:{backend.region_name}:{backend.account_id}"
+                    f":servicesetting{name}",
+                    "Status": "Customized" if name in changed else "Default",
+                }
+            }
+        )
+
+    def get_service_setting(self: Any) -> str:
+        return answer(self)
+
+    def update_service_setting(self: Any) -> str:
+        name, changed = setting_of(self)
+        changed[name] = (self._get_param("SettingValue"), time.time())
+        return "{}"
+
+    def reset_service_setting(self: Any) -> str:
+        name, changed = setting_of(self)
+        changed.pop(name, None)
+        return answer(self)
+
+    for method in (get_service_setting, update_service_setting, reset_service_setting):
+        setattr(SimpleSystemManagerResponse, method.__name__, method)
+
+
+def bucket_policy_conditions() -> None:
+    """Bucket policies are evaluated with their conditions, for every call on an object.
+
+    AWS: a statement applies where principal, action, resource and all conditions match.
+    moto: a Deny with a Condition denies always; principals other than "*" count as unknown; HEAD
+    counts as an action of its own; a refusal has no error code.
+    Matters: the log bucket's policy refuses plain HTTP and unencrypted objects by such statements;
+    with moto's reading no session log could be written.
+
+    Every call to this emulator comes over loopback, which counts as TLS: over a network the same
+    call would have to use TLS. An operator that this evaluator does not know fails the call; it is
+    not taken for "no match".
+    """
+    from moto.iam.access_control import PermissionResult
+    from moto.s3.exceptions import BucketAccessDeniedError
+    from moto.s3.models import FakeBucket
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        many = flask.request.method == "POST" and "delete" in flask.request.args
+        if not many:  # DeleteObjects asks object by object, and names the right action
+            action = _object_action(flask.request)
+        statements = json.loads(self.policy)["Statement"]
+        context = _request_context(self)
+        effects = [
+            s["Effect"]
+            for s in (statements if isinstance(statements, list) else [statements])
+            if _applies(s, action, resource, context)
+        ]
+        if "Deny" in effects:
+            if not many:
+                raise BucketAccessDeniedError(bucket=self.name)
+            return PermissionResult.DENIED
+        if "Allow" in effects:
+            return PermissionResult.PERMITTED
+        return PermissionResult.NEUTRAL
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def _object_action(request: Any) -> str:
+    """The IAM action of a call on an object (S3 User Guide, "actions for Amazon S3")."""
+    method, query = request.method, request.args
+    part = {
+        "acl": "Acl",
+        "tagging": "Tagging",
+        "retention": "Retention",
+        "legal-hold": "LegalHold",
+        "attributes": "Attributes",
+    }
+    suffix = next((part[q] for q in query if q in part), "")
+    if method == "POST":
+        return "s3:RestoreObject" if "restore" in query else "s3:PutObject"
+    if method in ("GET", "HEAD"):
+        if "uploadId" in query:
+            return "s3:ListMultipartUploadParts"
+        return f"s3:GetObject{'Version' if 'versionId' in query else ''}{suffix}"
+    if method == "PUT":
+        return f"s3:PutObject{suffix}"
+    if "uploadId" in query:
+        return "s3:AbortMultipartUpload"
+    return f"s3:DeleteObject{'Version' if 'versionId' in query else ''}{suffix}"
+
+
+def _request_context(bucket: Any) -> dict[str, str]:
+    """The condition keys of the request that is being answered, in lower case."""
+    request = flask.request
+    now = datetime.now(timezone.utc)
+    context = {
+        "aws:securetransport": "true",
+        "aws:sourceip": request.remote_addr or "127.0.0.1",
+        "aws:currenttime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:epochtime": str(int(now.timestamp())),
+        "aws:useragent": request.headers.get("User-Agent", ""),
+        "aws:resourceaccount": bucket.account_id,
+        "aws:viaawsservice": "false",
+        "aws:principalisawsservice": "false",
+        "s3:resourceaccount": bucket.account_id,
+        "s3:tlsversion": "1.3",
+    }
+    context |= _principal(bucket)
+    for name, value in request.headers.items():
+        if name.lower().startswith("x-amz-"):
+            context["s3:" + name.lower()] = value
+            # s3:object-lock-mode and its like are named without the header's prefix.
+            if name.lower().startswith("x-amz-object-lock-"):
+                context["s3:" + name.lower().removeprefix("x-amz-")] = value
+    for name in ("prefix", "delimiter", "max-keys", "versionId"):
+        if name in request.args:
+            context["s3:" + name.lower()] = request.args[name]
+    # The parts of an upload are encrypted as its start said; AWS judges them by that.
+    upload = bucket.multiparts.get(request.args.get("uploadId", ""))
+    if upload and upload.sse_encryption:
+        context.setdefault("s3:x-amz-server-side-encryption", upload.sse_encryption)
+    if upload and upload.kms_key_id:
+        context.setdefault(
+            "s3:x-amz-server-side-encryption-aws-kms-key-id", upload.kms_key_id
+        )
+    return context
+
+
+def _principal(bucket: Any) -> dict[str, str]:
+    """Who asks, as far as moto knows: an access key of its own, or else the account's root."""
+    from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
+
+    authorization = flask.request.headers.get("Authorization", "")
+    found = re.search(r"Credential=([^/,]+)/\d+/([^/]+)/", authorization) or re.search(
+        r"^([^/]+)/\d+/([^/]+)/", flask.request.args.get("X-Amz-Credential", "")
+    )
+    if not found:
+        return {"aws:principaltype": "Anonymous"}
+    arn = f"arn:{bucket.partition}:iam::{bucket.account_id}:root"
+    kind = "Account"
+    try:
+        key = create_access_key(
+            bucket.account_id, bucket.partition, found[1], dict(flask.request.headers)
+        )
+        arn, kind = key.arn, "User"
+        if ":assumed-role/" in arn:
+            role = arn.split(":assumed-role/")[1].split("/")[0]
+            arn = f"arn:{bucket.partition}:iam::{bucket.account_id}:role/{role}"
+            kind = "AssumedRole"
+    except CreateAccessKeyFailure:
+        pass  # keys that moto did not issue act as the account
+    return {
+        "aws:principalarn": arn,
+        "aws:principalaccount": bucket.account_id,
+        "aws:principaltype": kind,
+        "aws:requestedregion": found[2],
+    }
+
+
+def _applies(
+    statement: dict[str, Any], action: str, resource: str, context: dict[str, str]
+) -> bool:
+    def named(element: str, test: Callable[[Any], bool]) -> bool:
+        if element in statement:
+            return test(statement[element])
+        return not test(statement.get("Not" + element, []))
+
+    return (
+        named("Principal", lambda p: _is_principal(p, context))
+        and named(
+            "Action",
+            lambda a: any(_like(action.lower(), x.lower()) for x in _list(a)),
+        )
+        and named(
+            "Resource",
+            lambda r: any(_like(resource, _fill(x, context)) for x in _list(r)),
+        )
+        and _conditions(statement.get("Condition") or {}, context)
+    )
+
+
+def _is_principal(wanted: Any, context: dict[str, str]) -> bool:
+    if wanted == "*":
+        return True
+    names = _list(wanted.get("AWS", [])) if isinstance(wanted, dict) else []
+    if "*" in names:
+        return True
+    arn = context.get("aws:principalarn")
+    if not arn:
+        return False
+    account = context["aws:principalaccount"]
+    return any(
+        n == account or n == arn or n.endswith(f"::{account}:root") for n in names
+    )
+
+
+def _conditions(conditions: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
+    return all(
+        _condition(operator, context.get(key.lower()), _list(wanted), context)
+        for operator, tests in conditions.items()
+        for key, wanted in tests.items()
+    )
+
+
+def _condition(
+    operator: str, actual: str | None, wanted: list[Any], context: dict[str, str]
+) -> bool:
+    """One operator with one key, as the IAM reference describes its elements."""
+    quantifier, _, rest = operator.rpartition(":")
+    name = rest.removesuffix("IfExists")
+    if name == "Null":
+        return (actual is None) == (_text(wanted[0]) == "true")
+    if name not in _OPERATORS:
+        raise NotImplementedError(
+            f"The condition operator {operator} has not been implemented by the emulator; "
+            f"known are Null, {', '.join(_OPERATORS)}, with IfExists, ForAllValues: and "
+            "ForAnyValue: (tools/emulator/moto/fixes.py)"
+        )
+    test, negated = _OPERATORS[name]
+    if actual is None:
+        # Absent keys: IfExists and ForAllValues hold, ForAnyValue does not, and of the plain
+        # operators those hold that say "not".
+        if rest.endswith("IfExists") or quantifier == "ForAllValues":
+            return True
+        return negated and quantifier != "ForAnyValue"
+    found = any(test(actual, _fill(_text(w), context)) for w in wanted)
+    return found != negated
+
+
+def _ip(actual: str, block: str) -> bool:
+    return ipaddress.ip_address(actual) in ipaddress.ip_network(block, strict=False)
+
+
+def _date(value: str) -> float:
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    when = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    return when.replace(tzinfo=when.tzinfo or timezone.utc).timestamp()
+
+
+def _arn(actual: str, pattern: str) -> bool:
+    """Each of the six parts is matched by itself: a * does not cross a colon before the last."""
+    a, p = actual.split(":", 5), pattern.split(":", 5)
+    return len(a) == len(p) and all(map(_like, a, p))
+
+
+def _compare(read: Callable[[str], float]) -> dict[str, tuple[Any, bool]]:
+    return {
+        "Equals": (lambda a, w: read(a) == read(w), False),
+        "NotEquals": (lambda a, w: read(a) == read(w), True),
+        "LessThan": (lambda a, w: read(a) < read(w), False),
+        "LessThanEquals": (lambda a, w: read(a) <= read(w), False),
+        "GreaterThan": (lambda a, w: read(a) > read(w), False),
+        "GreaterThanEquals": (lambda a, w: read(a) >= read(w), False),
+    }
+
+
+def _like(value: str, pattern: str) -> bool:
+    """IAM's wildcards: * and ?, nothing else is special."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, value, re.DOTALL) is not None
+
+
+# name: (test of one value, whether the operator says "not")
+_OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "Bool": (lambda a, w: a.lower() == w.lower(), False),
+    "StringEquals": (lambda a, w: a == w, False),
+    "StringNotEquals": (lambda a, w: a == w, True),
+    "StringEqualsIgnoreCase": (lambda a, w: a.lower() == w.lower(), False),
+    "StringNotEqualsIgnoreCase": (lambda a, w: a.lower() == w.lower(), True),
+    "StringLike": (_like, False),
+    "StringNotLike": (_like, True),
+    "ArnEquals": (_arn, False),
+    "ArnLike": (_arn, False),
+    "ArnNotEquals": (_arn, True),
+    "ArnNotLike": (_arn, True),
+    "IpAddress": (_ip, False),
+    "NotIpAddress": (_ip, True),
+    **{f"Numeric{k}": v for k, v in _compare(float).items()},
+    **{f"Date{k}": v for k, v in _compare(_date).items()},
+}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _fill(text: str, context: dict[str, str]) -> str:
+    """Replace policy variables, ${aws:PrincipalAccount} and so on."""
+    return re.sub(
+        r"\$\{([^}]+)\}",
+        lambda m: context.get(m[1].lower(), m[1] if m[1] in "*?$" else m[0]),
+        text,
+    )
+
+
+ALL: Iterable[Callable[[], None]] = (
+    security_group_rule_descriptions,
+    modify_security_group_rule,
+    instance_network,
+    kms_rotation_period,
+    log_group_key,
+    object_lock_on_used_bucket,
+    ec2_filters,
+    vpc_endpoints,
+    ssm_service_settings,
+    bucket_policy_conditions,
+)
+
+
+def apply() -> None:
+    """Make all fixes. Refuses any other version of moto: the fixes reach into its inside."""
+    if moto.__version__ != WRITTEN_FOR:
+        raise SystemExit(
+            f"fixes.py is written for moto {WRITTEN_FOR}, this is moto {moto.__version__}: "
+            "install requirements.txt into this Python, or revise the fixes and their tests."
+        )
+    for fix in ALL:
+        fix()

@@ -1,0 +1,313 @@
+package emulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Reply is an answer to a call.
+type Reply struct {
+	Status int         // 200 where 0
+	Header http.Header // may be nil
+	Body   []byte
+}
+
+// Rule says what happens to calls of one shape. Rules added later come first. The first one that
+// answers ends the search; rules that only wait, mend or record let it go on. A call that no rule
+// answers goes to moto.
+type Rule struct {
+	// Name appears in the records of the calls that the rule touched. It should say what the rule is for.
+	Name string
+	// Service and Action select calls; "" and "*" select all. Several actions are parted by "|".
+	Service, Action string
+	// Where holds parameters that must have these values (see Request.Has).
+	Where map[string]string
+	// Contains is text that the URL or the body must contain.
+	Contains string
+	// Match is a further test, of rules made in the same process.
+	Match func(*Request) bool
+	// Times limits the rule to the first so many calls that it selects; 0: all.
+	Times int
+	// Delay is waited before the call is answered or passed on. It ends early when the client hangs up.
+	Delay time.Duration
+	// Answer makes the reply itself; nil lets the call go on.
+	Answer func(*Request) *Reply
+	// Mend changes the reply that came from moto or from an older rule.
+	Mend func(*Request, *Reply) error
+}
+
+func (r *Rule) selects(q *Request) bool {
+	if r.Service != "" && r.Service != "*" && r.Service != q.Service {
+		return false
+	}
+	if r.Action != "" && r.Action != "*" && !contains(strings.Split(r.Action, "|"), q.Action) {
+		return false
+	}
+	for name, value := range r.Where {
+		if !q.Has(name, value) {
+			return false
+		}
+	}
+	return (r.Contains == "" || strings.Contains(q.text(), r.Contains)) && (r.Match == nil || r.Match(q))
+}
+
+func contains(list []string, s string) bool {
+	for _, one := range list {
+		if one == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Answer replies with a body, without asking moto. The body is as the service's protocol has it.
+func Answer(service, action string, status int, body string) Rule {
+	return Rule{
+		Name: "answer " + service + ":" + action, Service: service, Action: action,
+		Answer: func(q *Request) *Reply {
+			kind := "text/xml"
+			if q.protocol() == protocolJSON || q.protocol() == protocolRESTJSON {
+				kind = "application/x-amz-json-1.1"
+			}
+			return &Reply{Status: status, Header: http.Header{"Content-Type": {kind}}, Body: []byte(body)}
+		},
+	}
+}
+
+// AnswerJSON replies to a call of a JSON service with a value.
+func AnswerJSON(service, action string, value func(*Request) any) Rule {
+	return Rule{
+		Name: "answer " + service + ":" + action, Service: service, Action: action,
+		Answer: func(q *Request) *Reply { return jsonReply(q, value(q)) },
+	}
+}
+
+func jsonReply(q *Request, value any) *Reply {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return errorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the rule's answer is not JSON: "+err.Error())
+	}
+	return &Reply{Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: body}
+}
+
+// Fail refuses a call with an error in the service's own form, so that SDKs find the code:
+//
+//	Fail("ec2", "DescribeVpcEndpointServices", 403, "UnauthorizedOperation", "You are not authorized …")
+func Fail(service, action string, status int, code, message string) Rule {
+	return Rule{
+		Name: "fail " + service + ":" + action + " " + code, Service: service, Action: action,
+		Answer: func(q *Request) *Reply { return errorReply(q, status, code, message) },
+	}
+}
+
+// PassOn lets moto answer and mends its reply.
+func PassOn(service, action string, mend func(*Request, *Reply) error) Rule {
+	return Rule{Name: "mend " + service + ":" + action, Service: service, Action: action, Mend: mend}
+}
+
+// Record marks calls with a name and changes nothing.
+func Record(service, action, name string) Rule {
+	return Rule{Name: name, Service: service, Action: action}
+}
+
+// Delay holds calls back for a while before they are answered. With it a test can kill a program in
+// the middle of a call.
+func Delay(service, action string, d time.Duration) Rule {
+	return Rule{Name: fmt.Sprintf("delay %s:%s by %s", service, action, d), Service: service, Action: action, Delay: d}
+}
+
+// WithoutService makes an AWS service unknown to DescribeVpcEndpointServices, as AWS does where a
+// service has no endpoint: WithoutService("ec2messages"). In all Regions, or in the named ones.
+func WithoutService(service string, regions ...string) Rule {
+	name := func(q *Request) string { return endpointServiceName(q.Region, service) }
+	return Rule{
+		Name: "without service " + service, Service: "ec2", Action: "DescribeVpcEndpointServices",
+		Match: func(q *Request) bool { return len(regions) == 0 || contains(regions, q.Region) },
+		Answer: func(q *Request) *Reply {
+			if !q.Has("ServiceName", name(q)) {
+				return nil
+			}
+			return errorReply(q, http.StatusBadRequest, "InvalidServiceName",
+				fmt.Sprintf("The Vpc Endpoint Service '%s' does not exist", name(q)))
+		},
+		Mend: func(q *Request, reply *Reply) error {
+			if reply.Status >= http.StatusBadRequest {
+				return nil
+			}
+			root, err := parseXML(reply.Body)
+			if err != nil {
+				return err
+			}
+			if names := root.find("serviceNameSet"); names != nil {
+				names.drop(func(n *node) bool { return n.text == name(q) })
+			}
+			if details := root.find("serviceDetailSet"); details != nil {
+				details.drop(func(n *node) bool {
+					found := n.find("serviceName")
+					return found != nil && found.text == name(q)
+				})
+			}
+			reply.Body = root.bytes()
+			return nil
+		},
+	}
+}
+
+// endpointServiceName is the name that moto gives a service; it knows no partition but aws.
+func endpointServiceName(region, service string) string {
+	return "com.amazonaws." + region + "." + service
+}
+
+// SetParameter gives a parameter of Parameter Store a value, also a public one, which nobody can write:
+// SetParameter("/aws/service/…", "ami-1") for "a newer image appears".
+func SetParameter(name, value string) Rule {
+	type parameter struct {
+		ARN, Name, Type, Value, DataType string
+		LastModifiedDate                 int64
+		Version                          int
+	}
+	made := func(q *Request) parameter {
+		arn := "arn:aws:ssm:" + q.Region + "::parameter" + name
+		if !strings.HasPrefix(name, "/aws/") {
+			arn = "arn:aws:ssm:" + q.Region + ":123456789012:parameter/" + strings.TrimPrefix(name, "/")
+		}
+		return parameter{
+			ARN: arn, Name: name, Type: "String", Value: value, DataType: "text",
+			LastModifiedDate: 1760000000, Version: 1000,
+		}
+	}
+	return Rule{
+		Name: "set parameter " + name, Service: "ssm", Action: "GetParameter|GetParameters",
+		Match: func(q *Request) bool { return q.Has("Name", name) || q.Has("Names", name) },
+		Answer: func(q *Request) *Reply {
+			if q.Action != "GetParameter" {
+				return nil
+			}
+			return jsonReply(q, map[string]any{"Parameter": made(q)})
+		},
+		Mend: func(q *Request, reply *Reply) error {
+			if q.Action != "GetParameters" || reply.Status >= http.StatusBadRequest {
+				return nil
+			}
+			var body struct {
+				Parameters        []map[string]any
+				InvalidParameters []string
+			}
+			if err := json.Unmarshal(reply.Body, &body); err != nil {
+				return fmt.Errorf("reply to GetParameters: %w", err)
+			}
+			parameters := []any{made(q)}
+			for _, p := range body.Parameters {
+				if p["Name"] != name {
+					parameters = append(parameters, p)
+				}
+			}
+			invalid := []string{}
+			for _, n := range body.InvalidParameters {
+				if n != name {
+					invalid = append(invalid, n)
+				}
+			}
+			var err error
+			reply.Body, err = json.Marshal(map[string]any{"Parameters": parameters, "InvalidParameters": invalid})
+			return err
+		},
+	}
+}
+
+// DefaultRules is the table that every emulated AWS starts with: answers, after the documented shapes,
+// to calls that moto does not know. They describe an account in which nothing happened yet; what can be
+// changed by calls lives in moto/fixes.py, so that it is copied by a fork.
+func DefaultRules() []Rule {
+	return []Rule{
+		AnswerJSON("ssm", "DescribeInstanceInformation", func(*Request) any {
+			return map[string]any{"InstanceInformationList": []any{}}
+		}),
+		AnswerJSON("ssm", "DescribeSessions", func(*Request) any {
+			return map[string]any{"Sessions": []any{}}
+		}),
+		AnswerJSON("ssm", "GetConnectionStatus", func(q *Request) any {
+			return map[string]any{"Target": q.Params["Target"], "Status": "notconnected"}
+		}),
+	}
+}
+
+// RuleSpec is a rule as JSON, for fronts in another process. Exactly one of Answer, Fail, WithoutService
+// and SetParameter may be given; none of them makes a rule that only records or waits.
+type RuleSpec struct {
+	ID       int               `json:"id,omitempty"` // given by the front
+	Name     string            `json:"name,omitempty"`
+	Service  string            `json:"service,omitempty"`
+	Action   string            `json:"action,omitempty"`
+	Where    map[string]string `json:"where,omitempty"`
+	Contains string            `json:"contains,omitempty"`
+	Times    int               `json:"times,omitempty"`
+	Delay    string            `json:"delay,omitempty"` // "2s"
+	Answer   *AnswerSpec       `json:"answer,omitempty"`
+	Fail     *FailSpec         `json:"fail,omitempty"`
+	// WithoutService is the argument of the builder of that name.
+	WithoutService string `json:"withoutService,omitempty"`
+	// SetParameter is name and value, the arguments of the builder of that name.
+	SetParameter *ParameterSpec `json:"setParameter,omitempty"`
+}
+
+// AnswerSpec holds the arguments of Answer.
+type AnswerSpec struct {
+	Status int    `json:"status"`
+	Body   string `json:"body"`
+}
+
+// FailSpec holds the arguments of Fail.
+type FailSpec struct {
+	Status  int    `json:"status"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// ParameterSpec holds the arguments of SetParameter.
+type ParameterSpec struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Rule makes the rule.
+func (s RuleSpec) Rule() (Rule, error) {
+	var made []Rule
+	if s.Answer != nil {
+		made = append(made, Answer(s.Service, s.Action, s.Answer.Status, s.Answer.Body))
+	}
+	if s.Fail != nil {
+		if s.Fail.Code == "" || s.Fail.Status < 400 {
+			return Rule{}, fmt.Errorf("rule %q: fail needs a code and a status of 400 or more, got %q and %d", s.Name, s.Fail.Code, s.Fail.Status)
+		}
+		made = append(made, Fail(s.Service, s.Action, s.Fail.Status, s.Fail.Code, s.Fail.Message))
+	}
+	if s.WithoutService != "" {
+		made = append(made, WithoutService(s.WithoutService))
+	}
+	if s.SetParameter != nil {
+		made = append(made, SetParameter(s.SetParameter.Name, s.SetParameter.Value))
+	}
+	if len(made) > 1 {
+		return Rule{}, fmt.Errorf("rule %q says %d things: give one of answer, fail, withoutService and setParameter, or none", s.Name, len(made))
+	}
+	rule := Record(s.Service, s.Action, "record "+s.Service+":"+s.Action)
+	if len(made) == 1 {
+		rule = made[0]
+	}
+	if s.Name != "" {
+		rule.Name = s.Name
+	}
+	rule.Where, rule.Contains, rule.Times = s.Where, s.Contains, s.Times
+	if s.Delay != "" {
+		d, err := time.ParseDuration(s.Delay)
+		if err != nil {
+			return Rule{}, fmt.Errorf(`rule %q: delay %q is not a duration like "500ms" or "2s"`, s.Name, s.Delay)
+		}
+		rule.Delay = d
+	}
+	return rule, nil
+}
