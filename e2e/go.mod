@@ -8,3 +8,9 @@ require (
 	github.com/stretchr/testify v1.11.1
 	private-ec2-access/tools v0.0.0-00010101000000-000000000000
 )
+
+require (
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1
+)

@@ -152,6 +152,25 @@ def modify_security_group_rule(a: Account) -> None:
     equal("ports", (now["FromPort"], now["ToPort"]), (-1, -1))
 
 
+def instance_interface_goes_with_it(a: Account) -> None:
+    ec2 = a.client("ec2")
+    _, subnet, group = a.network()
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    spec = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}
+    launches: dict[str, tuple[dict[str, Any], int]] = {
+        "by network interface": ({"NetworkInterfaces": [spec]}, 0),
+        "at the top level": ({"SubnetId": subnet, "SecurityGroupIds": [group]}, 0),
+        "kept": ({"NetworkInterfaces": [{**spec, "DeleteOnTermination": False}]}, 1),
+    }
+    for how, (network, left) in launches.items():
+        made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, **network)
+        ec2.terminate_instances(InstanceIds=[made["Instances"][0]["InstanceId"]])
+        found = ec2.describe_network_interfaces(
+            Filters=[{"Name": "subnet-id", "Values": [subnet]}]
+        )["NetworkInterfaces"]
+        equal(f"{how}: interfaces left", len(found), left)
+
+
 def instance_network(a: Account) -> None:
     ec2 = a.client("ec2")
     vpc, subnet, group = a.network()
@@ -515,6 +534,7 @@ CHECKS = (
     security_group_rule_descriptions,
     modify_security_group_rule,
     instance_network,
+    instance_interface_goes_with_it,
     kms_rotation_period,
     log_group_key,
     object_lock_on_used_bucket,

@@ -179,6 +179,31 @@ def instance_network() -> None:
     NetworkInterface.association = property(lambda self: association(self) or None)  # type: ignore
 
 
+def instance_interface_goes_with_it() -> None:
+    """The network interface that a launch made goes when the instance is terminated.
+
+    AWS: DeleteOnTermination is true for an interface that the launch makes, unless it says otherwise.
+    moto: takes it for false unless it is said.
+    Matters: a destroyed stack leaves interfaces behind, and its subnets could not be deleted on AWS.
+    """
+    from moto.ec2.models.instances import Instance
+
+    prep_nics = Instance.prep_nics
+
+    def with_default(self: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
+        kept = {
+            int(nic["DeviceIndex"])
+            for nic in nic_spec
+            if nic.get("NetworkInterfaceId") or nic.get("DeleteOnTermination") is False
+        }
+        prep_nics(self, nic_spec, *args, **kwargs)
+        for index, nic in self.nics.items():
+            if index not in kept:
+                nic.delete_on_termination = True
+
+    Instance.prep_nics = with_default  # type: ignore[method-assign]
+
+
 def kms_rotation_period() -> None:
     """A key's rotation period is kept.
 
@@ -744,6 +769,7 @@ ALL: Iterable[Callable[[], None]] = (
     security_group_rule_descriptions,
     modify_security_group_rule,
     instance_network,
+    instance_interface_goes_with_it,
     kms_rotation_period,
     log_group_key,
     object_lock_on_used_bucket,

@@ -1,0 +1,303 @@
+// Package e2e runs the real program through the real engine and the real
+// Terraform AWS provider against an emulated AWS.
+//
+// It does not prove what only AWS can show: that the emulator accepts a request
+// does not mean that AWS does, an endpoint here carries no traffic, and nobody
+// enforces a policy. The provider's plugin is the stand-in where the official
+// one cannot be downloaded.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/tools/emulator"
+)
+
+// project is the folder of the program.
+func project(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	return root
+}
+
+func setting(t *testing.T, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	require.NotEmpty(t, value, "%s is not set: run the tests with `make test`, or after eval \"$(.local/bin/stack testenv)\"", name)
+	return value
+}
+
+// account is an emulated AWS account.
+type account struct {
+	*emulator.Emulator
+	t      *testing.T
+	region string
+}
+
+func newAccount(t *testing.T, region string, rules ...emulator.Rule) *account {
+	t.Helper()
+	e, err := emulator.Start(context.Background(), emulator.Options{
+		Python: setting(t, "EMULATOR_PYTHON"), Dir: t.TempDir(), Rules: append(emulator.DefaultRules(), rules...),
+	})
+	require.NoError(t, err)
+	t.Cleanup(e.Stop)
+	return &account{Emulator: e, t: t, region: region}
+}
+
+// environment is this process's environment without anything that leads to an
+// account, and with what leads to this one.
+func (a *account) environment(more ...string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, "AWS_") || strings.HasPrefix(entry, "PULUMI_")
+	})
+	env = append(env, "AWS_ENDPOINT_URL="+a.URL(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+		"AWS_REGION="+a.region, "AWS_DEFAULT_REGION="+a.region, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
+	return append(env, more...)
+}
+
+// aws asks the account with the AWS CLI, which shares nothing with the program.
+func (a *account) aws(args ...string) object {
+	a.t.Helper()
+	out, err := a.try(args...)
+	require.NoError(a.t, err, "aws %s: %s", strings.Join(args, " "), out)
+	if len(bytes.TrimSpace(out)) == 0 {
+		return nil
+	}
+	var answer object
+	require.NoError(a.t, json.Unmarshal(out, &answer), "%s", out)
+	return answer
+}
+
+func (a *account) try(args ...string) ([]byte, error) {
+	cmd := exec.Command(setting(a.t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli", "--output", "json"}, args...)...)
+	cmd.Env = a.environment()
+	return cmd.CombinedOutput()
+}
+
+// writes are the calls that change the account, since the last Reset.
+func (a *account) writes() []string {
+	var calls []string
+	for _, call := range a.Calls() {
+		if call.Writes() {
+			calls = append(calls, call.Service+":"+call.Action)
+		}
+	}
+	return calls
+}
+
+// object is a JSON object, read by a path such as "Vpcs[0].VpcId".
+type object map[string]any
+
+func (o object) at(path string) any {
+	var value any = map[string]any(o)
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[part]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(part, &i); err != nil || i >= len(v) {
+				return nil
+			}
+			value = v[i]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+func (o object) text(path string) string {
+	if value := o.at(path); value != nil {
+		return fmt.Sprint(value)
+	}
+	return ""
+}
+
+func (o object) list(path string) []object {
+	items, _ := o.at(path).([]any)
+	list := make([]object, len(items))
+	for i, item := range items {
+		list[i], _ = item.(map[string]any)
+	}
+	return list
+}
+
+// stack is a Pulumi stack of the program, in a copy of the project with a
+// backend of its own.
+type stack struct {
+	t       *testing.T
+	in      *account
+	name    string
+	dir     string // the project's
+	backend string
+	env     []string
+}
+
+// program copies what `pulumi up` needs of the project: what is committed or
+// will be, without the stacks.
+func program(t *testing.T) string {
+	t.Helper()
+	to := t.TempDir()
+	root := project(t)
+	entries, err := os.ReadDir(root)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case slices.Contains([]string{"account", "components", "internal"}, name):
+			require.NoError(t, os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(root, name))))
+		case strings.HasSuffix(name, ".go") || slices.Contains([]string{"go.mod", "go.sum", "Pulumi.yaml"}, name):
+			text, err := os.ReadFile(filepath.Join(root, name))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(to, name), text, 0o600))
+		}
+	}
+	return to
+}
+
+// newStack makes a stack on an emulated account. Own are config keys of the
+// project; a key with a colon is taken as it is.
+func newStack(t *testing.T, in *account, name string, own map[string]any) *stack {
+	t.Helper()
+	s := &stack{t: t, in: in, name: name, dir: program(t), backend: t.TempDir()}
+	config := map[string]any{
+		"aws:region": in.region, "aws:accessKey": "test", "aws:secretKey": "test",
+		"aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,
+	}
+	for key, value := range own {
+		if !strings.Contains(key, ":") {
+			key = "private-ec2-access:" + key
+		}
+		config[key] = value
+	}
+	s.write(config)
+	s.must("stack", "init", name)
+	return s
+}
+
+func (s *stack) write(config map[string]any) {
+	s.t.Helper()
+	text, err := yaml.Marshal(map[string]any{"config": config})
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "Pulumi."+s.name+".yaml"), text, 0o600))
+}
+
+// set changes one key of the stack's config as a user does.
+func (s *stack) set(key, value string) {
+	s.t.Helper()
+	s.must("config", "set", "--path", "private-ec2-access:"+key, value, "--stack", s.name)
+}
+
+// run runs pulumi and gives everything that it said.
+func (s *stack) run(args ...string) (string, error) {
+	cmd := exec.Command("pulumi", append([]string{"--non-interactive", "--color", "never", "--cwd", s.dir}, args...)...)
+	cmd.Env = append(s.in.environment(
+		"PULUMI_HOME="+filepath.Join(project(s.t), ".local", "pulumi"), "PULUMI_BACKEND_URL=file://"+s.backend,
+		"PULUMI_CONFIG_PASSPHRASE=", "PULUMI_SKIP_UPDATE_CHECK=true",
+	), s.env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (s *stack) must(args ...string) string {
+	s.t.Helper()
+	out, err := s.run(args...)
+	require.NoError(s.t, err, "pulumi %s\n%s", strings.Join(args, " "), out)
+	return out
+}
+
+func (s *stack) up(args ...string) string {
+	s.t.Helper()
+	return s.must(append([]string{"up", "--yes", "--skip-preview", "--stack", s.name}, args...)...)
+}
+
+func (s *stack) preview(args ...string) (string, error) {
+	return s.run(append([]string{"preview", "--stack", s.name}, args...)...)
+}
+
+func (s *stack) destroy() string {
+	s.t.Helper()
+	return s.must("destroy", "--yes", "--skip-preview", "--stack", s.name)
+}
+
+// requireNoChanges asks AWS what there is, and the program what there should be.
+func (s *stack) requireNoChanges() {
+	s.t.Helper()
+	out, err := s.preview("--refresh", "--expect-no-changes", "--diff")
+	require.NoError(s.t, err, "%s", out)
+}
+
+func (s *stack) outputs() object {
+	s.t.Helper()
+	cmd := s.must("stack", "output", "--json", "--stack", s.name)
+	var outputs object
+	require.NoError(s.t, json.Unmarshal([]byte(cmd), &outputs), cmd)
+	return outputs
+}
+
+// steps are what a preview or an update does to each resource: type and name to
+// the operation, without those that stay as they are.
+func (s *stack) steps(args ...string) map[string]string {
+	s.t.Helper()
+	out := s.must(append([]string{"preview", "--json", "--stack", s.name}, args...)...)
+	var plan struct {
+		Steps []struct {
+			Op  string `json:"op"`
+			URN string `json:"urn"`
+		} `json:"steps"`
+	}
+	require.NoError(s.t, json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &plan), out)
+	steps := map[string]string{}
+	for _, step := range plan.Steps {
+		if step.Op == "same" || step.Op == "read" {
+			continue
+		}
+		parts := strings.SplitN(step.URN, "::", 4)
+		types := strings.Split(parts[2], "$")
+		steps[types[len(types)-1]+" "+parts[3]] = step.Op
+	}
+	return steps
+}
+
+// texts collects every string in a value.
+func texts(value any) (found []string) {
+	switch v := value.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		for _, item := range v {
+			found = append(found, texts(item)...)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			found = append(append(found, key), texts(v[key])...)
+		}
+	case object:
+		return texts(map[string]any(v))
+	}
+	return found
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}

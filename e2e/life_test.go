@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/emulator"
+)
+
+// quick is the config of a stack that writes to a bucket which exists already.
+// The provider waits most of a minute for a new bucket's lifecycle.
+func quick(in *account, own map[string]any) map[string]any {
+	in.t.Helper()
+	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint="+in.region)
+	config := map[string]any{"logging": map[string]any{"bucketName": "existing-logs"}}
+	for key, value := range own {
+		config[key] = value
+	}
+	return config
+}
+
+// A Region that never had ec2messages: three endpoints, and the preview says why.
+func TestARegionWithoutEC2Messages(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2", emulator.WithoutService("ec2messages"))
+	s := newStack(t, in, "without", quick(in, nil))
+	out, err := s.preview()
+	require.NoError(t, err, out)
+	require.Contains(t, out, "no endpoint for ec2messages: us-east-2 does not offer the service")
+	require.NotContains(t, out, "private-ec2-access-ec2messages")
+	s.up()
+	require.Len(t, in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints"), 3)
+	s.requireNoChanges()
+
+	// What the user asks for is done, whatever the Region is said to offer.
+	s.set("endpoints.ec2messages", "always")
+	require.Equal(t, map[string]string{"aws:ec2/vpcEndpoint:VpcEndpoint private-ec2-access-ec2messages": "create"}, s.steps())
+	s.destroy()
+}
+
+// The service is retired, or cannot be looked up, after the stack made its
+// endpoint: it stays until the user says never.
+func TestEC2MessagesIsRetiredLater(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	s := newStack(t, in, "retired", quick(in, nil))
+	s.up()
+	require.Len(t, in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints"), 4)
+
+	restore := in.Add(emulator.WithoutService("ec2messages"))
+	s.requireNoChanges()
+	restore()
+
+	service := "com.amazonaws.us-east-2.ec2messages"
+	deniedOffer := emulator.Fail("ec2", "DescribeVpcEndpointServices", 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+	deniedOffer.Contains = service
+	restoreOffer := in.Add(deniedOffer)
+	s.requireNoChanges()
+
+	// Neither can be seen: the preview stops and says so, and nothing is deleted.
+	deniedOwn := emulator.Fail("ec2", "DescribeVpcEndpoints", 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+	deniedOwn.Contains = service
+	restoreOwn := in.Add(deniedOwn)
+	in.Reset()
+	out, err := s.run("up", "--yes", "--skip-preview", "--stack", s.name)
+	require.Error(t, err)
+	require.Contains(t, out, "finding out whether us-east-2 offers "+service)
+	require.Contains(t, out, "UnauthorizedOperation")
+	require.Empty(t, in.writes())
+	restoreOffer()
+
+	// The offer is seen again, the own endpoint is not: it is no reason to stop.
+	out, err = s.preview("--expect-no-changes")
+	require.NoError(t, err, out)
+	restoreOwn()
+
+	in.Add(emulator.WithoutService("ec2messages"))
+	s.set("endpoints.ec2messages", "never")
+	require.Equal(t, map[string]string{"aws:ec2/vpcEndpoint:VpcEndpoint private-ec2-access-ec2messages": "delete"}, s.steps())
+	s.up()
+	require.Len(t, in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints"), 3)
+	s.requireNoChanges()
+}
+
+// A newer image appears: nothing changes by itself, and the documented step
+// gives exactly one of two instances the newer image.
+func TestANewerImage(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	s := newStack(t, in, "images", quick(in, map[string]any{"instances": map[string]any{"app": map[string]any{}, "db": map[string]any{"subnetIndex": 1}}}))
+	s.up()
+	before := s.outputs()
+	parameter := before.text("imageParameters.app")
+	older := in.aws("ssm", "get-parameter", "--name", parameter).text("Parameter.Value")
+	newer := in.aws("ec2", "register-image", "--name", "newer", "--architecture", "arm64", "--root-device-name", "/dev/xvda").text("ImageId")
+	require.NotEqual(t, older, newer)
+	in.Add(emulator.SetParameter(parameter, newer))
+	require.Equal(t, newer, in.aws("ssm", "get-parameter", "--name", parameter).text("Parameter.Value"))
+
+	s.requireNoChanges()
+
+	s.set("instances.app.imageId", newer)
+	require.Equal(t, map[string]string{"aws:ec2/instance:Instance private-ec2-access-app-arm64": "replace"}, replacements(s.steps()))
+	s.up()
+	after := s.outputs()
+	require.NotEqual(t, before.text("instanceIds.app"), after.text("instanceIds.app"))
+	require.Equal(t, before.text("instanceIds.db"), after.text("instanceIds.db"))
+	image := func(id string) string {
+		return in.aws("ec2", "describe-instances", "--instance-ids", id).text("Reservations[0].Instances[0].ImageId")
+	}
+	require.Equal(t, newer, image(after.text("instanceIds.app")))
+	require.Equal(t, older, image(after.text("instanceIds.db")))
+	s.requireNoChanges()
+
+	// Without the pin it keeps what it has.
+	s.must("config", "rm", "--path", "private-ec2-access:instances.app.imageId", "--stack", s.name)
+	s.requireNoChanges()
+}
+
+// replacements folds the three steps of a replacement into one.
+func replacements(steps map[string]string) map[string]string {
+	folded := map[string]string{}
+	for name, op := range steps {
+		if strings.HasSuffix(op, "replacement") || strings.HasSuffix(op, "replaced") || op == "replace" {
+			op = "replace"
+		}
+		folded[name] = op
+	}
+	return folded
+}
+
+// The account's default document is somebody else's: the preview stops before
+// anything is created, and names the ways on. The first of them works.
+func TestAForeignDefaultDocument(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	foreign := `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream","inputs":{"s3BucketName":"theirs"}}`
+	in.aws("ssm", "create-document", "--name", "SSM-SessionManagerRunShell", "--document-type", "Session", "--content", foreign)
+	s := newStack(t, in, "foreign", quick(in, nil))
+	in.Reset()
+	for _, args := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
+		out, err := s.run(append(args, "--stack", s.name)...)
+		require.Error(t, err)
+		require.Contains(t, out, "session.documentName is SSM-SessionManagerRunShell: this document exists already, and it was not made by this program")
+		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-foreign")
+		require.Contains(t, out, "aws ssm delete-document --name SSM-SessionManagerRunShell")
+	}
+	require.Empty(t, in.writes())
+
+	s.set("session.documentName", "private-ec2-access-foreign")
+	s.up()
+	require.JSONEq(t, foreign, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
+	require.Contains(t, s.outputs().text("startSession.app"), " --document-name private-ec2-access-foreign")
+	s.requireNoChanges()
+	s.destroy()
+	require.JSONEq(t, foreign, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
+}
+
+// A VPC that others use, with two ranges and a subnet on the main route table:
+// nobody behind the endpoints is cut off, and each route table that changes is
+// named in the preview.
+func TestAnExistingNetwork(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	vpc := in.aws("ec2", "create-vpc", "--cidr-block", "10.50.0.0/16").text("Vpc.VpcId")
+	in.aws("ec2", "modify-vpc-attribute", "--vpc-id", vpc, "--enable-dns-hostnames")
+	in.aws("ec2", "associate-vpc-cidr-block", "--vpc-id", vpc, "--cidr-block", "10.51.0.0/16")
+	first := in.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", "10.50.0.0/24", "--availability-zone", "us-east-2a").text("Subnet.SubnetId")
+	second := in.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", "10.51.0.0/24", "--availability-zone", "us-east-2b").text("Subnet.SubnetId")
+	table := in.aws("ec2", "create-route-table", "--vpc-id", vpc).text("RouteTable.RouteTableId")
+	in.aws("ec2", "associate-route-table", "--route-table-id", table, "--subnet-id", first)
+	main := in.aws("ec2", "describe-route-tables", "--filters", "Name=vpc-id,Values="+vpc, "Name=association.main,Values=true").text("RouteTables[0].RouteTableId")
+	before := inventory(in)
+
+	s := newStack(t, in, "existing", quick(in, map[string]any{"network": map[string]any{"vpcId": vpc, "subnetIds": []any{first, second}}}))
+	out, err := s.preview()
+	require.NoError(t, err, out)
+	for _, id := range []string{table, main} {
+		require.Contains(t, out, "the route table "+id+" gets a route to S3 through this stack's gateway endpoint")
+	}
+	s.up()
+	outputs := s.outputs()
+	require.Equal(t, vpc, outputs.text("vpcId"))
+	var https []string
+	for _, r := range rules(in, outputs.text("securityGroupId")) {
+		if r.direction == "in" && r.protocol == "tcp" {
+			require.Equal(t, "443", r.from)
+			https = append(https, r.source)
+		}
+	}
+	require.ElementsMatch(t, []string{"10.50.0.0/16", "10.51.0.0/16"}, https)
+	for _, e := range in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
+		require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"FullAccess","Effect":"Allow","Principal":"*","Action":["*"],"Resource":["*"]}]}`,
+			e.text("PolicyDocument"), "%s", e.text("ServiceName"))
+		if e.text("VpcEndpointType") == "Gateway" {
+			require.ElementsMatch(t, []any{table, main}, e.at("RouteTableIds"))
+		}
+	}
+	require.Equal(t, []any{false, false}, []any{outputs.at("routeTables[0].leavesVpc"), outputs.at("routeTables[1].leavesVpc")})
+	require.Equal(t, main, outputs.text("routeTables[1].routeTableId"))
+	s.requireNoChanges()
+
+	// Somebody opens a way out: the next update says so.
+	gateway := in.aws("ec2", "create-internet-gateway").text("InternetGateway.InternetGatewayId")
+	in.aws("ec2", "attach-internet-gateway", "--vpc-id", vpc, "--internet-gateway-id", gateway)
+	in.aws("ec2", "create-route", "--route-table-id", main, "--destination-cidr-block", "0.0.0.0/0", "--gateway-id", gateway)
+	out = s.up()
+	require.Contains(t, out, "the subnet "+second+" is not private: its route table "+main+" has a route out of the VPC")
+	require.Equal(t, false, s.outputs().at("routeTables[0].leavesVpc"))
+	require.Equal(t, true, s.outputs().at("routeTables[1].leavesVpc"))
+	in.aws("ec2", "delete-route", "--route-table-id", main, "--destination-cidr-block", "0.0.0.0/0")
+
+	// A narrow policy is the user's to ask for, and replaces no endpoint.
+	s.set("endpoints.policies", "narrow")
+	for name, op := range s.steps() {
+		require.Equal(t, "update", op, name)
+		require.Contains(t, name, "VpcEndpoint")
+	}
+	s.destroy()
+	after := inventory(in)
+	delete(after, "Buckets")
+	delete(before, "Buckets")
+	require.Equal(t, before, after)
+}
+
+// Emulated settings against a real account and the reverse are refused under
+// plain pulumi, and not one request is sent.
+func TestMixedSettingsAreRefused(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+
+	t.Run("a real stack with an emulator around", func(t *testing.T) {
+		s := newStack(t, in, "real", nil)
+		s.write(map[string]any{"aws:region": "us-east-2"})
+		in.Reset()
+		for _, command := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
+			out, err := s.run(append(command, "--stack", s.name)...)
+			require.NotZero(t, exitCode(err), out)
+			require.Contains(t, out, "AWS_ENDPOINT_URL is "+in.URL()+": the stack is a real account, but this is the address of an emulator")
+			require.Contains(t, out, "AWS_ACCESS_KEY_ID is test: the stack is a real account, but this is the key of an emulator")
+		}
+		require.Empty(t, in.Calls())
+	})
+
+	t.Run("an emulated stack without an emulator", func(t *testing.T) {
+		// Whatever wants to reach AWS has to go through here.
+		var connections atomic.Int32
+		proxy, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = proxy.Close() })
+		go func() {
+			for {
+				conn, err := proxy.Accept()
+				if err != nil {
+					return
+				}
+				connections.Add(1)
+				_ = conn.Close()
+			}
+		}()
+		s := newStack(t, in, "emulated", nil)
+		s.env = []string{"AWS_ENDPOINT_URL=", "HTTPS_PROXY=http://" + proxy.Addr().String(), "HTTP_PROXY=http://" + proxy.Addr().String()}
+		for _, command := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
+			out, err := s.run(append(command, "--stack", s.name)...)
+			require.NotZero(t, exitCode(err), out)
+			require.Contains(t, out, "AWS_ENDPOINT_URL: the stack is emulated, but no emulator is named, so requests would go to AWS")
+		}
+		require.Zero(t, connections.Load())
+	})
+}
+
+// An input that the provider does not have is refused, not dropped in silence.
+func TestAnUnknownInputIsRefused(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	s := newStack(t, in, "unknown", nil)
+	s.name, s.dir = "unknown-input", t.TempDir()
+	require.NoError(t, os.CopyFS(s.dir, os.DirFS(filepath.Join("testdata", "unknown-input"))))
+	s.write(map[string]any{"aws:region": "us-east-2", "aws:skipCredentialsValidation": "true"})
+	s.must("stack", "init", "unknown-input")
+	out, err := s.run("preview", "--stack", "unknown-input")
+	require.Error(t, err)
+	require.Contains(t, out, "cidrBlok")
+	require.Contains(t, out, "cidrBlock")
+	require.Empty(t, in.writes())
+}
