@@ -10,7 +10,7 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy outputs env upgrade test test-long test-breaks lint down clean command
+.PHONY: help up preview destroy outputs env upgrade test test-breaks lint down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,14 +36,11 @@ env: command ## for plain pulumi and aws by hand: eval "$(make -s env)"
 upgrade: command ## INSTANCE=name: pin its newest image and bring the stack up
 	@$(run) upgrade '$(INSTANCE)' $(ARGS)
 
-test: command ## run the tests of all modules
-	@$(with_test_tools) && go test ./... && (cd tools && go test ./...) && (cd e2e && go test ./...)
+test: lint command ## lint, and run the tests of all modules
+	@$(with_test_tools) && scripts/test
 
-test-long: command ## run the tests that take long too
-	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -timeout 60m -v ./...
-
-test-breaks: command ## break the recipe on purpose, and see that the tests notice
-	@$(with_test_tools) && scripts/test-breaks
+test-breaks: ## break the program on purpose, one way after the other, and see which test notices
+	@cd tools && go run ./cmd/breaks -project ..
 
 lint: ## check format, vet and staticcheck
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):" $$unformatted; exit 1; fi

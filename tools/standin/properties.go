@@ -25,7 +25,7 @@ type properties map[string]property
 type shape int
 
 const (
-	sameShape shape = iota
+	_ shape = iota // the same on both sides
 	// wrapped: an object here is a list of one there, and null here is an empty list there.
 	wrapped
 	// unwrapped: a list of at most one here is an object or null there.

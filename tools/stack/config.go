@@ -1,0 +1,152 @@
+// Package stack is the command behind the Makefile: it reads what kind of stack is meant, prepares what that kind needs
+// (tools, emulator, environment), and calls Pulumi.
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Stack is what the files Pulumi.yaml and Pulumi.<name>.yaml say that matters before Pulumi runs.
+type Stack struct {
+	Root    string
+	Project string
+	Name    string
+	// Region is aws:region; it may be empty for a stack on a real account.
+	Region string
+	// Emulated decides the kind: an emulated AWS on this machine, or a real account. Not the name decides, and a stack
+	// that does not say is taken for a real one, because that kind asks before it changes anything.
+	Emulated bool
+	// ConfirmChanges makes `up` and `destroy` show what they will do and ask. Default: unless emulated.
+	ConfirmChanges bool
+	// SelfRepair lets `up` and `destroy` mend what a killed command or a restarted emulator left behind. Default: if
+	// emulated. On a real account only a look into it can tell what is right, so the default there is to explain.
+	SelfRepair bool
+}
+
+// File is the stack's configuration file.
+func (s *Stack) File() string { return filepath.Join(s.Root, "Pulumi."+s.Name+".yaml") }
+
+var stackName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// FindRoot returns the closest folder, from the given one upwards, that holds Pulumi.yaml.
+func FindRoot(from string) (string, error) {
+	for folder := from; ; folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "Pulumi.yaml")); err == nil {
+			return folder, nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", fmt.Errorf("there is no Pulumi.yaml in %s or above it: run this in the project's folder", from)
+		}
+	}
+}
+
+// Load reads a stack's files.
+func Load(root, name string) (*Stack, error) {
+	if !stackName.MatchString(name) {
+		return nil, fmt.Errorf("STACK=%q is not the name of a stack: letters, digits, and the characters - _ . are allowed%s", name, existing(root))
+	}
+	var project struct {
+		Name   string         `yaml:"name"`
+		Config map[string]any `yaml:"config"`
+	}
+	if err := readYAML(filepath.Join(root, "Pulumi.yaml"), &project); err != nil {
+		return nil, err
+	}
+	if project.Name == "" {
+		return nil, fmt.Errorf("%s has no `name:`, which is the namespace of the project's settings", filepath.Join(root, "Pulumi.yaml"))
+	}
+	s := &Stack{Root: root, Project: project.Name, Name: name}
+
+	var file struct {
+		Config map[string]any `yaml:"config"`
+	}
+	if err := readYAML(s.File(), &file); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no stack %q, because there is no file %s%s", name, filepath.Base(s.File()), existing(root))
+	} else if err != nil {
+		return nil, err
+	}
+	value := func(key string) any {
+		if v, ok := file.Config[key]; ok {
+			return v
+		}
+		// The project's own keys may be without a namespace in Pulumi.yaml.
+		if v, ok := project.Config[strings.TrimPrefix(key, s.Project+":")]; ok {
+			return projectValue(v)
+		}
+		return projectValue(project.Config[key])
+	}
+	s.Region, _ = value("aws:region").(string)
+	var err error
+	setting := func(key string, automatic bool) bool {
+		result, e := boolean(s.Project+":"+key, value(s.Project+":"+key), automatic)
+		if e != nil && err == nil {
+			err = fmt.Errorf("%s: %w", filepath.Base(s.File()), e)
+		}
+		return result
+	}
+	s.Emulated = setting("emulated", false)
+	s.ConfirmChanges = setting("confirmChanges", !s.Emulated)
+	s.SelfRepair = setting("selfRepair", s.Emulated)
+	if err == nil && s.Emulated && s.Region == "" {
+		err = fmt.Errorf("%s: aws:region is missing. Add a line such as `aws:region: eu-central-1` under config", filepath.Base(s.File()))
+	}
+	return s, err
+}
+
+// projectValue returns what an entry under config in Pulumi.yaml gives to every stack: it is a value, or a description
+// of the key with a value or a default.
+func projectValue(entry any) any {
+	description, ok := entry.(map[string]any)
+	if !ok {
+		return entry
+	}
+	if v, ok := description["value"]; ok {
+		return v
+	}
+	return description["default"]
+}
+
+// boolean accepts what a person writes (true) and what `pulumi config set` writes ("true").
+func boolean(key string, value any, automatic bool) (bool, error) {
+	switch value {
+	case nil, "auto":
+		return automatic, nil
+	case true, "true":
+		return true, nil
+	case false, "false":
+		return false, nil
+	default:
+		return false, fmt.Errorf("%s is %v; allowed are true, false and auto (%t here)", key, value, automatic)
+	}
+}
+
+func readYAML(path string, into any) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := yaml.Unmarshal(content, into); err != nil {
+		return fmt.Errorf("%s is not valid YAML: %w", path, err)
+	}
+	return nil
+}
+
+// existing lists the stacks there are, as the end of an error.
+func existing(root string) string {
+	files, _ := filepath.Glob(filepath.Join(root, "Pulumi.*.yaml"))
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "Pulumi."), ".yaml"))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ". Stacks here: " + strings.Join(names, ", ") + " (choose one by STACK=name)"
+}

@@ -1,0 +1,217 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"private-ec2-access/tools/toolchain"
+)
+
+// Environment is the difference between the caller's environment and the one that Pulumi and the AWS CLI get.
+type Environment struct {
+	names  []string
+	values map[string]string
+	unset  []string
+}
+
+func (e *Environment) set(name, value string) {
+	if e.values == nil {
+		e.values = map[string]string{}
+	}
+	e.names = append(e.names, name)
+	e.values[name] = value
+}
+
+// Exports returns the environment as lines for a shell: eval "$(make -s env)".
+func (e *Environment) Exports() string {
+	var b strings.Builder
+	for _, name := range e.unset {
+		fmt.Fprintf(&b, "unset %s\n", name)
+	}
+	for _, name := range e.names {
+		fmt.Fprintf(&b, "export %s=%s\n", name, quote(e.values[name]))
+	}
+	return b.String()
+}
+
+func quote(value string) string {
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+}
+
+// Apply returns the caller's environment with the difference applied.
+func (e *Environment) Apply(environ []string) []string {
+	var result []string
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if _, replaced := e.values[name]; !replaced && !slices.Contains(e.unset, name) {
+			result = append(result, entry)
+		}
+	}
+	for _, name := range e.names {
+		result = append(result, name+"="+e.values[name])
+	}
+	return result
+}
+
+// The caller's settings that would send an emulated stack to a real account, or to another backend, or that contradict
+// what is set for it.
+var unsetWhenEmulated = regexp.MustCompile(`^(` + strings.Join([]string{
+	`AWS_ENDPOINT_URL_.+`,                 // per-service endpoints win over AWS_ENDPOINT_URL
+	`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, // makes SDKs pass over AWS_ENDPOINT_URL
+	`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`,
+	`AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, `AWS_SESSION_TOKEN`, `AWS_SECURITY_TOKEN`,
+	`AWS_ROLE_ARN`, `AWS_ROLE_SESSION_NAME`, `AWS_WEB_IDENTITY_TOKEN_FILE`,
+	`AWS_CONTAINER_CREDENTIALS_.+`,
+	`PULUMI_STACK`, `PULUMI_ACCESS_TOKEN`, `PULUMI_CONFIG_PASSPHRASE_FILE`,
+}, "|") + `)$`)
+
+// EmulatedEnvironment is complete: nothing of the caller's AWS identity or Pulumi login is left, so an emulated stack
+// cannot reach a real account, and a variable that the caller happens to have cannot change what it does.
+func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, endpoint string, caller []string) *Environment {
+	e := &Environment{}
+	proxied := false
+	for _, entry := range caller {
+		name, value, _ := strings.Cut(entry, "=")
+		if unsetWhenEmulated.MatchString(name) {
+			e.unset = append(e.unset, name)
+		}
+		if strings.EqualFold(name, "HTTP_PROXY") || strings.EqualFold(name, "ALL_PROXY") {
+			proxied = proxied || value != ""
+		}
+	}
+	slices.Sort(e.unset)
+
+	path := pathWith(filepath.Dir(cli.Path), t, lookup(caller, "PATH"))
+	if venv := t.Path("venv", "bin"); isFolder(venv) {
+		// Its AWS CLI serves where the user has none.
+		path += string(filepath.ListSeparator) + venv
+	}
+	e.set("PATH", path)
+	e.set("PULUMI_HOME", t.PulumiHome())
+	e.set("PULUMI_BACKEND_URL", "file://"+t.Path("state"))
+	e.set("PULUMI_CONFIG_PASSPHRASE", "")
+	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
+	e.set("AWS_ENDPOINT_URL", endpoint)
+	e.set("AWS_ACCESS_KEY_ID", "test")
+	e.set("AWS_SECRET_ACCESS_KEY", "test")
+	e.set("AWS_REGION", s.Region)
+	e.set("AWS_DEFAULT_REGION", s.Region) // version 1 of the AWS CLI reads only this one
+	e.set("AWS_EC2_METADATA_DISABLED", "true")
+	e.set("AWS_CONFIG_FILE", os.DevNull)
+	e.set("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	// A setting of the caller may name a file that does not exist, which stops the Terraform provider.
+	e.set("TF_CLI_CONFIG_FILE", t.Path("terraform.tfrc"))
+	if proxied {
+		// The AWS CLI, unlike Go programs, sends even loopback requests to a proxy.
+		bypass := "127.0.0.1,localhost"
+		for _, name := range []string{"no_proxy", "NO_PROXY"} {
+			if own := lookup(caller, name); own != "" {
+				bypass = own + "," + bypass
+			}
+		}
+		e.set("NO_PROXY", bypass)
+		e.set("no_proxy", bypass)
+	}
+	return e
+}
+
+// RealEnvironment changes next to nothing: a stack on a real account uses the user's own Pulumi login, plugins and AWS
+// identity. It only adds the CLI if the user has none.
+func RealEnvironment(t *toolchain.Toolchain, cli toolchain.CLI, caller []string) *Environment {
+	e := &Environment{}
+	if !cli.Installed {
+		e.set("PATH", pathWith(filepath.Dir(cli.Path), t, lookup(caller, "PATH")))
+	}
+	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
+	return e
+}
+
+// pathWith puts the folder of the CLI first. An earlier .local/bin goes, so that PATH does not grow with every `eval`.
+func pathWith(folder string, t *toolchain.Toolchain, path string) string {
+	folders := []string{folder}
+	for _, f := range filepath.SplitList(path) {
+		if f != t.Bin() && f != folder {
+			folders = append(folders, f)
+		}
+	}
+	return strings.Join(folders, string(filepath.ListSeparator))
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func lookup(environ []string, name string) string {
+	for _, entry := range environ {
+		if n, value, _ := strings.Cut(entry, "="); n == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// RefuseLeak fails if the caller's environment carries settings of an emulated stack (left by `eval "$(make -s env)"`,
+// say), with which a command on a real account would work on the emulator, or with invented credentials.
+func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
+	if s.Emulated {
+		return nil // Its own environment replaces all of it.
+	}
+	var reasons, names []string
+	blame := func(name, reason string) {
+		reasons = append(reasons, reason)
+		names = append(names, name)
+	}
+	inLocal := func(path string) bool {
+		return path == t.Path() || strings.HasPrefix(path, t.Path()+string(filepath.Separator))
+	}
+	for _, entry := range caller {
+		name, value, _ := strings.Cut(entry, "=")
+		switch {
+		case strings.HasPrefix(name, "AWS_ENDPOINT_URL") && isLoopback(value):
+			blame(name, fmt.Sprintf("%s=%s is an address on this machine", name, value))
+		case name == "AWS_ACCESS_KEY_ID" && value == "test":
+			blame("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID=test is the emulator's invented key")
+		case (name == "AWS_CONFIG_FILE" || name == "AWS_SHARED_CREDENTIALS_FILE") && value == os.DevNull:
+			blame(name, name+"="+value+" hides your AWS configuration")
+		case name == "PULUMI_HOME" && inLocal(value), name == "PULUMI_BACKEND_URL" && inLocal(strings.TrimPrefix(value, "file://")):
+			blame(name, fmt.Sprintf("%s=%s belongs to the emulated stacks", name, value))
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	// The rest of the same set does harm as well, once these are gone.
+	for _, entry := range caller {
+		name, value, _ := strings.Cut(entry, "=")
+		switch {
+		case name == "PULUMI_CONFIG_PASSPHRASE" && value == "", name == "AWS_EC2_METADATA_DISABLED", name == "TF_CLI_CONFIG_FILE" && inLocal(value):
+			names = append(names, name)
+		}
+	}
+	slices.Sort(reasons)
+	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of an emulated one:\n  - %s\n"+
+		"  Nothing was run. Open a new shell, or: unset %s",
+		s.Name, filepath.Base(s.File()), s.Project, strings.Join(reasons, "\n  - "), strings.Join(names, " "))
+}
+
+func isLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		u, err = url.Parse("//" + address)
+		if err != nil {
+			return false
+		}
+	}
+	host := u.Hostname()
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback() || ip.IsUnspecified()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "localhost.localstack.cloud"
+}

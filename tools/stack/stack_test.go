@@ -1,0 +1,590 @@
+package stack
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/toolchain"
+)
+
+func project(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	if files["Pulumi.yaml"] == "" {
+		require.NoError(t, os.WriteFile(filepath.Join(root, "Pulumi.yaml"), []byte("name: private-ec2-access\nruntime: go\n"), 0o644))
+	}
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(content), 0o644))
+	}
+	return root
+}
+
+func TestKinds(t *testing.T) {
+	for _, c := range []struct {
+		name, settings string
+		want           Stack
+	}{
+		{"emulated", "private-ec2-access:emulated: true", Stack{Emulated: true, SelfRepair: true}},
+		{"emulated, as pulumi writes it", `private-ec2-access:emulated: "true"`, Stack{Emulated: true, SelfRepair: true}},
+		{"real", "private-ec2-access:emulated: false", Stack{ConfirmChanges: true}},
+		{"says nothing", "", Stack{ConfirmChanges: true}},
+		{"emulated, all the other way", "private-ec2-access:emulated: true\n  private-ec2-access:confirmChanges: 'true'\n  private-ec2-access:selfRepair: false", Stack{Emulated: true, ConfirmChanges: true}},
+		{"emulated, auto", "private-ec2-access:emulated: true\n  private-ec2-access:confirmChanges: auto\n  private-ec2-access:selfRepair: auto", Stack{Emulated: true, SelfRepair: true}},
+		{"real, all the other way", "private-ec2-access:confirmChanges: false\n  private-ec2-access:selfRepair: true", Stack{SelfRepair: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// The name says the opposite of the kind on purpose.
+			root := project(t, map[string]string{"Pulumi.anything.yaml": "config:\n  aws:region: eu-central-1\n  " + c.settings + "\n"})
+			c.want.Root, c.want.Project, c.want.Name, c.want.Region = root, "private-ec2-access", "anything", "eu-central-1"
+			got, err := Load(root, "anything")
+			require.NoError(t, err)
+			assert.Equal(t, &c.want, got)
+		})
+	}
+}
+
+func TestProjectGivesValuesToEveryStack(t *testing.T) {
+	root := project(t, map[string]string{
+		"Pulumi.yaml": `name: private-ec2-access
+config:
+  emulated: {description: x, default: true}
+  confirmChanges: {default: auto}
+  private-ec2-access:selfRepair: {default: false}
+  aws:region: {value: eu-north-1}
+`,
+		"Pulumi.a.yaml": "encryptionsalt: x\n",
+		"Pulumi.b.yaml": "config:\n  private-ec2-access:emulated: false\n  aws:region: eu-west-1\n",
+	})
+	a, err := Load(root, "a")
+	require.NoError(t, err)
+	assert.Equal(t, &Stack{Root: root, Project: "private-ec2-access", Name: "a", Region: "eu-north-1", Emulated: true}, a)
+	b, err := Load(root, "b")
+	require.NoError(t, err)
+	assert.Equal(t, &Stack{Root: root, Project: "private-ec2-access", Name: "b", Region: "eu-west-1", ConfirmChanges: true}, b)
+}
+
+func TestLoadRefuses(t *testing.T) {
+	root := project(t, map[string]string{
+		"Pulumi.local.yaml":  "config:\n  private-ec2-access:emulated: true\n",
+		"Pulumi.word.yaml":   "config:\n  private-ec2-access:emulated: yes please\n",
+		"Pulumi.broken.yaml": "config: [\n",
+	})
+	for name, want := range map[string]string{
+		"nope":   `there is no stack "nope", because there is no file Pulumi.nope.yaml. Stacks here: broken, local, word (choose one by STACK=name)`,
+		"a b":    `STACK="a b" is not the name of a stack`,
+		"word":   "Pulumi.word.yaml: private-ec2-access:emulated is yes please; allowed are true, false and auto (false here)",
+		"local":  "Pulumi.local.yaml: aws:region is missing",
+		"broken": "is not valid YAML",
+	} {
+		_, err := Load(root, name)
+		require.ErrorContains(t, err, want, name)
+	}
+	_, err := FindRoot(t.TempDir())
+	require.ErrorContains(t, err, "there is no Pulumi.yaml in")
+	inner := filepath.Join(root, "a", "b")
+	require.NoError(t, os.MkdirAll(inner, 0o755))
+	found, err := FindRoot(inner)
+	require.NoError(t, err)
+	assert.Equal(t, root, found)
+}
+
+func TestEmulatedEnvironment(t *testing.T) {
+	tools := toolchain.New("/p", io.Discard)
+	s := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Region: "eu-central-1", Emulated: true}
+	caller := []string{
+		"HOME=/h", "PATH=/usr/bin:/p/.local/bin:/bin", "AWS_PROFILE=prod", "AWS_SESSION_TOKEN=x", "AWS_ENDPOINT_URL_S3=https://s3", "AWS_ENDPOINT_URL_SSM=https://ssm",
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "AWS_ACCESS_KEY_ID=AKIA", "AWS_DEFAULT_REGION=us-east-1", "AWS_ROLE_ARN=x", "AWS_WEB_IDENTITY_TOKEN_FILE=x",
+		"TF_CLI_CONFIG_FILE=/nowhere", "PULUMI_STACK=dev", "PULUMI_CONFIG_PASSPHRASE_FILE=/x", "PULUMI_ACCESS_TOKEN=x", "AWS_CA_BUNDLE=/ca",
+	}
+	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, "http://127.0.0.1:4566", caller)
+	assert.Equal(t, `unset AWS_ENDPOINT_URL_S3
+unset AWS_ENDPOINT_URL_SSM
+unset AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+unset AWS_PROFILE
+unset AWS_ROLE_ARN
+unset AWS_SESSION_TOKEN
+unset AWS_WEB_IDENTITY_TOKEN_FILE
+unset PULUMI_ACCESS_TOKEN
+unset PULUMI_CONFIG_PASSPHRASE_FILE
+unset PULUMI_STACK
+export PATH='/p/.local/bin:/usr/bin:/bin'
+export PULUMI_HOME='/p/.local/pulumi'
+export PULUMI_BACKEND_URL='file:///p/.local/state'
+export PULUMI_CONFIG_PASSPHRASE=''
+export PULUMI_SKIP_UPDATE_CHECK='true'
+export AWS_ENDPOINT_URL='http://127.0.0.1:4566'
+export AWS_ACCESS_KEY_ID='test'
+export AWS_SECRET_ACCESS_KEY='test'
+export AWS_REGION='eu-central-1'
+export AWS_DEFAULT_REGION='eu-central-1'
+export AWS_EC2_METADATA_DISABLED='true'
+export AWS_CONFIG_FILE='/dev/null'
+export AWS_SHARED_CREDENTIALS_FILE='/dev/null'
+export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
+`, e.Exports())
+	assert.Equal(t, []string{
+		"HOME=/h", "AWS_CA_BUNDLE=/ca",
+		"PATH=/p/.local/bin:/usr/bin:/bin", "PULUMI_HOME=/p/.local/pulumi", "PULUMI_BACKEND_URL=file:///p/.local/state", "PULUMI_CONFIG_PASSPHRASE=",
+		"PULUMI_SKIP_UPDATE_CHECK=true", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "TF_CLI_CONFIG_FILE=/p/.local/terraform.tfrc",
+	}, e.Apply(caller))
+
+	installed := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, "http://127.0.0.1:4566", caller)
+	assert.Contains(t, installed.Exports(), "export PATH='/usr/bin:/bin'\n")
+	proxied := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi"}, "http://127.0.0.1:4566", append(caller, "http_proxy=http://proxy", "NO_PROXY=corp"))
+	assert.Contains(t, proxied.Exports(), "export NO_PROXY='corp,127.0.0.1,localhost'\n")
+}
+
+func TestRealEnvironment(t *testing.T) {
+	tools := toolchain.New("/p", io.Discard)
+	caller := []string{"PATH=/usr/bin", "AWS_PROFILE=prod", "AWS_ENDPOINT_URL=https://aws.example", "PULUMI_HOME=/h", "PULUMI_ACCESS_TOKEN=x"}
+	ours := RealEnvironment(tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, caller)
+	assert.Equal(t, "export PATH='/p/.local/bin:/usr/bin'\nexport PULUMI_SKIP_UPDATE_CHECK='true'\n", ours.Exports())
+	installed := RealEnvironment(tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, caller)
+	assert.Equal(t, append(caller, "PULUMI_SKIP_UPDATE_CHECK=true"), installed.Apply(caller))
+}
+
+func TestExportsAreSafeForAShell(t *testing.T) {
+	e := &Environment{}
+	e.set("VALUE", `it's $HOME "x" `+"`id`\n!")
+	out, err := exec.Command("sh", "-c", e.Exports()+`printf %s "$VALUE"`).Output()
+	require.NoError(t, err)
+	assert.Equal(t, e.values["VALUE"], string(out))
+}
+
+func TestLeakIsRefused(t *testing.T) {
+	tools := toolchain.New("/p", io.Discard)
+	realStack := &Stack{Root: "/p", Project: "private-ec2-access", Name: "dev"}
+	emulated := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Emulated: true, Region: "eu-central-1"}
+	for _, c := range []struct {
+		entry, unset string
+	}{
+		{"AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ENDPOINT_URL"},
+		{"AWS_ENDPOINT_URL=http://localhost:4566", "AWS_ENDPOINT_URL"},
+		{"AWS_ENDPOINT_URL=http://[::1]:4566", "AWS_ENDPOINT_URL"},
+		{"AWS_ENDPOINT_URL=localhost:4566", "AWS_ENDPOINT_URL"},
+		{"AWS_ENDPOINT_URL_S3=http://s3.localhost:4566", "AWS_ENDPOINT_URL_S3"},
+		{"AWS_ENDPOINT_URL_EC2=http://0.0.0.0:1", "AWS_ENDPOINT_URL_EC2"},
+		{"AWS_ACCESS_KEY_ID=test", "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY"},
+		{"AWS_CONFIG_FILE=/dev/null", "AWS_CONFIG_FILE"},
+		{"PULUMI_HOME=/p/.local/pulumi", "PULUMI_HOME"},
+		{"PULUMI_BACKEND_URL=file:///p/.local/state", "PULUMI_BACKEND_URL"},
+	} {
+		err := RefuseLeak(realStack, tools, []string{"HOME=/h", c.entry})
+		require.Error(t, err, c.entry)
+		assert.Contains(t, err.Error(), c.entry)
+		assert.True(t, strings.HasSuffix(err.Error(), "Open a new shell, or: unset "+c.unset), "%v", err)
+		assert.NoError(t, RefuseLeak(emulated, tools, []string{c.entry}))
+	}
+	ownSettings := []string{
+		"AWS_ENDPOINT_URL=https://vpce-1.ec2.eu-central-1.vpce.amazonaws.com", "AWS_ENDPOINT_URL_S3=https://s3.example", "AWS_ACCESS_KEY_ID=AKIA",
+		"AWS_PROFILE=test", "AWS_CONFIG_FILE=/h/config", "PULUMI_HOME=/h/.pulumi", "PULUMI_BACKEND_URL=file:///h/state", "AWS_EC2_METADATA_DISABLED=true",
+	}
+	assert.NoError(t, RefuseLeak(realStack, tools, ownSettings))
+
+	// What `make env` exports is refused, and what the message says to unset is enough.
+	environment := EmulatedEnvironment(emulated, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, "http://127.0.0.1:4566", nil).Apply(nil)
+	err := RefuseLeak(realStack, tools, environment)
+	require.Error(t, err)
+	_, mend, _ := strings.Cut(err.Error(), "unset ")
+	mended := &Environment{unset: strings.Fields(mend)}
+	rest := mended.Apply(environment)
+	assert.NoError(t, RefuseLeak(realStack, tools, rest))
+	assert.Equal(t, []string{"PATH=/p/.local/bin:", "PULUMI_SKIP_UPDATE_CHECK=true", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1"}, trimPath(rest))
+}
+
+func trimPath(environ []string) []string {
+	for i, entry := range environ {
+		if strings.HasPrefix(entry, "PATH=") {
+			environ[i] = strings.TrimSuffix(entry, ":") + ":"
+		}
+	}
+	return environ
+}
+
+func writeLock(t *testing.T, backend, stack, name string, content any) {
+	t.Helper()
+	folder := filepath.Join(backend, ".pulumi", "locks", "organization", "private-ec2-access", stack)
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	text, ok := content.(string)
+	if !ok {
+		b, err := json.Marshal(content)
+		require.NoError(t, err)
+		text = string(b)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".json"), []byte(text), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".json.attrs"), []byte("{}"), 0o644))
+}
+
+func endedProcess(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command("true")
+	require.NoError(t, cmd.Run())
+	return cmd.Process.Pid
+}
+
+func TestLocks(t *testing.T) {
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	pulumi := fakePulumiProcess(t)
+
+	for _, c := range []struct {
+		name    string
+		content any
+		stale   bool
+	}{
+		{"its process has ended", lock{PID: endedProcess(t), Hostname: hostname}, true},
+		{"its process is another program now", lock{PID: os.Getpid(), Hostname: hostname}, !isPulumi(os.Getpid())},
+		{"its process lives", lock{PID: pulumi, Hostname: hostname}, false},
+		{"of another machine", lock{PID: endedProcess(t), Hostname: hostname + "-other"}, false},
+		{"damaged", "{", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			backend := t.TempDir()
+			writeLock(t, backend, "local", "a", c.content)
+			writeLock(t, backend, "other", "b", lock{PID: pulumi, Hostname: hostname})
+			locks, err := findLocks(backend, "private-ec2-access", "local")
+			require.NoError(t, err)
+			require.Len(t, locks, 1, "other stacks and .attrs files do not count")
+			assert.Equal(t, c.stale, locks[0].Stale)
+		})
+	}
+	locks, err := findLocks(t.TempDir(), "private-ec2-access", "local")
+	require.NoError(t, err)
+	assert.Empty(t, locks)
+}
+
+// fakePulumiProcess is a living process whose program is called pulumi.
+func fakePulumiProcess(t *testing.T) int {
+	t.Helper()
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "pulumi")
+	content, err := os.ReadFile(sleep)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, content, 0o755))
+	cmd := exec.Command(path, "60")
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd.Process.Pid
+}
+
+// testApp is an emulated stack whose pulumi is a script that writes down how it was called.
+func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func() string) {
+	t.Helper()
+	root := project(t, map[string]string{"Pulumi.local.yaml": "config:\n  aws:region: eu-central-1\n  private-ec2-access:emulated: true\n  " + settings + "\n"})
+	s, err := Load(root, "local")
+	require.NoError(t, err)
+	var out bytes.Buffer
+	a := &app{root: root, stdout: &out, stderr: &out, environ: os.Environ(), stack: s, tools: toolchain.New(root, &out), emulator: Running{Instance: "new"}}
+	a.restartEmulator = func() error {
+		fmt.Fprintln(&out, "emulator restarted")
+		a.emulator.Instance = "restarted"
+		return nil
+	}
+	calls := filepath.Join(root, "calls")
+	a.cli.Path = filepath.Join(root, "pulumi")
+	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %s\n[ \"$2\" = export ] && echo '%s'\n[ -e fail ] && exit 7\nexit 0\n", calls, export)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte(script), 0o755))
+	require.NoError(t, os.MkdirAll(a.tools.Path("emulator"), 0o755))
+	a.env = EmulatedEnvironment(s, a.tools, a.cli, "http://127.0.0.1:1", a.environ)
+	return a, &out, func() string {
+		content, _ := os.ReadFile(calls)
+		return string(content)
+	}
+}
+
+const (
+	emptyState = `{"version":3,"deployment":{"resources":[{"urn":"urn:pulumi:local::p::pulumi:pulumi:Stack::p-local","type":"pulumi:pulumi:Stack"},{"urn":"u","type":"pulumi:providers:aws","custom":true}]}}`
+	twoTopics  = `{"version":3,"deployment":{"resources":[{"type":"aws:sns/topic:Topic","custom":true},{"type":"aws:sns/topic:Topic","custom":true},{"type":"my:component"}]}}`
+	killed     = `{"version":3,"deployment":{"resources":[],"pending_operations":[{"resource":{"urn":"urn:pulumi:local::p::a$aws:sns/topic:Topic::c"},"type":"creating"}]}}`
+)
+
+func TestRepair(t *testing.T) {
+	const refresh = "refresh --yes --skip-preview --suppress-outputs --stack local"
+	for _, c := range []struct {
+		name, settings, export, recorded string
+		calls, said, refused             string
+	}{
+		{name: "nothing made yet", export: emptyState},
+		{name: "the same emulator", export: twoTopics, recorded: "new"},
+		{name: "another emulator", export: twoTopics, recorded: "old", calls: refresh, said: "has forgotten the 2 resources that the stack local remembers"},
+		{name: "never recorded", export: twoTopics, calls: refresh, said: "has forgotten"},
+		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "emulator restarted\n• an earlier command was killed during: creating aws:sns/topic:Topic c"},
+		{name: "killed, and another emulator", export: killed, recorded: "old", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during"},
+		{name: "another emulator, no self-repair", settings: "private-ec2-access:selfRepair: false", export: twoTopics, refused: "pulumi " + refresh},
+		{name: "killed, no self-repair", settings: "private-ec2-access:selfRepair: false", export: killed, recorded: "new", refused: "--clear-pending-creates"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, out, calls := testApp(t, c.settings, c.export)
+			record := instanceFile(a.tools.Path("emulator"), "local")
+			if c.recorded != "" {
+				require.NoError(t, os.WriteFile(record, []byte(c.recorded+"\n"), 0o644))
+			}
+			err := a.repair()
+			if c.refused != "" {
+				require.ErrorContains(t, err, c.refused)
+				assert.Contains(t, err.Error(), `eval "$(make -s env STACK=local)"`)
+				assert.NotContains(t, calls(), "refresh")
+				return
+			}
+			require.NoError(t, err)
+			assert.Contains(t, out.String(), c.said)
+			if c.calls == "" {
+				assert.NotContains(t, calls(), "refresh")
+			} else {
+				assert.Contains(t, calls(), c.calls+" --color auto --non-interactive\n")
+			}
+			assert.Equal(t, c.export == killed && c.recorded == "new", strings.Contains(out.String(), "emulator restarted"))
+			assert.True(t, a.sameInstance(), "the emulator is recorded")
+		})
+	}
+}
+
+func TestFailedRepairIsNotRecorded(t *testing.T) {
+	a, out, _ := testApp(t, "", twoTopics)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$2\" = export ] && echo '"+twoTopics+"' && exit 0\nexit 7\n"), 0o755))
+	err := a.repair()
+	var exit *ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 7, exit.Code, "pulumi's exit code is passed on")
+	assert.False(t, a.sameInstance())
+	assert.Contains(t, out.String(), "make clean")
+}
+
+func TestRepairOfLocks(t *testing.T) {
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	t.Run("stale", func(t *testing.T) {
+		a, out, calls := testApp(t, "", emptyState)
+		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname, Username: "me"})
+		require.NoError(t, a.repair())
+		assert.Contains(t, calls(), "cancel --yes --stack local")
+		assert.Contains(t, out.String(), "a killed command left the stack locked (me@"+hostname)
+	})
+	t.Run("stale, no self-repair", func(t *testing.T) {
+		a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", emptyState)
+		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname})
+		require.ErrorContains(t, a.repair(), "pulumi cancel --yes --stack local")
+		assert.Empty(t, calls())
+	})
+	t.Run("held", func(t *testing.T) {
+		a, _, calls := testApp(t, "", emptyState)
+		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: fakePulumiProcess(t), Hostname: hostname})
+		require.ErrorContains(t, a.repair(), "another command is working on the stack local")
+		assert.Empty(t, calls())
+	})
+	t.Run("of another machine", func(t *testing.T) {
+		a, _, calls := testApp(t, "", emptyState)
+		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: 1, Hostname: hostname + "-other"})
+		require.ErrorContains(t, a.repair(), "locked from another machine or container")
+		assert.Empty(t, calls())
+	})
+}
+
+func TestRealStacksAreNotRepaired(t *testing.T) {
+	a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", killed)
+	a.stack.Emulated = false
+	require.NoError(t, a.repair())
+	assert.Empty(t, calls())
+}
+
+func TestUpConfirmation(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		confirm       bool
+		ci            string
+		args          []string
+		want, refused string
+	}{
+		{name: "emulated", want: "up --stack local --yes --skip-preview --color auto --non-interactive\n"},
+		{name: "confirm without a terminal", confirm: true, refused: "there is no terminal to ask on. Nothing was changed"},
+		{name: "confirm in CI", confirm: true, ci: "true", want: "up --stack local --diff --yes --color auto --non-interactive\n"},
+		{name: "confirmed by hand", confirm: true, args: []string{"--yes"}, want: "up --stack local --yes --color auto --non-interactive\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("CI", c.ci)
+			a, _, calls := testApp(t, "", emptyState)
+			a.stack.ConfirmChanges = c.confirm
+			if isTerminal(os.Stdin) {
+				t.Skip("standard input is a terminal")
+			}
+			if c.refused != "" {
+				require.ErrorContains(t, a.up(c.args), c.refused)
+				assert.Empty(t, calls())
+				return
+			}
+			require.NoError(t, a.canConfirm("up", c.args))
+			require.NoError(t, a.pulumiUp(c.args))
+			assert.Equal(t, c.want, calls())
+			if c.ci == "true" {
+				assert.Error(t, a.canConfirm("destroy", c.args))
+			}
+		})
+	}
+}
+
+func TestOutputsOf(t *testing.T) {
+	stackEvent := `{"resOutputsEvent":{"metadata":{"type":"pulumi:pulumi:Stack","old":{"outputs":{"newestImages":{"web":"ami-old"}}},"new":{"outputs":{"n":1,"newestImages":{"web":"ami-new"}}}}}}`
+	outputs, err := outputsOf(strings.NewReader(`{"preludeEvent":{}}` + "\n" + stackEvent + "\n" + `{"cancelEvent":{}}`))
+	require.NoError(t, err)
+	assert.Equal(t, imageOutputs{NewestImages: map[string]string{"web": "ami-new"}}, outputs)
+	outputs, err = outputsOf(strings.NewReader(`{"resOutputsEvent":{"metadata":{"type":"aws:x","new":{"outputs":{"newestImages":7}}}}}`))
+	require.NoError(t, err)
+	assert.Equal(t, imageOutputs{}, outputs)
+	_, err = outputsOf(strings.NewReader(`{"half`))
+	require.ErrorContains(t, err, "cannot read Pulumi's event log")
+}
+
+func TestPinnedImage(t *testing.T) {
+	a, _, _ := testApp(t, "private-ec2-access:instances: {web: {imageId: ami-1}, app: {}}", emptyState)
+	image, err := a.pinnedImage("web", 2)
+	require.NoError(t, err)
+	assert.Equal(t, "ami-1", image)
+	image, err = a.pinnedImage("app", 2)
+	require.NoError(t, err)
+	assert.Empty(t, image)
+	a, _, _ = testApp(t, "", emptyState)
+	_, err = a.pinnedImage("app", 1)
+	require.NoError(t, err)
+	_, err = a.pinnedImage("app", 2)
+	require.ErrorContains(t, err, "or the others would be removed. Nothing was changed")
+}
+
+func TestReadParameter(t *testing.T) {
+	a, _, _ := testApp(t, "", emptyState)
+	bin := t.TempDir()
+	t.Setenv("PATH", bin)
+	_, err := a.readParameter("web", "/aws/service/x")
+	require.ErrorContains(t, err, "there is no AWS CLI on PATH")
+	assert.Contains(t, err.Error(), `pulumi config set --stack local --path 'private-ec2-access:instances["web"].imageId' ami-…`)
+
+	aws := func(body string) {
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "aws"), []byte("#!/bin/sh\n"+body+"\n"), 0o755))
+	}
+	aws(`[ "$AWS_ENDPOINT_URL $*" = "http://127.0.0.1:1 ssm get-parameter --name /aws/service/x --query Parameter.Value --output text --region eu-central-1" ] && echo ami-1`)
+	image, err := a.readParameter("web", "/aws/service/x")
+	require.NoError(t, err)
+	assert.Equal(t, "ami-1", image)
+	aws("echo denied >&2; exit 254")
+	_, err = a.readParameter("web", "/aws/service/x")
+	require.ErrorContains(t, err, "denied")
+	aws("echo None")
+	_, err = a.readParameter("web", "/aws/service/x")
+	require.ErrorContains(t, err, `holds "None", expected the id of an image`)
+}
+
+// TestMain lets the test program play the emulator: it keeps the contract of the emulator command.
+func TestMain(m *testing.M) {
+	if mode := os.Getenv("FAKE_EMULATOR"); mode != "" {
+		fakeEmulator(mode)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func fakeEmulator(mode string) {
+	arguments := map[string]string{}
+	for i := 1; i+1 < len(os.Args); i += 2 {
+		arguments[os.Args[i]] = os.Args[i+1]
+	}
+	if mode == "broken" {
+		fmt.Println("moto is ill")
+		os.Exit(3)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+arguments["-port"])
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	content, _ := json.Marshal(Running{URL: "http://" + listener.Addr().String(), PID: os.Getpid(), Instance: fmt.Sprint(time.Now().UnixNano())})
+	if err := os.WriteFile(filepath.Join(arguments["-dir"], "emulator.json"), content, 0o644); err != nil {
+		os.Exit(1)
+	}
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		connection.Close()
+	}
+}
+
+func testEmulator(t *testing.T) (*Emulator, *bytes.Buffer) {
+	t.Helper()
+	var out bytes.Buffer
+	folder := t.TempDir()
+	e := &Emulator{Folder: filepath.Join(folder, "emulator"), Log: filepath.Join(folder, "log", "emulator.log"), patience: 10 * time.Second,
+		Say: func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }}
+	t.Cleanup(func() { _, _ = e.Stop() })
+	return e, &out
+}
+
+func TestEmulatorKeepsItsAddress(t *testing.T) {
+	t.Setenv("FAKE_EMULATOR", "works")
+	e, out := testEmulator(t)
+	first, err := e.Start(os.Args[0], "python3")
+	require.NoError(t, err)
+	running, ok := e.Running()
+	assert.True(t, ok)
+	assert.Equal(t, first, running)
+
+	stopped, err := e.Stop()
+	require.NoError(t, err)
+	assert.True(t, stopped)
+	_, ok = e.Running()
+	assert.False(t, ok)
+	stopped, err = e.Stop()
+	require.NoError(t, err)
+	assert.False(t, stopped, "it has ended before")
+
+	second, err := e.Start(os.Args[0], "python3")
+	require.NoError(t, err)
+	assert.Equal(t, first.URL, second.URL)
+	assert.NotEqual(t, first.Instance, second.Instance)
+	_, err = e.Stop()
+	require.NoError(t, err)
+
+	taken, err := net.Listen("tcp", strings.TrimPrefix(first.URL, "http://"))
+	require.NoError(t, err)
+	defer taken.Close()
+	third, err := e.Start(os.Args[0], "python3")
+	require.NoError(t, err)
+	assert.NotEqual(t, first.URL, third.URL)
+	assert.Contains(t, out.String(), "is taken by another program")
+}
+
+func TestEmulatorThatDoesNotStart(t *testing.T) {
+	t.Setenv("FAKE_EMULATOR", "broken")
+	e, _ := testEmulator(t)
+	_, err := e.Start(os.Args[0], "python3")
+	require.ErrorContains(t, err, "it ended (exit status 3)")
+	assert.Contains(t, err.Error(), "moto is ill")
+	assert.Contains(t, err.Error(), e.Log)
+}
+
+func TestAnotherProcessIsNotStopped(t *testing.T) {
+	e, _ := testEmulator(t)
+	require.NoError(t, os.MkdirAll(e.Folder, 0o755))
+	sleep := exec.Command("sleep", "60")
+	require.NoError(t, sleep.Start())
+	t.Cleanup(func() { _ = sleep.Process.Kill(); _ = sleep.Wait() })
+	content, _ := json.Marshal(Running{URL: "http://127.0.0.1:1", PID: sleep.Process.Pid, Instance: "x"})
+	require.NoError(t, os.WriteFile(filepath.Join(e.Folder, "emulator.json"), content, 0o644))
+	stopped, err := e.Stop()
+	require.NoError(t, err)
+	assert.False(t, stopped)
+	assert.True(t, alive(sleep.Process.Pid))
+}

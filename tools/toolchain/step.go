@@ -1,0 +1,121 @@
+package toolchain
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// step is one piece of work that the user is told about.
+type step struct {
+	// name is short and is repeated in the later lines, because two steps may run side by side.
+	name string
+	// why says why the step is needed, and usual how long it takes; both may be empty.
+	why, usual string
+	// quiet is how long the step may take before it is mentioned at all: steps that are nearly always done
+	// already would only be noise.
+	quiet time.Duration
+}
+
+// run does the work and reports: a line at the start, one every 15 seconds, and one at the end. An error for which
+// isUnavailable holds is reported too, because it is no failure: the caller goes another way.
+func (t *Toolchain) run(s step, work func() error) error {
+	start := time.Now()
+	headline := "• " + s.name
+	if s.why != "" {
+		headline += ": " + s.why
+	}
+	if s.usual != "" {
+		headline += " (usually " + s.usual + ")"
+	}
+	announced := s.quiet == 0
+	if announced {
+		t.say("%s", headline)
+	}
+
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	quiet := time.After(s.quiet)
+	ticker := time.NewTicker(t.every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-quiet:
+			if !announced {
+				announced = true
+				t.say("%s", headline)
+			}
+		case <-ticker.C:
+			t.say("  still at it: %s … %s", s.name, time.Since(start).Round(time.Second))
+		case err := <-done:
+			if isUnavailable(err) {
+				t.say("  not available here: %v", err)
+				return err
+			}
+			if err != nil {
+				return fmt.Errorf("%s failed after %s: %w", s.name, time.Since(start).Round(time.Second), explain(err))
+			}
+			if announced {
+				t.say("  ok: %s, in %s", s.name, time.Since(start).Round(100*time.Millisecond))
+			}
+			return nil
+		}
+	}
+}
+
+// command runs a program of a step. Its output goes to .local/log/<log>.log; an error carries the last lines of it,
+// the place of the rest, and the mend.
+func (t *Toolchain) command(log, mend string, cmd *exec.Cmd) error {
+	path := t.Path("log", log+".log")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	fmt.Fprintf(file, "# in %s\n# %s\n", cmd.Dir, strings.Join(cmd.Args, " "))
+	cmd.Stdout, cmd.Stderr = file, file
+	if err := cmd.Run(); err != nil {
+		lines := Tail(path, 15)
+		message := fmt.Sprintf("%s\n%s\n  All of it: %s", err, indent(lines), path)
+		if strings.Contains(lines, "no space left on device") {
+			mend = "the disk is full: make room (a first run needs about 6 GB in .local and Go's caches) and run the same command again"
+		}
+		if mend != "" {
+			message += "\n  To mend: " + mend
+		}
+		return fmt.Errorf("%s", message)
+	}
+	return nil
+}
+
+// Tail returns the last lines of a file, or what kept it from being read.
+func Tail(path string, lines int) string {
+	const most = 16 << 10
+	file, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > most {
+		if _, err := file.Seek(-most, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	content, err := io.ReadAll(file)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(content), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func indent(text string) string {
+	return "    | " + strings.ReplaceAll(text, "\n", "\n    | ")
+}

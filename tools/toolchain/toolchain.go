@@ -1,0 +1,119 @@
+// Package toolchain gets everything the project's commands need, into one ignored folder of the project (.local), and
+// touches nothing else on the machine (the caches of Go and pip excepted).
+//
+// Each part is had in the best way that works here: what is installed, else the official release with its checksum
+// verified, else a build from Go modules. Everything is put in place by one rename, so that a step that is killed
+// leaves nothing half-finished behind.
+package toolchain
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Environment variables that change where the toolchain looks.
+const (
+	// MirrorVariable names the Terraform filesystem mirror to use, and no other.
+	MirrorVariable = "PRIVATE_EC2_ACCESS_TERRAFORM_MIRROR"
+	// ReleasesVariable names a server that holds the releases in place of https://github.com, with the same paths.
+	ReleasesVariable = "PRIVATE_EC2_ACCESS_RELEASES"
+)
+
+const officialReleases = "https://github.com"
+
+// Toolchain is the set of tools of one checkout of the project.
+type Toolchain struct {
+	// Root is the project's folder, the one with Pulumi.yaml.
+	Root string
+	// Out receives the progress. It is never standard output, which belongs to the commands' results.
+	Out io.Writer
+
+	// The rest has defaults that only tests change.
+	os, arch    string
+	releases    string
+	client      *http.Client
+	every       time.Duration
+	mirrorRoots []string
+
+	mu          sync.Mutex // guards Out and unreachable
+	unreachable error      // why the release server was given up, so that it is tried once only
+}
+
+// New returns the toolchain of the project in root, which reports its progress to out.
+func New(root string, out io.Writer) *Toolchain {
+	releases := os.Getenv(ReleasesVariable)
+	if releases == "" {
+		releases = officialReleases
+	}
+	return &Toolchain{
+		Root:        root,
+		Out:         out,
+		os:          runtime.GOOS,
+		arch:        runtime.GOARCH,
+		releases:    releases,
+		client:      newClient(),
+		every:       15 * time.Second,
+		mirrorRoots: defaultMirrorRoots(),
+	}
+}
+
+// Path returns a path inside the project's .local folder.
+func (t *Toolchain) Path(elements ...string) string {
+	return filepath.Join(append([]string{t.Root, ".local"}, elements...)...)
+}
+
+// Bin is the folder of the commands that were downloaded or built. It is put on the PATH of real stacks too, so it
+// must never hold an executable whose name begins with pulumi-resource-: the Pulumi CLI would take that for a plugin.
+func (t *Toolchain) Bin() string { return t.Path("bin") }
+
+// PulumiHome is the PULUMI_HOME of emulated stacks.
+func (t *Toolchain) PulumiHome() string { return t.Path("pulumi") }
+
+// Lock keeps two commands of the same checkout from preparing the toolchain or starting the emulator at the same time.
+// It waits, and says so; the returned function lets go. A lock ends with the process that holds it.
+func (t *Toolchain) Lock() (func(), error) {
+	if err := os.MkdirAll(t.Path(), 0o755); err != nil {
+		return nil, explain(err)
+	}
+	file, err := os.OpenFile(t.Path("lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		t.say("Waiting: another command of this checkout is preparing the toolchain or the emulator.")
+		for {
+			err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, syscall.EINTR) {
+				file.Close()
+				return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
+			}
+		}
+	}
+	return func() { file.Close() }, nil
+}
+
+func (t *Toolchain) say(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.Out, format+"\n", args...)
+}
+
+// explain adds what to do to the errors of a machine that is out of space.
+func explain(err error) error {
+	if err == nil || !errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	return fmt.Errorf("%w\n  The disk is full. A first run needs about 6 GB: 1 GB in .local, the rest in Go's caches (`go env GOCACHE GOMODCACHE`). "+
+		"Make room and run the same command again: finished parts are kept", err)
+}

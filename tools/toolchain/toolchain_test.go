@@ -1,0 +1,485 @@
+package toolchain
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// testToolchain is a toolchain in an empty folder, on a machine with no mirror, no release server and an empty PATH.
+func testToolchain(t *testing.T) (*Toolchain, *bytes.Buffer) {
+	t.Helper()
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv(MirrorVariable, "")
+	t.Setenv(ReleasesVariable, "http://127.0.0.1:1")
+	var out bytes.Buffer
+	tools := New(t.TempDir(), &out)
+	tools.os, tools.arch = "linux", "amd64"
+	tools.mirrorRoots = []string{filepath.Join(t.TempDir(), "nothing")}
+	return tools, &out
+}
+
+func script(t *testing.T, path, body string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755))
+}
+
+func archive(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zipped := gzip.NewWriter(&b)
+	writer := tar.NewWriter(zipped)
+	for name, content := range files {
+		require.NoError(t, writer.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content)), Typeflag: tar.TypeReg}))
+		_, err := writer.Write([]byte(content))
+		require.NoError(t, err)
+	}
+	require.NoError(t, writer.Close())
+	require.NoError(t, zipped.Close())
+	return b.Bytes()
+}
+
+func sum(content []byte) string {
+	s := sha256.Sum256(content)
+	return hex.EncodeToString(s[:])
+}
+
+// serve makes the toolchain use a release server with these files.
+func serve(t *testing.T, tools *Toolchain, files map[string][]byte) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, ok := files[strings.TrimPrefix(r.URL.Path, "/")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(content)
+	}))
+	t.Cleanup(server.Close)
+	tools.releases = server.URL
+}
+
+const fakePulumi = "#!/bin/sh\necho " + PulumiVersion + "\n"
+
+func pulumiFiles(t *testing.T, tools *Toolchain, checksum string) map[string][]byte {
+	r := tools.pulumiRelease()
+	content := archive(t, map[string]string{"pulumi/pulumi": fakePulumi, "pulumi/pulumi-language-go": "#!/bin/sh\n", "pulumi/pulumi-language-nodejs": "#!/bin/sh\n"})
+	if checksum == "" {
+		checksum = sum(content)
+	}
+	return map[string][]byte{
+		r.folder + "/" + r.archive:   content,
+		r.folder + "/" + r.checksums: []byte("00  other.tar.gz\n" + checksum + "  " + r.archive + "\n"),
+	}
+}
+
+func TestReleaseNames(t *testing.T) {
+	tools, _ := testToolchain(t)
+	assert.Equal(t, release{"pulumi/pulumi/releases/download/v3.259.0", "pulumi-v3.259.0-linux-x64.tar.gz", "pulumi-3.259.0-checksums.txt"}, tools.pulumiRelease())
+	tools.os, tools.arch = "darwin", "arm64"
+	assert.Equal(t, "pulumi-v3.259.0-darwin-arm64.tar.gz", tools.pulumiRelease().archive)
+	assert.Equal(t, release{"pulumi/pulumi-aws/releases/download/v6.83.2", "pulumi-resource-aws-v6.83.2-darwin-arm64.tar.gz", "pulumi-aws_6.83.2_checksums.txt"}, tools.awsPluginRelease())
+}
+
+func TestPinsAgreeWithTheModulesOfToolsPins(t *testing.T) {
+	gomod, err := os.ReadFile("../pins/pulumi/go.mod")
+	require.NoError(t, err)
+	assert.Equal(t, PulumiVersion, requiredVersion(string(gomod), "github.com/pulumi/pulumi/pkg/v3"))
+	program, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	assert.Equal(t, AWSPluginVersion, requiredVersion(string(program), "github.com/pulumi/pulumi-aws/sdk/v6"))
+}
+
+func TestDownloadedCLI(t *testing.T) {
+	tools, out := testToolchain(t)
+	serve(t, tools, pulumiFiles(t, tools, ""))
+	cli, err := tools.EnsureCLI()
+	require.NoError(t, err)
+	assert.Equal(t, CLI{Path: filepath.Join(tools.Bin(), "pulumi"), Version: PulumiVersion}, cli)
+	assert.Contains(t, out.String(), "• download the Pulumi CLI v3.259.0: none is installed that is new enough (usually")
+	assert.Contains(t, out.String(), "ok: download the Pulumi CLI v3.259.0, in ")
+	assert.Empty(t, leftovers(t, tools))
+	entries, err := os.ReadDir(tools.Bin())
+	require.NoError(t, err)
+	assert.Len(t, entries, 2, "only the CLI and its Go language host are wanted")
+
+	out.Reset()
+	tools.releases = "http://127.0.0.1:1"
+	_, err = tools.EnsureCLI()
+	require.NoError(t, err)
+	assert.Empty(t, out.String(), "the second time nothing is to do")
+}
+
+func leftovers(t *testing.T, tools *Toolchain) []string {
+	files, err := filepath.Glob(tools.Path("tmp", "*", "*"))
+	require.NoError(t, err)
+	return files
+}
+
+func TestWrongChecksumIsAnErrorAndNotAnotherWay(t *testing.T) {
+	tools, out := testToolchain(t)
+	wrong := strings.Repeat("ab", 32)
+	files := pulumiFiles(t, tools, wrong)
+	serve(t, tools, files)
+	_, err := tools.EnsureCLI()
+	var checksum *ChecksumError
+	require.ErrorAs(t, err, &checksum)
+	r := tools.pulumiRelease()
+	assert.Contains(t, err.Error(), "expected "+wrong)
+	assert.Contains(t, err.Error(), "got      "+sum(files[r.folder+"/"+r.archive]))
+	assert.Contains(t, err.Error(), r.checksums)
+	assert.Empty(t, leftovers(t, tools), "the file is deleted")
+	assert.NoFileExists(t, filepath.Join(tools.Bin(), "pulumi"))
+	assert.NotContains(t, out.String(), "build")
+}
+
+func TestPinnedChecksumWins(t *testing.T) {
+	tools, _ := testToolchain(t)
+	files := pulumiFiles(t, tools, "")
+	r := tools.pulumiRelease()
+	serve(t, tools, files)
+	pinnedChecksums[r.archive] = strings.Repeat("cd", 32)
+	t.Cleanup(func() { delete(pinnedChecksums, r.archive) })
+	_, err := tools.EnsureCLI()
+	require.ErrorContains(t, err, "expected "+strings.Repeat("cd", 32)+" (from the table in tools/toolchain/pins.go)")
+
+	pinnedChecksums[r.archive] = sum(files[r.folder+"/"+r.archive])
+	files[r.folder+"/"+r.checksums] = []byte(strings.Repeat("ef", 32) + "  " + r.archive + "\n")
+	_, err = tools.EnsureCLI()
+	require.NoError(t, err)
+}
+
+func TestUnreachableServerLeadsToTheNextWay(t *testing.T) {
+	for name, prepare := range map[string]func(*Toolchain){
+		"nobody listens":             func(tools *Toolchain) { tools.releases = "http://127.0.0.1:1" },
+		"no such file":               func(tools *Toolchain) { serve(t, tools, nil) },
+		"no release for this system": func(tools *Toolchain) { serve(t, tools, pulumiFiles(t, tools, "")); tools.arch = "riscv64" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tools, out := testToolchain(t)
+			prepare(tools)
+			_, err := tools.EnsureCLI()
+			require.ErrorContains(t, err, "build Pulumi's Go language host failed", "PATH has no go here, so the next way is seen by its failure")
+			assert.Contains(t, err.Error(), "install Go")
+			assert.Contains(t, out.String(), "  not available here: ")
+		})
+	}
+}
+
+func TestASilentServerIsGivenUp(t *testing.T) {
+	tools, _ := testToolchain(t)
+	stop := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(stop) })
+	tools.releases = server.URL
+	tools.client.Transport.(*http.Transport).ResponseHeaderTimeout = 50 * time.Millisecond
+	_, _, err := tools.expectedChecksum(tools.pulumiRelease())
+	assert.True(t, isUnavailable(err), "%v", err)
+
+	start := time.Now()
+	_, _, err = tools.expectedChecksum(tools.awsPluginRelease())
+	assert.True(t, isUnavailable(err), "%v", err)
+	assert.Less(t, time.Since(start), 20*time.Millisecond, "it is asked once only")
+}
+
+func TestArchiveWithoutTheFile(t *testing.T) {
+	tools, _ := testToolchain(t)
+	r := tools.awsPluginRelease()
+	content := archive(t, map[string]string{"LICENSE": "x"})
+	serve(t, tools, map[string][]byte{r.folder + "/" + r.archive: content, r.folder + "/" + r.checksums: []byte(sum(content) + "  " + r.archive)})
+	require.ErrorContains(t, tools.EnsurePlugin(), "it does not hold pulumi-resource-aws")
+	assert.False(t, tools.HasOfficialPlugin())
+}
+
+func TestOfficialPlugin(t *testing.T) {
+	tools, _ := testToolchain(t)
+	r := tools.awsPluginRelease()
+	content := archive(t, map[string]string{"pulumi-resource-aws": "#!/bin/sh\n", "LICENSE": "x"})
+	serve(t, tools, map[string][]byte{r.folder + "/" + r.archive: content, r.folder + "/" + r.checksums: []byte(sum(content) + "  " + r.archive)})
+	require.NoError(t, tools.CheckPlugin())
+	require.NoError(t, tools.EnsurePlugin())
+	assert.True(t, tools.HasOfficialPlugin())
+	assert.FileExists(t, filepath.Join(tools.Root, ".local/pulumi/plugins/resource-aws-v6.83.2/pulumi-resource-aws"))
+}
+
+func TestSufficient(t *testing.T) {
+	for version, want := range map[string]bool{
+		"v3.259.0": true, "v3.259.1": true, "v3.300.0": true, "3.260.0": true, "v3.260.0-alpha.1": true, "v3.259.0+dirty": true,
+		"v3.258.9": false, "v3.99.0": false, "v4.0.0": false, "v2.300.0": false, "v3.259.0-alpha.1": false, "": false, "latest": false,
+	} {
+		assert.Equal(t, want, sufficient(version, PulumiVersion), version)
+	}
+}
+
+func TestInstalledCLI(t *testing.T) {
+	for _, c := range []struct {
+		name, version string
+		host, used    bool
+		message       string
+	}{
+		{"new enough", "v3.300.1", true, true, ""},
+		{"too old", "v3.100.0", true, false, "it is v3.100.0, needed is v3.259.0 or newer of the same major version"},
+		{"another major version", "v4.0.0", true, false, "it is v4.0.0"},
+		{"without language host", "v3.300.1", false, false, "there is no pulumi-language-go beside it or on PATH"},
+		{"broken", "", true, false, "`pulumi version` fails"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tools, out := testToolchain(t)
+			folder := t.TempDir()
+			body := "echo " + c.version
+			if c.version == "" {
+				body = "exit 1"
+			}
+			script(t, filepath.Join(folder, "pulumi"), body)
+			if c.host {
+				script(t, filepath.Join(folder, "pulumi-language-go"), "")
+			}
+			t.Setenv("PATH", folder)
+			cli, used := tools.installedCLI()
+			assert.Equal(t, c.used, used)
+			assert.Equal(t, c.used, cli.Installed)
+			assert.Contains(t, out.String(), c.message)
+		})
+	}
+	t.Run("ours on PATH is not installed", func(t *testing.T) {
+		tools, _ := testToolchain(t)
+		script(t, filepath.Join(tools.Bin(), "pulumi"), "echo v3.300.0")
+		script(t, filepath.Join(tools.Bin(), "pulumi-language-go"), "")
+		t.Setenv("PATH", tools.Bin())
+		_, used := tools.installedCLI()
+		assert.False(t, used)
+	})
+}
+
+func mirror(t *testing.T, tools *Toolchain, root string) string {
+	script(t, filepath.Join(tools.providerFolder(root), "terraform-provider-aws_v"+AWSProviderVersion+"_x5"), "")
+	return root
+}
+
+func TestFindMirror(t *testing.T) {
+	tools, _ := testToolchain(t)
+	parent := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(parent, "a"), 0o755))
+	second := mirror(t, tools, filepath.Join(parent, "b"))
+	tools.mirrorRoots = append(tools.mirrorRoots, parent+"/*")
+	found, err := tools.FindMirror()
+	require.NoError(t, err)
+	assert.Equal(t, second, found)
+
+	first := mirror(t, tools, t.TempDir())
+	tools.mirrorRoots = append([]string{first}, tools.mirrorRoots...)
+	found, err = tools.FindMirror()
+	require.NoError(t, err)
+	assert.Equal(t, first, found, "the order of the places counts")
+
+	named := mirror(t, tools, t.TempDir())
+	t.Setenv(MirrorVariable, named)
+	found, err = tools.FindMirror()
+	require.NoError(t, err)
+	assert.Equal(t, named, found, "the variable wins")
+
+	t.Setenv(MirrorVariable, parent)
+	_, err = tools.FindMirror()
+	require.ErrorContains(t, err, MirrorVariable+"="+parent+" does not hold the AWS provider")
+
+	t.Setenv(MirrorVariable, "")
+	tools.arch = "arm64"
+	_, err = tools.FindMirror()
+	var notFound *MirrorNotFoundError
+	require.ErrorAs(t, err, &notFound, "a mirror for another machine does not count")
+	assert.Contains(t, err.Error(), parent+"/*")
+}
+
+func TestDefaultMirrorRoots(t *testing.T) {
+	t.Setenv("TF_PLUGIN_CACHE_DIR", "/cache")
+	t.Setenv("HOME", "/home/x")
+	assert.Equal(t, []string{"/cache", "/home/x/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins", "/opt/*"}, defaultMirrorRoots())
+}
+
+func TestNeitherServerNorMirrorIsSaidAtOnce(t *testing.T) {
+	tools, out := testToolchain(t)
+	start := time.Now()
+	_, err := tools.EnsureEmulated(true)
+	require.Error(t, err)
+	assert.Less(t, time.Since(start), time.Second)
+	for _, part := range []string{"http://127.0.0.1:1/pulumi/pulumi-aws/", "connection refused", tools.mirrorRoots[0], MirrorVariable, ReleasesVariable, "Nothing was built or changed"} {
+		assert.Contains(t, err.Error(), part)
+	}
+	assert.Empty(t, out.String(), "nothing was begun")
+}
+
+// realGo brings back the PATH that testToolchain took away.
+func realGo(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("PATH")
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("no go on PATH")
+	}
+	return path
+}
+
+func TestBuildsAreAtomicAndFollowTheirSources(t *testing.T) {
+	path := realGo(t)
+	tools, out := testToolchain(t)
+	t.Setenv("PATH", path)
+	folder := filepath.Join(tools.Root, "tools", "cmd", "emulator")
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	write := func(file, content string) {
+		require.NoError(t, os.WriteFile(filepath.Join(tools.Root, "tools", file), []byte(content), 0o644))
+	}
+	write("go.mod", "module example/tools\n")
+	write("cmd/emulator/main.go", "package main\nfunc main() { println(1) }\n")
+	require.NoError(t, tools.EnsureEmulator())
+	assert.True(t, isExecutable(tools.Emulator()))
+
+	out.Reset()
+	require.NoError(t, tools.EnsureEmulator())
+	assert.Empty(t, out.String(), "nothing has changed")
+
+	// A build that was killed: there is a temporary file, and the program is missing.
+	require.NoError(t, os.MkdirAll(tools.Path("tmp", "build-1"), 0o755))
+	require.NoError(t, os.WriteFile(tools.Path("tmp", "build-1", "emulator"), []byte("half"), 0o755))
+	require.NoError(t, os.Remove(tools.Emulator()))
+	tools.removeLeftovers()
+	require.NoError(t, tools.EnsureEmulator())
+	assert.True(t, isExecutable(tools.Emulator()))
+	assert.Empty(t, leftovers(t, tools))
+
+	before, err := os.ReadFile(tools.Emulator())
+	require.NoError(t, err)
+	write("cmd/emulator/main.go", "package main\nfunc main() { nonsense }\n")
+	err = tools.EnsureEmulator()
+	require.ErrorContains(t, err, "undefined: nonsense")
+	assert.Contains(t, err.Error(), tools.Path("log", "build-emulator.log"))
+	assert.Contains(t, err.Error(), "To mend:")
+	assert.Contains(t, out.String(), "its sources have changed")
+	after, err := os.ReadFile(tools.Emulator())
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(before, after), "the old program is still whole")
+
+	write("cmd/emulator/main.go", "package main\nfunc main() { println(2) }\n")
+	require.NoError(t, tools.EnsureEmulator())
+}
+
+func TestBuiltAsPinned(t *testing.T) {
+	tools, _ := testToolchain(t)
+	script(t, tools.Bridge(), "")
+	assert.False(t, tools.builtAsPinned(tools.Bridge(), buildBridge), "not a Go program")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	assert.False(t, tools.builtAsPinned(self, buildBridge), "another Go program")
+	gomod := "require example.com/a v1.0.0\n\nrequire (\n\texample.com/b/v3 v3.1.0\n\texample.com/b/v3/c v9.9.9 // indirect\n)\n"
+	assert.Equal(t, "v1.0.0", requiredVersion(gomod, "example.com/a"))
+	assert.Equal(t, "v3.1.0", requiredVersion(gomod, "example.com/b/v3"))
+	assert.Equal(t, "", requiredVersion(gomod, "example.com/b"))
+}
+
+func TestPython(t *testing.T) {
+	tools, out := testToolchain(t)
+	requirements := filepath.Join(tools.Root, "tools/emulator/moto/requirements.txt")
+	require.NoError(t, os.MkdirAll(filepath.Dir(requirements), 0o755))
+	require.NoError(t, os.WriteFile(requirements, []byte("# comment\nmoto[server,all]==5.2.1\n"), 0o644))
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":/usr/bin:/bin")
+
+	script(t, filepath.Join(bin, "python3"), `printf '5.2.1\n/the/interpreter\n'`)
+	python, err := tools.EnsurePython()
+	require.NoError(t, err)
+	assert.Equal(t, "/the/interpreter", python)
+
+	// Another version: a virtual environment, made by `python3 -m venv FOLDER` and filled by `python3 -m pip`.
+	inner := `case "$*" in *pip*) [ -e "` + bin + `/no-pip" ] && { echo no index; exit 1; }; echo x >> "` + bin + `/pips" ;; esac`
+	script(t, filepath.Join(bin, "inner"), inner)
+	script(t, filepath.Join(bin, "python3"), `case "$2" in
+venv) mkdir -p "$3/bin" && cp "`+bin+`/inner" "$3/bin/python3" ;;
+*) printf '5.0.0\n/the/interpreter\n' ;;
+esac`)
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "no-pip"), nil, 0o644))
+	_, err = tools.EnsurePython()
+	require.ErrorContains(t, err, "no index")
+	assert.Contains(t, err.Error(), "pip must reach")
+
+	require.NoError(t, os.Remove(filepath.Join(bin, "no-pip")))
+	python, err = tools.EnsurePython()
+	require.NoError(t, err, "what the failed installation left is done again")
+	assert.Equal(t, tools.Path("venv", "bin", "python3"), python)
+	out.Reset()
+	_, err = tools.EnsurePython()
+	require.NoError(t, err)
+	assert.Empty(t, out.String(), "installed already")
+
+	require.NoError(t, os.WriteFile(requirements, []byte("moto[server,all]==5.2.1\nflask==3\n"), 0o644))
+	_, err = tools.EnsurePython()
+	require.NoError(t, err)
+	assert.Contains(t, out.String(), "install the emulated AWS", "other requirements")
+
+	require.NoError(t, os.WriteFile(requirements, []byte("moto\n"), 0o644))
+	_, err = tools.EnsurePython()
+	require.ErrorContains(t, err, "must pin moto")
+}
+
+func TestProgress(t *testing.T) {
+	tools, out := testToolchain(t)
+	tools.every = 10 * time.Millisecond
+	require.NoError(t, tools.run(step{name: "wait", why: "a test", usual: "no time"}, func() error { time.Sleep(35 * time.Millisecond); return nil }))
+	assert.Contains(t, out.String(), "• wait: a test (usually no time)\n  still at it: wait … ")
+	assert.Contains(t, out.String(), "  ok: wait, in ")
+
+	out.Reset()
+	tools.every = time.Hour
+	require.NoError(t, tools.run(step{name: "quick", quiet: time.Hour}, func() error { return nil }))
+	assert.Empty(t, out.String())
+
+	err := tools.run(step{name: "full"}, func() error { return fmt.Errorf("write x: %w", syscall.ENOSPC) })
+	require.ErrorContains(t, err, "The disk is full")
+	assert.True(t, errors.Is(err, syscall.ENOSPC))
+}
+
+func TestLock(t *testing.T) {
+	tools, out := testToolchain(t)
+	unlock, err := tools.Lock()
+	require.NoError(t, err)
+	other := New(tools.Root, out)
+	got := make(chan error)
+	go func() {
+		unlock, err := other.Lock()
+		if err == nil {
+			unlock()
+		}
+		got <- err
+	}()
+	select {
+	case <-got:
+		t.Fatal("two commands hold the lock")
+	case <-time.After(50 * time.Millisecond):
+	}
+	unlock()
+	require.NoError(t, <-got)
+	assert.Contains(t, out.String(), "Waiting: another command")
+}
+
+func TestNoPluginOnThePATHOfRealStacks(t *testing.T) {
+	tools, _ := testToolchain(t)
+	assert.NotEqual(t, tools.Bin(), tools.PluginFolder())
+	for _, path := range []string{tools.Bridge(), tools.Emulator()} {
+		assert.False(t, strings.HasPrefix(filepath.Base(path), "pulumi-resource-"), path)
+	}
+}
