@@ -1,0 +1,71 @@
+package main
+
+// breakage is one way to break the program.
+type breakage struct {
+	name  string
+	edits []edit
+}
+
+type edit struct{ file, old, new string }
+
+var breaks = []breakage{
+	// Policies and names.
+	{"a trailing blank in an ARN", []edit{{"internal/scope/scope.go", `return s.BucketARN(bucket + "/*")`, `return s.BucketARN(bucket + "/* ")`}}},
+	{"a Region by hand", []edit{{"internal/scope/scope.go", `"com.amazonaws." + s.Region + "."`, `"com.amazonaws.us-east-2."`}}},
+	{"a partition by hand", []edit{{"internal/scope/scope.go", `[]string{"arn", s.Partition,`, `[]string{"arn", "aws",`}}},
+	{"a service principal by hand", []edit{{"internal/scope/scope.go", `service + "." + s.DNSSuffix`, `service + ".amazonaws.com"`}}},
+	{"a wider PutObject", []edit{{"internal/iam/instance.go", `[]string{s.ObjectsARN(a.Bucket, a.Prefix)}`, `[]string{s.ObjectsARN(a.Bucket, "")}`}}},
+	{"an instance that reads its logs", []edit{{"internal/iam/instance.go", `"s3:PutObject", "s3:PutObjectAcl"`, `"s3:PutObject", "s3:PutObjectAcl", "s3:GetObject"`}}},
+	{"a bucket of the seven left out", []edit{{"internal/scope/scope.go", `		s.Region + "-birdwatcher-prod",` + "\n", ""}}},
+	{"an endpoint open to other accounts", []edit{{"internal/iam/endpoint.go", `"aws:PrincipalAccount": {s.AccountID}`, `"aws:PrincipalAccount": {"*"}`}}},
+	{"plain HTTP to the bucket", []edit{{"internal/iam/bucket.go", `{"false"}`, `{"true"}`}}},
+
+	// The network.
+	{"a route out", []edit{{"components/network.go", "		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),",
+		"		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),\n		Routes: ec2.RouteTableRouteArray{ec2.RouteTableRouteArgs{CidrBlock: pulumi.String(\"0.0.0.0/0\"), GatewayId: pulumi.String(\"igw-0\")}},"}}},
+	{"no DNS host names", []edit{{"components/network.go", "EnableDnsHostnames: pulumi.Bool(true)", "EnableDnsHostnames: pulumi.Bool(false)"}}},
+	{"public addresses in the subnets", []edit{{"components/network.go", "MapPublicIpOnLaunch: pulumi.Bool(false)", "MapPublicIpOnLaunch: pulumi.Bool(true)"}}},
+	{"a zone that moves subnets", []edit{{"components/network.go", `pulumi.IgnoreChanges([]string{"availabilityZone"})`, `pulumi.IgnoreChanges(nil)`}}},
+	{"a missing endpoint", []edit{{"survey.go", `[]string{"ssm", "ssmmessages"}`, `[]string{"ssm"}`}}},
+	{"endpoints without private DNS", []edit{{"components/endpoints.go", "PrivateDnsEnabled: pulumi.Bool(true)", "PrivateDnsEnabled: pulumi.Bool(false)"}}},
+	{"narrow policies in somebody else's VPC", []edit{{"config.go", "return !c.Network.Existing()", "return true"}}},
+	{"a dropped self-reference", []edit{{"components/security_group.go", "		ReferencedSecurityGroupId: id,\n		IpProtocol:                pulumi.String(\"-1\"),",
+		"		CidrIpv4:   pulumi.String(\"10.20.0.0/16\"),\n		IpProtocol: pulumi.String(\"-1\"),"}}},
+	{"HTTPS from everywhere", []edit{{"components/security_group.go", "CidrIpv4: pulumi.String(block)", `CidrIpv4: pulumi.String("0.0.0.0/0")`}}},
+	{"everything may go out", []edit{{"components/security_group.go", `{part: "https-to-members", description: "HTTPS to the endpoints", group: id.ToStringPtrOutput()}`,
+		`{part: "https-to-members", description: "HTTPS to the endpoints"}`}}},
+	{"a route that is not judged", []edit{{"internal/network/route.go", "default:\n		return true", "default:\n		return false"}}},
+
+	// The instance.
+	{"a public address", []edit{{"components/private_instance.go", "AssociatePublicIpAddress: pulumi.Bool(false)", "AssociatePublicIpAddress: pulumi.Bool(true)"}}},
+	{"IMDSv1", []edit{{"components/private_instance.go", `pulumi.String("required")`, `pulumi.String("optional")`}}},
+	{"credentials one hop away", []edit{{"components/private_instance.go", "HttpPutResponseHopLimit: pulumi.Int(1)", "HttpPutResponseHopLimit: pulumi.Int(2)"}}},
+	{"a root volume in the clear", []edit{{"components/private_instance.go", "pulumi.Bool(true),\n			VolumeType", "pulumi.Bool(false),\n			VolumeType"}}},
+	{"a newer image replaces an instance", []edit{{"components/private_instance.go", `pulumi.IgnoreChanges([]string{"ami"})`, `pulumi.IgnoreChanges(nil)`}}},
+	{"a pinned image is not followed", []edit{{"components/private_instance.go", "if !args.PinImage", "if true"}}},
+	{"an instance that boots too early", []edit{{"recipe.go", "[]pulumi.Resource{role, group, endpoints}", "nil"}}},
+
+	// Records.
+	{"a number for a string in the document", []edit{
+		{"internal/session/document.go", "IdleSessionTimeout          string `json", "IdleSessionTimeout          int `json"},
+		{"internal/session/document.go", "strconv.Itoa(p.IdleSessionTimeout)", "p.IdleSessionTimeout"},
+	}},
+	{"a required flag left out", []edit{{"internal/session/document.go", "`json:\"cloudWatchStreamingEnabled\"`", "`json:\"cloudWatchStreamingEnabled,omitempty\"`"}}},
+	{"records that go with the stack", []edit{{"components/log_archive.go", "pulumi.RetainOnDelete(args.KeepRecords)", "pulumi.RetainOnDelete(false)"}}},
+	{"a bucket that destroys what is in it", []edit{{"components/log_archive.go", "pulumi.Bool(!args.KeepRecords)", "pulumi.Bool(true)"}}},
+	{"a public bucket", []edit{{"components/log_archive.go", "BlockPublicPolicy:     pulumi.Bool(true)", "BlockPublicPolicy:     pulumi.Bool(false)"}}},
+	{"a foreign document overwritten", []edit{{"account/account.go", "if has == owner {", "if true {"}}},
+
+	// How the program is built.
+	{"a child without its parent", []edit{{"components/instance_role.go", "		AssumeRolePolicy: args.Trust,\n		Tags:             args.Labels.For(\"instance\"),\n	}, child)",
+		"		AssumeRolePolicy: args.Trust,\n		Tags:             args.Labels.For(\"instance\"),\n	})"}}},
+	{"options that leak to a child", []edit{{"components/session_preferences.go", "}, pulumi.Parent(c))", "}, append(opts, pulumi.Parent(c))...)"}}},
+	{"a child with a fixed name", []edit{{"components/endpoints.go", `name+"-"+service`, `"endpoint-"+service`}}},
+	{"an unsorted iteration over instances", []edit{{"config.go", "for _, name := range slices.Sorted(maps.Keys(c.Instances)) {\n		i, prefix", "for name := range maps.Keys(c.Instances) {\n		i, prefix"}}},
+	{"unsorted ranges of a VPC", []edit{{"account/network.go", "	slices.Sort(blocks)\n", ""}}},
+	{"a tag left out", []edit{{"components/endpoints.go", "	endpoint.Tags = args.Labels.For(service)\n", ""}}},
+	{"a failed look-up taken for an absence", []edit{{"account/account.go", "return err != nil && slices.ContainsFunc(absences,", "return err != nil || false && slices.ContainsFunc(absences,"}}},
+	{"an endpoint dropped when a service retires", []edit{{"account/account.go", "	if own {\n		return true, \"\", nil\n	}\n", "	_ = own\n"}}},
+	{"a mistake that goes unnoticed", []edit{{"config.go", `v.between("session.idleSessionTimeout", c.Session.IdleSessionTimeout, 1, 60, "minutes")`, `v.between("session.idleSessionTimeout", c.Session.IdleSessionTimeout, 0, 60, "minutes")`}}},
+	{"an emulator's key on a real account", []edit{{"internal/guard/guard.go", `if key := environ["AWS_ACCESS_KEY_ID"]; key == EmulatorKey {`, `if key := environ["AWS_ACCESS_KEY_ID"]; false {`}}},
+}
