@@ -1,0 +1,232 @@
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// clone is the project as a stranger has it: a checkout, an empty home, and a
+// machine without Pulumi.
+type clone struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func newClone(t *testing.T, releases string) *clone {
+	t.Helper()
+	root := project(t)
+	c := &clone{t: t, dir: filepath.Join(t.TempDir(), "checkout")}
+	require.NoError(t, os.Mkdir(c.dir, 0o755))
+	list := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+	list.Dir = root
+	files, err := list.Output()
+	require.NoError(t, err)
+	for _, name := range strings.Split(strings.Trim(string(files), "\x00"), "\x00") {
+		info, err := os.Stat(filepath.Join(root, name))
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed yet
+		}
+		require.NoError(t, err)
+		text, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(c.dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(c.dir, name), text, info.Mode()))
+	}
+
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		switch {
+		case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "PULUMI_"), strings.HasPrefix(name, "MAKE"), name == "CI", name == "STACK":
+		case name == "HOME":
+		case name == "PATH":
+			var folders []string
+			for _, folder := range filepath.SplitList(value) {
+				if _, err := os.Stat(filepath.Join(folder, "pulumi")); os.IsNotExist(err) {
+					folders = append(folders, folder)
+				}
+			}
+			c.env = append(c.env, "PATH="+strings.Join(folders, string(filepath.ListSeparator)))
+		default:
+			c.env = append(c.env, entry)
+		}
+	}
+	c.env = append(c.env, "HOME="+t.TempDir(), "PRIVATE_EC2_ACCESS_RELEASES="+releases)
+	for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS"} { // Go's own caches are not the project's
+		value, err := exec.Command("go", "env", name).Output()
+		require.NoError(t, err)
+		c.env = append(c.env, name+"="+strings.TrimSpace(string(value)))
+	}
+	c.must("git", "init", "--quiet")
+	c.must("git", "add", "--all")
+	c.must("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "checkout")
+	return c
+}
+
+func (c *clone) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = c.dir, c.env
+	return cmd
+}
+
+func (c *clone) run(name string, args ...string) (string, error) {
+	out, err := c.command(name, args...).CombinedOutput()
+	return string(out), err
+}
+
+func (c *clone) must(name string, args ...string) string {
+	c.t.Helper()
+	out, err := c.run(name, args...)
+	require.NoError(c.t, err, "%s %s\n%s", name, strings.Join(args, " "), out)
+	return out
+}
+
+// shell runs a line with the environment that `make env` prints.
+func (c *clone) shell(line string) (string, error) {
+	return c.run("bash", "-c", `eval "$(make -s env 2>/dev/null)" && `+line)
+}
+
+func (c *clone) requireClean() {
+	c.t.Helper()
+	require.Empty(c.t, c.must("git", "status", "--porcelain"))
+}
+
+// releaseServer serves the Pulumi CLI of this machine's toolchain as a release.
+// No plugin is released there, so the stand-in is built.
+func releaseServer(t *testing.T, checksum func(right string) string) *httptest.Server {
+	t.Helper()
+	cli, err := exec.LookPath("pulumi")
+	require.NoError(t, err)
+	host, err := exec.LookPath("pulumi-language-go")
+	require.NoError(t, err)
+	archive := filepath.Join(t.TempDir(), "release.tar.gz")
+	out, err := os.Create(archive)
+	require.NoError(t, err)
+	sum := sha256.New()
+	packed, err := gzip.NewWriterLevel(io.MultiWriter(out, sum), gzip.BestSpeed)
+	require.NoError(t, err)
+	pack := tar.NewWriter(packed)
+	for _, file := range []string{cli, host} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, pack.WriteHeader(&tar.Header{Name: "pulumi/" + filepath.Base(file), Mode: 0o755, Size: int64(len(text))}))
+		_, err = pack.Write(text)
+		require.NoError(t, err)
+	}
+	require.NoError(t, pack.Close())
+	require.NoError(t, packed.Close())
+	require.NoError(t, out.Close())
+	arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
+	if arch == "" {
+		arch = runtime.GOARCH
+	}
+	name := fmt.Sprintf("pulumi-v3.259.0-%s-%s.tar.gz", runtime.GOOS, arch)
+	mux := http.NewServeMux()
+	folder := "/pulumi/pulumi/releases/download/v3.259.0/"
+	mux.HandleFunc("GET "+folder+"pulumi-3.259.0-checksums.txt", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "%s  %s\n", checksum(hex.EncodeToString(sum.Sum(nil))), name)
+	})
+	mux.HandleFunc("GET "+folder+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, archive) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// A stranger's way: two commands, and what they would type next.
+func TestTheCommands(t *testing.T) {
+	t.Parallel()
+	wrong := true
+	server := releaseServer(t, func(right string) string {
+		if wrong {
+			return strings.Repeat("0", 64)
+		}
+		return right
+	})
+	c := newClone(t, server.URL)
+	t.Cleanup(func() { _, _ = c.run("make", "down") })
+
+	// A download that is not what was released is not used, nor passed over.
+	out, err := c.run("make", "up")
+	require.Error(t, err)
+	require.Contains(t, out, "the checksum of "+server.URL)
+	require.Contains(t, out, "expected "+strings.Repeat("0", 64))
+	require.NoFileExists(t, filepath.Join(c.dir, ".local", "bin", "pulumi"))
+	wrong = false
+
+	out = c.must("make", "up")
+	require.Contains(t, out, "38 created")
+	require.FileExists(t, filepath.Join(c.dir, ".local", "bin", "pulumi"))
+	c.requireClean()
+
+	out = c.must("make", "up")
+	require.Contains(t, out, "38 unchanged")
+	require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out)
+	out = c.must("make", "preview", "ARGS=--refresh --expect-no-changes")
+	require.Contains(t, out, "38 unchanged")
+	c.requireClean()
+
+	// JSON on standard output, and nothing else.
+	cmd := c.command("make", "-s", "outputs")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.Output()
+	require.NoError(t, err, stderr.String())
+	var outputs object
+	require.NoError(t, json.Unmarshal(stdout, &outputs), "%s", stdout)
+	require.NotEmpty(t, outputs.text("instanceIds.app"))
+
+	// Plain pulumi and an AWS client by hand.
+	out, err = c.shell("pulumi preview --non-interactive --expect-no-changes")
+	require.NoError(t, err, out)
+	out, err = c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli ec2 describe-vpcs --vpc-ids " + outputs.text("vpcId"))
+	require.NoError(t, err, out)
+	require.Contains(t, out, outputs.text("vpcId"))
+
+	// Neither kind of stack takes the other's settings.
+	out, err = c.shell("make up STACK=dev")
+	require.Error(t, err)
+	require.Contains(t, out, "AWS_ENDPOINT_URL")
+	require.NotContains(t, out, "Updating")
+	c.requireClean()
+
+	// The emulator forgets everything when it is stopped; the stack does not.
+	c.must("make", "down")
+	require.NoFileExists(t, filepath.Join(c.dir, ".local", "emulator", "emulator.json"))
+	out = c.must("make", "up")
+	require.Contains(t, out, "created")
+	out = c.must("make", "preview", "ARGS=--refresh --expect-no-changes")
+	require.Contains(t, out, "38 unchanged")
+
+	before, err := c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli ec2 describe-vpcs --query 'length(Vpcs)'")
+	require.NoError(t, err)
+	require.Equal(t, "2", strings.TrimSpace(before), "the stack's and the account's default one")
+	out = c.must("make", "destroy")
+	for _, removed := range []string{"aws:ec2:Instance", "aws:ec2:Vpc", "aws:s3:BucketV2", "38 deleted"} {
+		require.Contains(t, out, removed)
+	}
+	after, err := c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli ec2 describe-vpcs --query 'length(Vpcs)'")
+	require.NoError(t, err)
+	require.Equal(t, "1", strings.TrimSpace(after))
+	c.requireClean()
+
+	c.must("make", "clean")
+	require.NoDirExists(t, filepath.Join(c.dir, ".local"))
+	c.requireClean()
+	require.Contains(t, c.must("make"), "make up")
+}
