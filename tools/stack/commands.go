@@ -140,6 +140,7 @@ func (a *app) prepareTools() error {
 			return err
 		}
 		a.env = RealEnvironment(a.tools, a.cli, a.environ)
+		a.env.set("PULUMI_STACK", a.stack.Name)
 		return nil
 	}
 	emulator := newEmulator(a.tools, a.say)
@@ -187,6 +188,7 @@ func (a *app) emulatedEnvironment() error {
 		return err
 	}
 	a.env = EmulatedEnvironment(a.stack, a.tools, a.cli, a.emulator.URL, a.environ)
+	a.env.set("PULUMI_STACK", a.stack.Name)
 	return nil
 }
 
@@ -331,6 +333,14 @@ func (a *app) outputs(args []string) error {
 }
 
 func (a *app) printEnvironment([]string) error {
+	if !a.stack.Emulated {
+		// The exports are what a person needs to log in with, so nothing is asked of the backend yet.
+		if err := a.prepareTools(); err != nil {
+			return err
+		}
+		fmt.Fprint(a.stdout, a.env.Exports())
+		return nil
+	}
 	if err := a.prepare(false); err != nil {
 		return err
 	}
