@@ -190,20 +190,12 @@ func TestTheStackFilesAreValid(t *testing.T) {
 
 func projectKeys(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("Pulumi.yaml")
-	require.NoError(t, err)
-	var project struct {
-		Config map[string]struct {
-			Description string `yaml:"description"`
-			Default     any    `yaml:"default"`
-		} `yaml:"config"`
-	}
-	require.NoError(t, yaml.Unmarshal(text, &project))
-	for key, entry := range project.Config {
+	keys := projectConfig(t)
+	for key, entry := range keys {
 		require.NotEmpty(t, entry.Description, key)
 		require.NotNil(t, entry.Default, key)
 	}
-	return slices.Sorted(maps.Keys(project.Config))
+	return slices.Sorted(maps.Keys(keys))
 }
 
 func fields(prefix string, of reflect.Type) (keys []string) {

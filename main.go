@@ -45,11 +45,11 @@ func program(stackConfig string, environ []string) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		instances, err := r.instances(place, role, group, endpoints)
+		preferences, err := r.sessionPreferences(archive)
 		if err != nil {
 			return err
 		}
-		preferences, err := r.sessionPreferences(archive)
+		instances, err := r.instances(place, role, group, endpoints, preferences)
 		if err != nil {
 			return err
 		}

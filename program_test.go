@@ -20,21 +20,31 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// defaults are the defaults of Pulumi.yaml, merged with a stack's own keys as
-// the engine does it: a key with dots is a path into an object.
-func defaults(t *testing.T, own map[string]any) map[string]any {
+// projectKey is a config key as Pulumi.yaml describes it.
+type projectKey struct {
+	Description string `yaml:"description"`
+	Default     any    `yaml:"default"`
+}
+
+func projectConfig(t *testing.T) map[string]projectKey {
 	t.Helper()
 	text, err := os.ReadFile("Pulumi.yaml")
 	require.NoError(t, err)
 	var project struct {
-		Config map[string]struct {
-			Default any `yaml:"default"`
-		} `yaml:"config"`
+		Config map[string]projectKey `yaml:"config"`
 	}
 	require.NoError(t, yaml.Unmarshal(text, &project))
+	return project.Config
+}
+
+// defaults are the defaults of Pulumi.yaml, merged with a stack's own keys as
+// the engine does it: a key with dots is a path into an object.
+func defaults(t *testing.T, own map[string]any) map[string]any {
+	t.Helper()
+	keys := projectConfig(t)
 	config := map[string]any{}
-	for _, key := range slices.Sorted(maps.Keys(project.Config)) {
-		set(config, key, project.Config[key].Default)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		set(config, key, keys[key].Default)
 	}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
 		set(config, key, own[key])
@@ -288,6 +298,7 @@ func TestTheInstanceWaitsForItsRoleAndItsEndpoints(t *testing.T) {
 		"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule private-ec2-access-https-to-members",
 		"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule private-ec2-access-https-to-s3",
 		"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-ec2-access-from-members",
+		"aws:ssm/document:Document private-ec2-access-preferences",
 	} {
 		require.Contains(t, instance.DependsOn, needed)
 	}

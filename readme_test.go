@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gopkg.in/yaml.v3"
 )
 
 // The config table of the README is that of Pulumi.yaml, and every command that
@@ -17,19 +16,11 @@ func TestTheReadmeIsRight(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	text, err := os.ReadFile("Pulumi.yaml")
-	require.NoError(t, err)
-	var project struct {
-		Config map[string]struct {
-			Description string `yaml:"description"`
-			Default     any    `yaml:"default"`
-		} `yaml:"config"`
-	}
-	require.NoError(t, yaml.Unmarshal(text, &project))
+	config := projectConfig(t)
 	rows := regexp.MustCompile("(?m)^\\| `([a-z][A-Za-z0-9.]*)` \\| `.*$").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, rows, len(project.Config))
+	require.Len(t, rows, len(config))
 	for _, row := range rows {
-		entry, known := project.Config[row[1]]
+		entry, known := config[row[1]]
 		require.True(t, known, row[1])
 		shown := fmt.Sprint(entry.Default)
 		switch value := entry.Default.(type) {

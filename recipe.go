@@ -117,7 +117,8 @@ func (r recipe) endpoints(place components.Place, group *components.SecurityGrou
 }
 
 func (r recipe) instances(
-	place components.Place, role *components.InstanceRole, group *components.SecurityGroup, endpoints *components.Endpoints,
+	place components.Place, role *components.InstanceRole, group *components.SecurityGroup,
+	endpoints *components.Endpoints, preferences *components.SessionPreferences,
 ) (map[string]*components.PrivateInstance, error) {
 	instances := map[string]*components.PrivateInstance{}
 	for _, part := range slices.Sorted(maps.Keys(r.config.Instances)) {
@@ -137,7 +138,8 @@ func (r recipe) instances(
 			ProfileName:     role.ProfileName,
 			Labels:          r.facts.Labels,
 			Part:            part,
-			After:           []pulumi.Resource{role, group, endpoints},
+			// The preferences too: no session opens before it would be recorded.
+			After: slices.Concat(role.Ready, group.Ready, endpoints.Ready, preferences.Ready),
 		})
 		if err != nil {
 			return nil, err

@@ -31,7 +31,8 @@ type Endpoint struct {
 type Endpoints struct {
 	pulumi.ResourceState
 
-	IDs map[string]pulumi.StringOutput // by the short name, s3 included
+	IDs   map[string]pulumi.StringOutput // by the short name, s3 included
+	Ready Ready
 }
 
 // NewEndpoints registers the endpoints.
@@ -85,5 +86,6 @@ func (c *Endpoints) add(ctx *pulumi.Context, name, service string, args *Endpoin
 		return failed("endpoints", service, err)
 	}
 	c.IDs[service] = made.ID().ToStringOutput()
+	c.Ready = append(c.Ready, made)
 	return nil
 }

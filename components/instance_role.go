@@ -24,6 +24,7 @@ type InstanceRole struct {
 	RoleARN     pulumi.StringOutput `pulumi:"roleArn"`
 	RoleName    pulumi.StringOutput `pulumi:"roleName"`
 	ProfileName pulumi.StringOutput `pulumi:"profileName"`
+	Ready       Ready
 }
 
 // NewInstanceRole registers policy, role and profile.
@@ -61,12 +62,14 @@ func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, o
 		{"managed-instance-core", pulumi.String(args.ManagedPolicyARN)},
 		{"session-logs", policy.Arn},
 	} {
-		if _, err := iam.NewRolePolicyAttachment(ctx, name+"-"+attached.part, &iam.RolePolicyAttachmentArgs{
+		made, err := iam.NewRolePolicyAttachment(ctx, name+"-"+attached.part, &iam.RolePolicyAttachmentArgs{
 			Role:      role.Name,
 			PolicyArn: attached.arn,
-		}, child); err != nil {
+		}, child)
+		if err != nil {
 			return nil, failed("instance role", attached.part, err)
 		}
+		c.Ready = append(c.Ready, made)
 	}
 	profile, err := iam.NewInstanceProfile(ctx, name+"-instance", &iam.InstanceProfileArgs{
 		Role: role.Name,
@@ -76,6 +79,7 @@ func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, o
 		return nil, failed("instance role", "instance profile", err)
 	}
 
+	c.Ready = append(c.Ready, profile)
 	c.RoleARN, c.RoleName, c.ProfileName = role.Arn, role.Name, profile.Name
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"roleArn": role.Arn, "roleName": role.Name, "profileName": profile.Name,

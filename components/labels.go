@@ -26,6 +26,11 @@ func (l Labels) For(part string) pulumi.StringMap {
 	return pulumi.ToStringMap(tags)
 }
 
+// Ready lists what has to be there before a component can be relied on. To
+// depend on the component itself is not enough: the SDK learns of its children
+// while they register, and waits for those that it knows by then.
+type Ready []pulumi.Resource
+
 // token names a component's type.
 func token(kind string) string { return "private-ec2-access:index:" + kind }
 

@@ -18,8 +18,8 @@ type PrivateInstanceArgs struct {
 	SecurityGroupID pulumi.StringInput
 	ProfileName     pulumi.StringInput
 	Labels          Labels
-	Part            string            // the instance's own part of its Name
-	After           []pulumi.Resource // what it needs from its first boot on
+	Part            string // the instance's own part of its Name
+	After           Ready  // what it needs from its first boot on
 }
 
 // PrivateInstance is an instance without a public address and without a key

@@ -28,6 +28,7 @@ type SecurityGroup struct {
 	pulumi.ResourceState
 
 	GroupID pulumi.StringOutput `pulumi:"groupId"`
+	Ready   Ready
 }
 
 const https = 443
@@ -87,7 +88,7 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 		{part: "https-to-members", description: "HTTPS to the endpoints", group: id.ToStringPtrOutput()},
 		{part: "https-to-s3", description: "HTTPS to S3 through its gateway endpoint", prefixList: args.S3PrefixListID.ToStringOutput().ToStringPtrOutput()},
 	} {
-		if _, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-"+to.part, &vpc.SecurityGroupEgressRuleArgs{
+		made, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-"+to.part, &vpc.SecurityGroupEgressRuleArgs{
 			SecurityGroupId:           id,
 			ReferencedSecurityGroupId: to.group,
 			PrefixListId:              to.prefixList,
@@ -96,9 +97,11 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 			ToPort:                    pulumi.Int(https),
 			Description:               pulumi.String(to.description),
 			Tags:                      args.Labels.For(to.part),
-		}, child); err != nil {
+		}, child)
+		if err != nil {
 			return nil, failed("security group", to.part, err)
 		}
+		c.Ready = append(c.Ready, made)
 	}
 
 	c.GroupID = id
@@ -117,8 +120,10 @@ func (c *SecurityGroup) httpsFrom(ctx *pulumi.Context, name, block string, label
 }
 
 func (c *SecurityGroup) ingress(ctx *pulumi.Context, name string, args vpc.SecurityGroupIngressRuleArgs) error {
-	if _, err := vpc.NewSecurityGroupIngressRule(ctx, name, &args, pulumi.Parent(c)); err != nil {
+	made, err := vpc.NewSecurityGroupIngressRule(ctx, name, &args, pulumi.Parent(c))
+	if err != nil {
 		return failed("security group", name, err)
 	}
+	c.Ready = append(c.Ready, made)
 	return nil
 }

@@ -22,6 +22,7 @@ type SessionPreferences struct {
 
 	DocumentName pulumi.StringOutput `pulumi:"documentName"`
 	DocumentARN  pulumi.StringOutput `pulumi:"documentArn"`
+	Ready        Ready
 }
 
 // NewSessionPreferences registers the document.
@@ -46,6 +47,7 @@ func NewSessionPreferences(ctx *pulumi.Context, name string, args *SessionPrefer
 		return nil, failed("session preferences", "document", err)
 	}
 
+	c.Ready = Ready{document}
 	c.DocumentName, c.DocumentARN = document.Name, document.Arn
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"documentName": document.Name, "documentArn": document.Arn,

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/sig"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -148,31 +149,14 @@ func unknownReason(typ, path, name string, properties map[string]typeSpec) strin
 func nearestFirst(name string, names []string) []string {
 	nearest := slices.Clone(names)
 	sort.SliceStable(nearest, func(i, j int) bool {
-		return editDistance(name, nearest[i]) < editDistance(name, nearest[j])
+		return distance(name, nearest[i]) < distance(name, nearest[j])
 	})
 	return nearest
 }
 
-// editDistance counts the letters to insert, delete or replace to make b of a, whatever their case.
-func editDistance(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+// distance takes upper case for the lower: a property is misspelt in its case more often than in its letters.
+func distance(a, b string) int {
+	return levenshtein.Distance(strings.ToLower(a), strings.ToLower(b), nil)
 }
 
 func joinPath(path, name string) string {

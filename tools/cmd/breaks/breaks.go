@@ -43,7 +43,7 @@ var breaks = []breakage{
 	{"a root volume in the clear", []edit{{"components/private_instance.go", "pulumi.Bool(true),\n			VolumeType", "pulumi.Bool(false),\n			VolumeType"}}},
 	{"a newer image replaces an instance", []edit{{"components/private_instance.go", `pulumi.IgnoreChanges([]string{"ami"})`, `pulumi.IgnoreChanges(nil)`}}},
 	{"a pinned image is not followed", []edit{{"components/private_instance.go", "if !args.PinImage", "if true"}}},
-	{"an instance that boots too early", []edit{{"recipe.go", "[]pulumi.Resource{role, group, endpoints}", "nil"}}},
+	{"an instance that boots too early", []edit{{"recipe.go", "slices.Concat(role.Ready, group.Ready, endpoints.Ready, preferences.Ready)", "nil"}}},
 
 	// Records.
 	{"a number for a string in the document", []edit{
