@@ -42,11 +42,12 @@ test: lint command ## lint, and run the tests of all modules
 test-breaks: ## break the program on purpose, one way after the other, and see which test notices
 	@cd tools && go run ./cmd/breaks -project ..
 
-lint: ## check format, vet and staticcheck
+lint: ## check format, vet, staticcheck and the workflows
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):" $$unformatted; exit 1; fi
 	@go vet ./... && (cd tools && go vet ./...) && (cd e2e && go vet ./...)
 	@cd tools/pins/staticcheck && go build -o ../../../.local/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	@$(CURDIR)/.local/bin/staticcheck ./... && (cd tools && $(CURDIR)/.local/bin/staticcheck ./...) && (cd e2e && $(CURDIR)/.local/bin/staticcheck ./...)
+	@scripts/lint-workflows
 
 down: command ## stop the emulated AWS
 	@$(command) down
@@ -57,3 +58,13 @@ clean: command ## stop the emulated AWS and delete .local (real stacks are not t
 command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }
 	@cd tools && go build -o ../$(command) ./cmd/stack
+
+# Pipelines
+
+.PHONY: ci-preview ci-drift
+
+ci-preview: ## what a pull request's pipeline runs: the preview as Markdown, in .local/ci
+	@scripts/ci/report '$(STACK)' preview $(ARGS)
+
+ci-drift: ## what the daily pipeline runs: is what is there what the program says? same or differs
+	@scripts/ci/drift '$(STACK)'

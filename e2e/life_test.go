@@ -290,3 +290,48 @@ func TestAnUnknownInputIsRefused(t *testing.T) {
 	require.Contains(t, out, "cidrBlock")
 	require.Empty(t, in.writes())
 }
+
+// The records outlive the stack: with keepRecords a destroy leaves the bucket,
+// every version in it and everything that protects it. Without, it leaves
+// nothing.
+func TestRecordsSurviveADestroy(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	s := newStack(t, in, "kept", map[string]any{"keepRecords": "true"})
+	s.up()
+	first := s.outputs()
+	bucket := first.text("logBucket")
+	put := func(bucket, text string) {
+		file := filepath.Join(t.TempDir(), "record")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		in.aws("s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
+	}
+	put(bucket, "the first")
+	put(bucket, "the second")
+	versions := in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions")
+	require.Len(t, versions, 2)
+
+	s.destroy()
+	left := inventory(in)
+	require.Equal(t, []string{bucket}, left["Buckets"])
+	require.Empty(t, left["Instances"])
+	require.Empty(t, left["VpcEndpoints"])
+	require.Empty(t, left["Roles"])
+	require.Equal(t, versions, in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"))
+	got := filepath.Join(t.TempDir(), "record")
+	in.aws("s3api", "get-object", "--bucket", bucket, "--key", "sessions/user-0123.log", got)
+	text, err := os.ReadFile(got)
+	require.NoError(t, err)
+	require.Equal(t, "the second", string(text))
+	requireArchive(t, in, first)
+
+	// The stack comes up again beside what is kept.
+	s.up()
+	second := s.outputs().text("logBucket")
+	require.NotEqual(t, bucket, second)
+	put(second, "the third")
+	s.set("keepRecords", "false")
+	s.up()
+	s.destroy()
+	require.Equal(t, []string{bucket}, inventory(in)["Buckets"])
+}

@@ -1,7 +1,7 @@
 """One check for each fix in fixes.py, through the real SDK: checks.py URL
 
 Prints one line per check, {"check": NAME, "error": null or TEXT}. Run against a plain moto_server,
-each check fails: that is how it is known to check something. Used by ../fixes_test.go.
+each check fails: that is how it is known to check something. Used by ../emulator_test.go.
 """
 
 from __future__ import annotations

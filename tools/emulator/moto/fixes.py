@@ -2,7 +2,7 @@
 
 Each fix is one function. Its docstring says what AWS does, what moto does, and why it matters here.
 Settings that AWS users need are never dropped to please moto: its answers are put right instead.
-`apply()` makes all of them, once, before the first request. The checks are in ../fixes_test.go.
+`apply()` makes all of them, once, before the first request. The checks are in ../emulator_test.go.
 """
 
 from __future__ import annotations
