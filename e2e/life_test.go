@@ -335,3 +335,29 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	s.destroy()
 	require.Equal(t, []string{bucket}, inventory(in)["Buckets"])
 }
+
+// Mistakes in the config are told together, by the engine's own error, and not
+// one request is sent.
+func TestMistakesAreToldBeforeAnyRequest(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	s := newStack(t, in, "mistakes", map[string]any{
+		"netwrok": map[string]any{"vpcId": "vpc-1"}, "instance": map[string]any{"instanceType": "t3.nano"},
+		"network": map[string]any{"cidrBlock": "10.20.0.0/28", "availabilityZoneCount": 3},
+	})
+	in.Reset()
+	for _, command := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
+		out, err := s.run(append(command, "--stack", s.name)...)
+		require.NotZero(t, exitCode(err), out)
+		// A key that does not exist is told first: what it was meant to say is not known.
+		require.Contains(t, out, "netwrok is {\"vpcId\":\"vpc-1\"}: no such key")
+		require.Contains(t, out, "did you mean network?")
+	}
+	s.must("config", "rm", "private-ec2-access:netwrok", "--stack", s.name)
+	out, err := s.preview()
+	require.NotZero(t, exitCode(err), out)
+	require.Contains(t, out, "2 mistakes in the stack's config; nothing was changed")
+	require.Contains(t, out, "too small for 3 subnets of at least /28 each")
+	require.Contains(t, out, "this type does not have the architecture arm64")
+	require.Empty(t, in.Calls())
+}

@@ -43,8 +43,8 @@ type app struct {
 	env   *Environment
 	// emulator is the running one, on an emulated stack.
 	emulator Running
-	// restartEmulator replaces it by a new one, with an empty account.
-	restartEmulator func() error
+	// sweep deletes what the state, as exported, does not know of the stack's resources in the emulated account.
+	sweep func(state string) ([]leftover, error)
 }
 
 // Main runs the command and returns its exit code.
@@ -95,7 +95,7 @@ func run(command, name string, args []string) error {
 		return err
 	}
 	a := &app{root: root, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), tools: toolchain.New(root, os.Stderr)}
-	a.restartEmulator = a.startEmulatorAnew
+	a.sweep = a.sweepAccount
 	if onProject != nil {
 		return onProject(a)
 	}
@@ -156,26 +156,6 @@ func (a *app) prepareTools() error {
 		}
 	}
 	a.emulator = running
-	return a.emulatedEnvironment()
-}
-
-func (a *app) startEmulatorAnew() error {
-	unlock, err := a.tools.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	python, err := a.tools.EnsurePython()
-	if err != nil {
-		return err
-	}
-	emulator := newEmulator(a.tools, a.say)
-	if _, err := emulator.Stop(); err != nil {
-		return err
-	}
-	if a.emulator, err = emulator.Start(a.tools.Emulator(), python); err != nil {
-		return err
-	}
 	return a.emulatedEnvironment()
 }
 
@@ -301,7 +281,15 @@ func (a *app) destroy(args []string) error {
 	if err != nil {
 		return err
 	}
-	a.say("Removed: %d AWS resources of the stack %s; %d are left in its state.", before.cloudResources()-after.cloudResources(), a.stack.Name, after.cloudResources())
+	buckets, kept := before.kept()
+	a.say("Removed: %d AWS resources of the stack %s; %d are left in its state.",
+		before.cloudResources()-after.cloudResources()-kept, a.stack.Name, after.cloudResources())
+	for _, bucket := range buckets {
+		a.say("Kept: the log bucket %s, with every record and version in it, its access block, policy, encryption, versions and lifecycle.\n"+
+			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
+			"  To bring up: make up STACK=%s makes a new bucket beside it; private-ec2-access:logging.bucketName takes this one up again.\n"+
+			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name)
+	}
 	if a.stack.Emulated {
 		a.say("The emulated AWS still runs: `make down` stops it.")
 	}

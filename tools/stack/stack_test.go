@@ -289,10 +289,10 @@ func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func()
 	require.NoError(t, err)
 	var out bytes.Buffer
 	a := &app{root: root, stdout: &out, stderr: &out, environ: os.Environ(), stack: s, tools: toolchain.New(root, &out), emulator: Running{Instance: "new"}}
-	a.restartEmulator = func() error {
-		fmt.Fprintln(&out, "emulator restarted")
-		a.emulator.Instance = "restarted"
-		return nil
+	a.sweep = func(state string) ([]leftover, error) {
+		assert.JSONEq(t, export, state)
+		fmt.Fprintln(&out, "account swept")
+		return []leftover{{Kind: "topic", ID: "t-1"}, {Kind: "queue", ID: "q-1"}}, nil
 	}
 	calls := filepath.Join(root, "calls")
 	a.cli.Path = filepath.Join(root, "pulumi")
@@ -309,6 +309,7 @@ func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func()
 const (
 	emptyState = `{"version":3,"deployment":{"resources":[{"urn":"urn:pulumi:local::p::pulumi:pulumi:Stack::p-local","type":"pulumi:pulumi:Stack"},{"urn":"u","type":"pulumi:providers:aws","custom":true}]}}`
 	twoTopics  = `{"version":3,"deployment":{"resources":[{"type":"aws:sns/topic:Topic","custom":true},{"type":"aws:sns/topic:Topic","custom":true},{"type":"my:component"}]}}`
+	twoDeleted = `{"version":3,"deployment":{"resources":[{"type":"aws:sns/topic:Topic","custom":true}],"pending_operations":[{"resource":{"urn":"urn:pulumi:local::p::a$aws:sns/topic:Topic::c"},"type":"deleting"}]}}`
 	killed     = `{"version":3,"deployment":{"resources":[],"pending_operations":[{"resource":{"urn":"urn:pulumi:local::p::a$aws:sns/topic:Topic::c"},"type":"creating"}]}}`
 )
 
@@ -322,7 +323,8 @@ func TestRepair(t *testing.T) {
 		{name: "the same emulator", export: twoTopics, recorded: "new"},
 		{name: "another emulator", export: twoTopics, recorded: "old", calls: refresh, said: "has forgotten the 2 resources that the stack local remembers"},
 		{name: "never recorded", export: twoTopics, calls: refresh, said: "has forgotten"},
-		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "emulator restarted\n• an earlier command was killed during: creating aws:sns/topic:Topic c"},
+		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "account swept\n• an earlier command was killed while it created something. Deleted, because it exists without being in the state: topic t-1, queue q-1\n• an earlier command was killed during: creating aws:sns/topic:Topic c"},
+		{name: "killed during a destroy", export: twoDeleted, recorded: "new", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during: deleting aws:sns/topic:Topic c"},
 		{name: "killed, and another emulator", export: killed, recorded: "old", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during"},
 		{name: "another emulator, no self-repair", settings: "private-ec2-access:selfRepair: false", export: twoTopics, refused: "pulumi " + refresh},
 		{name: "killed, no self-repair", settings: "private-ec2-access:selfRepair: false", export: killed, recorded: "new", refused: "--clear-pending-creates"},
@@ -347,7 +349,8 @@ func TestRepair(t *testing.T) {
 			} else {
 				assert.Contains(t, calls(), c.calls+" --color auto --non-interactive\n")
 			}
-			assert.Equal(t, c.export == killed && c.recorded == "new", strings.Contains(out.String(), "emulator restarted"))
+			assert.Equal(t, c.export == killed && c.recorded == "new", strings.Contains(out.String(), "account swept"), "only where something may exist that the state does not know")
+			assert.Equal(t, "new", a.emulator.Instance)
 			assert.True(t, a.sameInstance(), "the emulator is recorded")
 		})
 	}
@@ -362,6 +365,48 @@ func TestFailedRepairIsNotRecorded(t *testing.T) {
 	assert.Equal(t, 7, exit.Code, "pulumi's exit code is passed on")
 	assert.False(t, a.sameInstance())
 	assert.Contains(t, out.String(), "make clean")
+}
+
+func TestLeftovers(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		found         []leftover
+		failed        error
+		said, refused string
+	}{
+		{name: "nothing", said: "Nothing exists without being in the state\n"},
+		{name: "one stays", found: []leftover{{Kind: "subnet", ID: "s-1"}, {Kind: "VPC", ID: "v-1", Error: "in use"}}, said: "the state: subnet s-1\n", refused: "could not be deleted:\n  VPC v-1: in use"},
+		{name: "no answer", failed: io.ErrUnexpectedEOF, said: "make clean", refused: "could not be deleted: unexpected EOF"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, out, calls := testApp(t, "", killed)
+			require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
+			a.sweep = func(string) ([]leftover, error) { return c.found, c.failed }
+			err := a.repair()
+			assert.Contains(t, out.String(), c.said)
+			if c.refused == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.refused)
+			assert.NotContains(t, calls(), "refresh", "what is pending stays known to the next command")
+		})
+	}
+}
+
+func TestSweepRefusesAnotherMachine(t *testing.T) {
+	python := os.Getenv("EMULATOR_PYTHON")
+	if python == "" {
+		t.Skip("EMULATOR_PYTHON is not set")
+	}
+	for _, endpoint := range []string{"", "https://ec2.us-east-2.amazonaws.com", "http://10.0.0.1:1", "http://localhost.example.com", "http://127.0.0.1@example.com"} {
+		cmd := exec.Command(python, filepath.Join("..", "emulator", "moto", "sweep.py"), "p/s")
+		cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+endpoint)
+		cmd.Stdin = strings.NewReader(emptyState)
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err, endpoint)
+		assert.Contains(t, string(out), "no address on this machine: nothing was looked at")
+	}
 }
 
 func TestRepairOfLocks(t *testing.T) {
@@ -587,4 +632,17 @@ func TestAnotherProcessIsNotStopped(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, stopped)
 	assert.True(t, alive(sleep.Process.Pid))
+}
+
+func TestKept(t *testing.T) {
+	var d deployment
+	require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[
+		{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true},
+		{"type":"aws:s3/bucketPolicy:BucketPolicy","custom":true,"id":"logs-1","retainOnDelete":true},
+		{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"scratch"},
+		{"type":"private-ec2-access:index:LogArchive","retainOnDelete":true}
+	]}}`), &d))
+	buckets, resources := d.kept()
+	require.Equal(t, []string{"logs-1"}, buckets)
+	require.Equal(t, 2, resources)
 }

@@ -73,6 +73,8 @@ type deployment struct {
 			URN    string `json:"urn"`
 			Type   string `json:"type"`
 			Custom bool   `json:"custom"`
+			ID     string `json:"id"`
+			Retain bool   `json:"retainOnDelete"`
 		} `json:"resources"`
 		Pending []struct {
 			Resource struct {
@@ -92,6 +94,21 @@ func (d *deployment) cloudResources() int {
 		}
 	}
 	return count
+}
+
+// kept lists the buckets that a destroy leaves behind, and counts everything that it leaves: a bucket and what protects
+// it are dropped from the state without a call to AWS.
+func (d *deployment) kept() (buckets []string, resources int) {
+	for _, r := range d.Deployment.Resources {
+		if !r.Custom || !r.Retain {
+			continue
+		}
+		resources++
+		if r.Type == "aws:s3/bucketV2:BucketV2" {
+			buckets = append(buckets, r.ID)
+		}
+	}
+	return buckets, resources
 }
 
 func (d *deployment) pending() []string {
