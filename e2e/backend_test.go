@@ -1,0 +1,247 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"os/user"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/emulator"
+)
+
+// sharedState is where a team keeps the state of its stacks: a bucket and a KMS
+// key, as the bootstrap makes them.
+type sharedState struct {
+	bucket, backend, secrets string
+	key                      string // the ARN of the KMS key
+}
+
+const stateAlias = "alias/private-ec2-access-state"
+
+func newSharedState(t *testing.T, in *account) sharedState {
+	t.Helper()
+	s := sharedState{bucket: "private-ec2-access-state-123456789012-" + in.region}
+	s.key = in.aws("kms", "create-key").text("KeyMetadata.Arn")
+	s.secrets = "awskms:///" + s.key + "?region=" + in.region
+	in.aws("kms", "create-alias", "--alias-name", stateAlias, "--target-key-id", s.key)
+	in.aws("s3api", "create-bucket", "--bucket", s.bucket, "--create-bucket-configuration", "LocationConstraint="+in.region)
+	// Only the path style is the emulator's; its address comes from AWS_ENDPOINT_URL.
+	s.backend = "s3://" + s.bucket + "?" + url.Values{"region": {in.region}, "s3ForcePathStyle": {"true"}}.Encode()
+	return s
+}
+
+// stack makes a stack whose state and secrets are here.
+func (shared sharedState) stack(t *testing.T, in *account, name string, own map[string]any) *stack {
+	t.Helper()
+	s := &stack{t: t, in: in, name: name, dir: program(t)}
+	s.env = []string{"PULUMI_BACKEND_URL=" + shared.backend, "PULUMI_CONFIG_PASSPHRASE=not used"}
+	config := map[string]any{
+		"aws:region": in.region, "aws:accessKey": "test", "aws:secretKey": "test",
+		"aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,
+	}
+	for key, value := range own {
+		config["private-ec2-access:"+key] = value
+	}
+	s.write(config)
+	s.must("stack", "init", name, "--secrets-provider", shared.secrets)
+	return s
+}
+
+// beside is the same stack seen by a colleague, whose calls to the state carry
+// another key. The provider's calls carry the key of the stack's config.
+func (s *stack) beside(key string) *stack {
+	other := *s
+	other.env = append(slices.Clone(s.env), "AWS_ACCESS_KEY_ID="+key)
+	return &other
+}
+
+// result is what a command said, and how it ended.
+type result struct {
+	out string
+	err error
+}
+
+func (s *stack) start(args ...string) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		out, err := s.run(args...)
+		done <- result{out, err}
+	}()
+	return done
+}
+
+// locks are the lock objects of all stacks.
+func (shared sharedState) locks(in *account) []object {
+	in.t.Helper()
+	return in.aws("s3api", "list-objects-v2", "--bucket", shared.bucket, "--prefix", ".pulumi/locks/").list("Contents")
+}
+
+// requireWhole shows that the state is neither torn nor locked, and is what is
+// there.
+func (shared sharedState) requireWhole(t *testing.T, in *account, s *stack) {
+	t.Helper()
+	require.Empty(t, shared.locks(in))
+	var state struct {
+		Deployment struct {
+			Resources        []any `json:"resources"`
+			Pending          []any `json:"pending_operations"`
+			SecretsProviders struct {
+				Type string `json:"type"`
+			} `json:"secrets_providers"`
+		} `json:"deployment"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(s.must("stack", "export", "--stack", s.name)), &state))
+	require.NotEmpty(t, state.Deployment.Resources)
+	require.Empty(t, state.Deployment.Pending)
+	require.Equal(t, "cloud", state.Deployment.SecretsProviders.Type)
+	s.requireNoChanges()
+}
+
+var upTeam = []string{"up", "--yes", "--skip-preview", "--stack", "team"}
+
+// heldBy is what a person is told who comes second.
+func heldBy(t *testing.T) *regexp.Regexp {
+	t.Helper()
+	who, err := user.Current()
+	require.NoError(t, err)
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	return regexp.MustCompile(`the stack is currently locked by 1 lock\(s\)(?s:.*)` + "`pulumi cancel`" + `(?s:.*)/\.pulumi/locks/(?s:.*): created by ` +
+		regexp.QuoteMeta(who.Username+"@"+host) + ` \(pid \d+\) at 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d`)
+}
+
+// The state in a bucket and the secrets under a KMS key, with two people at
+// work: whoever comes second is told who holds the lock, and changes nothing.
+//
+// It does not prove that S3 is as consistent as the emulator is, though AWS says
+// so, and not who may reach the bucket: that is in roles_test.go.
+func TestASharedState(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	shared := newSharedState(t, in)
+	s := shared.stack(t, in, "team", quick(in, map[string]any{"tags": map[string]any{"team": "platform"}}))
+
+	// The first is at work.
+	remove := in.Add(emulator.Rule{Name: "a slow VPC", Service: "ec2", Action: "CreateVpc", Delay: 15 * time.Second})
+	first := s.start(upTeam...)
+	eventually(t, "the lock of the first", func() bool { return len(shared.locks(in)) == 1 })
+	second, err := s.beside("second").run(upTeam...)
+	require.Error(t, err)
+	require.Regexp(t, heldBy(t), second)
+	require.NotContains(t, second, "private-ec2-access-vpc", "it does not even look")
+	looked := false
+	for _, call := range in.Calls() {
+		looked = looked || call.AccessKey == "second"
+		if call.AccessKey == "second" && call.Writes() {
+			require.Equal(t, "kms:Decrypt", call.Service+":"+call.Action)
+		}
+	}
+	require.True(t, looked)
+	ended := <-first
+	require.NoError(t, ended.err, ended.out)
+	remove()
+	require.Equal(t, 1, strings.Count(strings.Join(in.writes(), " "), "ec2:CreateVpc "))
+	shared.requireWhole(t, in, s)
+
+	// Both begin at the same moment: at most one goes on. That none does is possible, when each sees the other's lock.
+	s.set("tags.team", "security")
+	remove = in.Add(emulator.Rule{Name: "slow tags", Service: "ec2", Action: "CreateTags", Delay: 5 * time.Second})
+	one, two := s.beside("one").start(upTeam...), s.beside("two").start(upTeam...)
+	done := 0
+	for _, r := range []result{<-one, <-two} {
+		if r.err == nil {
+			done++
+			continue
+		}
+		require.Contains(t, r.out, "the stack is currently locked by", "%s", r.out)
+	}
+	t.Logf("%d of two updates went on", done)
+	require.LessOrEqual(t, done, 1)
+	remove()
+	if done == 0 {
+		s.up()
+	}
+	shared.requireWhole(t, in, s)
+
+	// Who may not use the key does not get at the secrets.
+	restore := in.Add(emulator.Fail("kms", "Decrypt", 400, "AccessDeniedException", "not authorized to perform: kms:Decrypt"))
+	out, err := s.preview()
+	require.Error(t, err)
+	require.Contains(t, out, "not authorized to perform: kms:Decrypt")
+	restore()
+	s.destroy()
+}
+
+// An update is killed while it creates something: the lock stays, and so does
+// the note that something was under way. The steps of docs/team.md mend it.
+func TestAKilledUpdateOfASharedState(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	shared := newSharedState(t, in)
+	s := shared.stack(t, in, "team", quick(in, nil))
+	in.Add(emulator.Rule{Name: "a slow VPC", Service: "ec2", Action: "CreateVpc", Delay: 15 * time.Second, Times: 1})
+	first := s.start(upTeam...)
+	eventually(t, "a creation under way", func() bool { return strings.Contains(shared.text(in, stateOf(s)), `"creating"`) })
+	var lock struct {
+		PID int `json:"pid"`
+	}
+	require.Len(t, shared.locks(in), 1)
+	require.NoError(t, json.Unmarshal([]byte(shared.text(in, shared.locks(in)[0].text("Key"))), &lock))
+	pid := lock.PID
+	process, err := os.FindProcess(pid)
+	require.NoError(t, err)
+	require.NoError(t, process.Kill())
+	require.Error(t, (<-first).err)
+
+	out, err := s.run(upTeam...)
+	require.Error(t, err)
+	require.Regexp(t, heldBy(t), out)
+	require.Contains(t, out, "(pid "+strconv.Itoa(pid)+")")
+	s.must("cancel", "--yes", "--stack", s.name)
+	require.Empty(t, shared.locks(in))
+	var state struct {
+		Deployment struct {
+			Pending []struct {
+				Type     string `json:"type"`
+				Resource struct {
+					URN string `json:"urn"`
+				} `json:"resource"`
+			} `json:"pending_operations"`
+		} `json:"deployment"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(s.must("stack", "export", "--stack", s.name)), &state))
+	require.NotEmpty(t, state.Deployment.Pending)
+	require.Equal(t, "creating", state.Deployment.Pending[0].Type)
+	out, err = s.preview()
+	require.NoError(t, err, out)
+	require.NotContains(t, out, "pending operations", "a preview would say so by now: correct docs/team.md")
+
+	s.must("refresh", "--yes", "--skip-preview", "--stack", s.name, "--clear-pending-creates")
+	s.up()
+	shared.requireWhole(t, in, s)
+}
+
+// text is an object of the bucket.
+func (shared sharedState) text(in *account, key string) string {
+	in.t.Helper()
+	out, err := in.try("s3", "cp", "s3://"+shared.bucket+"/"+key, "-")
+	require.NoError(in.t, err, "%s", out)
+	return string(out)
+}
+
+func stateOf(s *stack) string { return ".pulumi/stacks/private-ec2-access/" + s.name + ".json" }
+
+func eventually(t *testing.T, what string, reached func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !reached(); time.Sleep(300 * time.Millisecond) {
+		require.True(t, time.Now().Before(end), "%s is not there after two minutes", what)
+	}
+}

@@ -1,0 +1,737 @@
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/tools/emulator"
+)
+
+const (
+	stackTag = "private-ec2-access:stack"
+	ownStack = "private-ec2-access/dev"
+	here     = "123456789012"
+)
+
+// The roles of the bootstrap may do what real runs do, every call of them, and
+// not what is listed here as forbidden.
+//
+// It does not prove that AWS authorises each call by the action, the resource
+// and the tags that the tables below give it, nor that the emulated run made
+// every call that a run on AWS makes: what the provider does only after a
+// failure, or only in another configuration, is not among the recorded calls.
+// The emulator enforces nothing; an evaluator of IAM policies is asked instead.
+func TestTheRolesOfTheBootstrap(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	shared := newSharedState(t, in)
+	s := shared.stack(t, in, "dev", map[string]any{"tags": map[string]any{"team": "platform", "old": "x"}})
+	// As make does it.
+	in.Reset()
+	s.must("stack", "select", "dev", "--create")
+	s.up()
+	deployed := in.Calls()
+
+	in.Reset()
+	s.must("stack", "select", "dev")
+	s.requireNoChanges()
+	previewed := in.Calls()
+	for _, call := range in.writes() {
+		require.Equal(t, "kms:Decrypt", call, "a preview writes nothing: no lock, no state")
+	}
+
+	in.Reset()
+	s.set("session.idleSessionTimeout", "30")
+	s.set("logging.retentionDays", "30")
+	s.set("tags.team", "security")
+	s.must("config", "rm", "--path", "private-ec2-access:tags.old", "--stack", s.name)
+	s.up()
+	deployed = append(deployed, in.Calls()...)
+	known := survey(in)
+
+	in.Reset()
+	s.destroy()
+	deployed = append(deployed, in.Calls()...)
+
+	b := readBootstrap(t, shared, nil)
+	requireAllowed(t, b, "PreviewRole", known.asks(t, previewed))
+	requireAllowed(t, b, "DeployRole", known.asks(t, deployed))
+}
+
+// What the roles must not do.
+func TestWhatTheRolesMayNot(t *testing.T) {
+	t.Parallel()
+	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
+	const (
+		records = "arn:aws:s3:::private-ec2-access-logs-2026"
+		state   = "arn:aws:s3:::private-ec2-access-state-" + here + "-us-east-2"
+		iam     = "arn:aws:iam::" + here + ":"
+		ec2     = "arn:aws:ec2:us-east-2:" + here + ":"
+		doc     = "arn:aws:ssm:us-east-2:" + here + ":document/"
+		own     = iam + "role/private-ec2-access-instance-1"
+	)
+	foreign := map[string]string{"aws:ResourceTag/" + stackTag: "another-project/dev"}
+	ours := map[string]string{"aws:ResourceTag/" + stackTag: ownStack}
+	toEC2 := map[string]string{"iam:PassedToService": "ec2.amazonaws.com"}
+	both := []ask{
+		{"s3:GetObject", records + "/sessions/a.log", nil},
+		{"s3:GetObjectVersion", records + "/sessions/a.log", nil},
+		{"s3:PutObject", records + "/sessions/a.log", nil},
+		{"s3:DeleteObject", records + "/sessions/a.log", nil},
+		{"s3:DeleteObjectVersion", records + "/sessions/a.log", nil},
+		{"s3:GetObject", "arn:aws:s3:::another/.pulumi/stacks/x.json", nil},
+		{"s3:ListBucket", "arn:aws:s3:::another", nil},
+		{"s3:PutBucketPolicy", "arn:aws:s3:::another", nil},
+		{"s3:DeleteBucket", "arn:aws:s3:::another", nil},
+		{"s3:DeleteBucket", state, nil},
+		{"s3:PutBucketPolicy", state, nil},
+		{"s3:PutBucketVersioning", state, nil},
+		{"s3:PutLifecycleConfiguration", state, nil},
+		{"s3:DeleteObject", state + "/.pulumi/stacks/private-ec2-access/dev.json", nil},
+		{"s3:DeleteObjectVersion", state + "/.pulumi/stacks/private-ec2-access/dev.json", nil},
+		{"kms:Encrypt", b.values["Key.Arn"], nil},
+		{"kms:ScheduleKeyDeletion", b.values["Key.Arn"], nil},
+		{"kms:DisableKey", b.values["Key.Arn"], nil},
+		{"kms:PutKeyPolicy", b.values["Key.Arn"], nil},
+		{"kms:Decrypt", "arn:aws:kms:us-east-2:" + here + ":key/another", nil},
+		{"iam:CreateUser", iam + "user/somebody", nil},
+		{"iam:CreateAccessKey", iam + "user/somebody", nil},
+		{"iam:PassRole", iam + "role/admin", toEC2},
+		{"iam:PassRole", iam + "role/private-ec2-access-deploy", toEC2},
+		{"iam:PassRole", own, map[string]string{"iam:PassedToService": "lambda.amazonaws.com"}},
+		{"iam:UpdateAssumeRolePolicy", iam + "role/admin", nil},
+		{"iam:UpdateAssumeRolePolicy", iam + "role/private-ec2-access-deploy", nil},
+		{"iam:CreatePolicyVersion", iam + "policy/private-ec2-access-deploy-rest", nil},
+		{"iam:AttachRolePolicy", iam + "role/private-ec2-access-preview", map[string]string{"iam:PolicyARN": iam + "policy/private-ec2-access-deploy-rest"}},
+		{"iam:AttachRolePolicy", own, map[string]string{"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}},
+		{"iam:PutRolePolicy", own, nil},
+		{"iam:CreateServiceLinkedRole", iam + "role/aws-service-role/x.amazonaws.com/x", nil},
+		{"iam:DeleteOpenIDConnectProvider", iam + "oidc-provider/token.actions.githubusercontent.com", nil},
+		{"ec2:TerminateInstances", ec2 + "instance/i-1", foreign},
+		{"ec2:TerminateInstances", ec2 + "instance/i-1", nil},
+		{"ec2:DeleteVpc", ec2 + "vpc/vpc-1", foreign},
+		{"ec2:AuthorizeSecurityGroupIngress", ec2 + "security-group/sg-1", foreign},
+		{"ec2:CreateVpc", ec2 + "vpc/new", nil},
+		{"ec2:CreateTags", ec2 + "security-group/sg-1", map[string]string{"aws:RequestTag/" + stackTag: ownStack, "aws:ResourceTag/" + stackTag: "another-project/dev"}},
+		{"ec2:CreateTags", ec2 + "vpc/vpc-1", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"ec2:RunInstances", ec2 + "network-interface/new", map[string]string{"ec2:AssociatePublicIpAddress": "true"}},
+		{"ec2:RunInstances", ec2 + "instance/new", map[string]string{"aws:RequestTag/" + stackTag: ownStack, "ec2:MetadataHttpTokens": "optional"}},
+		{"ec2:CreateInternetGateway", ec2 + "internet-gateway/new", nil},
+		{"ec2:CreateRoute", ec2 + "route-table/rtb-1", ours},
+		{"ssm:StartSession", ec2 + "instance/i-1", nil},
+		{"ssm:SendCommand", ec2 + "instance/i-1", nil},
+		{"ssm:UpdateDocument", doc + "SSM-SessionManagerRunShell", foreign},
+		{"ssm:DeleteDocument", doc + "another", foreign},
+		{"ssm:GetParameter", "arn:aws:ssm:us-east-2:" + here + ":parameter/secret", nil},
+		{"ssm:GetParameter", "arn:aws:ssm:us-east-2::parameter/aws/service/another/x", nil},
+		{"sts:AssumeRole", iam + "role/admin", nil},
+	}
+	requireDenied(t, b, "DeployRole", both)
+
+	// The preview role changes nothing, its own stacks' things neither.
+	requireDenied(t, b, "PreviewRole", append(slices.Clone(both), []ask{
+		{"s3:PutObject", state + "/.pulumi/stacks/private-ec2-access/dev.json", nil},
+		{"s3:PutObject", state + "/.pulumi/locks/organization/private-ec2-access/dev/1.json", nil},
+		{"s3:DeleteObject", state + "/.pulumi/locks/organization/private-ec2-access/dev/1.json", nil},
+		{"s3:PutBucketPolicy", records, nil},
+		{"s3:DeleteBucket", records, nil},
+		{"ec2:TerminateInstances", ec2 + "instance/i-1", ours},
+		{"ec2:CreateTags", ec2 + "instance/i-1", ours},
+		{"ec2:CreateVpc", ec2 + "vpc/new", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"iam:CreateRole", own, nil},
+		{"iam:PassRole", own, toEC2},
+		{"ssm:UpdateDocument", doc + "SSM-SessionManagerRunShell", ours},
+	}...))
+
+	// Each condition lets something through, or its denials above prove nothing.
+	requireAllowed(t, b, "DeployRole", []ask{
+		{"iam:PassRole", own, toEC2},
+		{"iam:AttachRolePolicy", own, map[string]string{"iam:PolicyARN": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}},
+		{"ec2:TerminateInstances", ec2 + "instance/i-1", ours},
+		{"ec2:CreateTags", ec2 + "security-group/sg-1", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"ec2:RunInstances", ec2 + "network-interface/new", map[string]string{"ec2:AssociatePublicIpAddress": "false"}},
+		{"ec2:RunInstances", ec2 + "instance/new", map[string]string{"aws:RequestTag/" + stackTag: ownStack, "ec2:MetadataHttpTokens": "required"}},
+		// The calls of an update in place that the recorded runs do not make.
+		{"ec2:ModifyVpcEndpoint", ec2 + "vpc-endpoint/vpce-1", ours},
+		{"ec2:ModifyVpcEndpoint", ec2 + "subnet/subnet-of-an-existing-network", nil},
+		{"ec2:ModifySecurityGroupRules", ec2 + "security-group/sg-1", ours},
+		{"ec2:StopInstances", ec2 + "instance/i-1", ours},
+		{"iam:CreatePolicyVersion", iam + "policy/private-ec2-access-instance-1", nil},
+		{"iam:UpdateAssumeRolePolicy", own, nil},
+	})
+}
+
+// Who may take the roles.
+//
+// It does not prove that GitHub writes these subjects; they are as its
+// documentation has them.
+func TestWhoMayTakeTheRoles(t *testing.T) {
+	t.Parallel()
+	shared := sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}
+	plain := readBootstrap(t, shared, nil)
+	branch := readBootstrap(t, shared, map[string]string{"PreviewBranch": "main", "OIDCProviderExists": "true"})
+	immutable := readBootstrap(t, shared, map[string]string{"Repository": "owner@12/name@34"})
+	const aws, claims = "sts.amazonaws.com", "token.actions.githubusercontent.com:"
+	cases := []struct {
+		b        bootstrap
+		role     string
+		aud, sub string
+		allowed  bool
+	}{
+		{plain, "PreviewRole", aws, "repo:owner/name:pull_request", true},
+		{plain, "PreviewRole", "https://github.com/owner", "repo:owner/name:pull_request", false},
+		{plain, "PreviewRole", aws, "repo:stranger/name:pull_request", false}, // a fork's own token
+		{plain, "PreviewRole", aws, "repo:owner/name-2:pull_request", false},
+		{plain, "PreviewRole", aws, "repo:owner/name:ref:refs/heads/main", false},
+		{plain, "PreviewRole", aws, "repo:owner/name:environment:dev", false},
+		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", true},
+		{plain, "DeployRole", "https://github.com/owner", "repo:owner/name:environment:dev", false},
+		{plain, "DeployRole", aws, "repo:stranger/name:environment:dev", false},
+		{plain, "DeployRole", aws, "repo:owner/another:environment:dev", false},
+		{plain, "DeployRole", aws, "repo:owner/name:environment:dev-2", false},
+		{plain, "DeployRole", aws, "repo:owner/name:ref:refs/heads/main", false},
+		{plain, "DeployRole", aws, "repo:owner/name:ref:refs/heads/feature", false},
+		{plain, "DeployRole", aws, "repo:owner/name:pull_request", false},
+		{plain, "DeployRole", aws, "repo:owner@12/name@34:environment:dev", false},
+		{branch, "PreviewRole", aws, "repo:owner/name:pull_request", true},
+		{branch, "PreviewRole", aws, "repo:owner/name:ref:refs/heads/main", true},
+		{branch, "PreviewRole", aws, "repo:owner/name:ref:refs/heads/feature", false},
+		{branch, "PreviewRole", aws, "repo:stranger/name:ref:refs/heads/main", false},
+		{branch, "DeployRole", aws, "repo:owner/name:ref:refs/heads/main", false},
+		{immutable, "PreviewRole", aws, "repo:owner@12/name@34:pull_request", true},
+		{immutable, "PreviewRole", aws, "repo:owner/name:pull_request", false},
+		{immutable, "DeployRole", aws, "repo:owner@12/name@34:environment:dev", true},
+		{immutable, "DeployRole", aws, "repo:owner@99/name@34:environment:dev", false},
+	}
+	var simulations []map[string]any
+	for _, c := range cases {
+		role := c.b.properties(t, c.role)
+		require.EqualValues(t, 3600, role["MaxSessionDuration"])
+		trust, _ := role["AssumeRolePolicyDocument"].(map[string]any)
+		statement := object(trust).list("Statement")[0]
+		require.Len(t, object(trust).list("Statement"), 1)
+		require.Equal(t, map[string]any{"Federated": "arn:aws:iam::" + here + ":oidc-provider/token.actions.githubusercontent.com"}, statement["Principal"])
+		// The evaluator knows no federated principals, so a role stands in; the line above is the check of the real one.
+		standIn := "arn:aws:iam::" + here + ":role/stand-in"
+		statement = maps.Clone(statement)
+		statement["Principal"] = map[string]any{"AWS": standIn}
+		// Nor does it compare the claims of a token, so the conditions are put to it as conditions on request tags.
+		text, err := json.Marshal(statement)
+		require.NoError(t, err)
+		require.Equal(t, 2, strings.Count(string(text), claims))
+		simulations = append(simulations, map[string]any{
+			"identityPolicies": []any{}, "serviceControlPolicies": []any{}, "resourceControlPolicies": []any{},
+			"resourcePolicy": map[string]any{"Version": "2012-10-17", "Statement": []any{
+				parsed(t, strings.ReplaceAll(string(text), claims, "aws:RequestTag/")),
+			}},
+			"request": map[string]any{
+				"principal": standIn, "action": "sts:AssumeRoleWithWebIdentity",
+				"resource": map[string]any{"resource": "arn:aws:iam::" + here + ":role/" + role["RoleName"].(string), "accountId": here},
+				"contextVariables": map[string]string{
+					"aws:RequestTag/aud": c.aud, "aws:RequestTag/sub": c.sub,
+				},
+			},
+		})
+	}
+	for i, v := range evaluate(t, simulations) {
+		require.Empty(t, v.Error)
+		require.Equal(t, cases[i].allowed, v.Verdict == "Allowed", "%s with %s for %s is %s", cases[i].role, cases[i].sub, cases[i].aud, v.Verdict)
+	}
+}
+
+// What outlives a mistake is kept, and the values that become part of a trust
+// policy can hold no wildcard.
+func TestTheBootstrapKeepsWhatMatters(t *testing.T) {
+	t.Parallel()
+	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
+	for _, name := range []string{"Key", "KeyAlias", "StateBucket", "StateBucketPolicy", "Provider"} {
+		resource, _ := b.resources[name].(map[string]any)
+		require.Equal(t, "Retain", resource["DeletionPolicy"], name)
+		require.Equal(t, "Retain", resource["UpdateReplacePolicy"], name)
+	}
+	require.Equal(t, true, b.properties(t, "Key")["EnableKeyRotation"])
+	bucket := object(b.properties(t, "StateBucket"))
+	require.Equal(t, "Enabled", bucket.text("VersioningConfiguration.Status"))
+	encryption := bucket.at("BucketEncryption.ServerSideEncryptionConfiguration[0].ServerSideEncryptionByDefault")
+	require.Equal(t, map[string]any{"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": b.values["Key.Arn"]}, encryption)
+	require.Equal(t, map[string]any{"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true},
+		bucket.at("PublicAccessBlockConfiguration"))
+	for name, parameter := range b.parameters {
+		pattern, ok := parameter.(map[string]any)["AllowedPattern"].(string)
+		if !ok {
+			continue
+		}
+		for _, bad := range []string{"owner/*", "*", "owner/name?", "o:w/n"} {
+			require.NotRegexp(t, pattern, bad, name)
+		}
+	}
+	// What AWS takes: 6,144 characters without white space.
+	for _, name := range []string{"ReadPolicy", "DeployNetwork", "DeployRest"} {
+		text, err := json.Marshal(b.properties(t, name)["PolicyDocument"])
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(text), 6144, name)
+	}
+}
+
+// bootstrap is the template, resolved for an account.
+type bootstrap struct {
+	resources, parameters map[string]any
+	values                map[string]string // of parameters, pseudo parameters and attributes
+}
+
+func (b bootstrap) properties(t *testing.T, resource string) map[string]any {
+	t.Helper()
+	made, _ := b.resources[resource].(map[string]any)
+	require.NotNil(t, made, "bootstrap.yaml has no resource %s", resource)
+	return made["Properties"].(map[string]any)
+}
+
+// policies are what a role may do, as the evaluator takes it.
+func (b bootstrap) policies(t *testing.T, role string) (policies []map[string]any) {
+	t.Helper()
+	for _, name := range b.properties(t, role)["ManagedPolicyArns"].([]any) {
+		text, err := json.Marshal(b.properties(t, name.(string))["PolicyDocument"])
+		require.NoError(t, err)
+		policies = append(policies, map[string]any{"name": name, "policy": parsed(t, publicParameters(string(text)))})
+	}
+	return policies
+}
+
+// publicParameters gives AWS's own parameters an account. Their ARNs have none,
+// which the evaluator does not take for the ARN of a parameter.
+func publicParameters(text string) string {
+	return strings.ReplaceAll(text, "::parameter/", ":"+here+":parameter/")
+}
+
+// readBootstrap reads the template and does what CloudFormation does with the
+// few functions that stand in it; any other one fails the test.
+func readBootstrap(t *testing.T, shared sharedState, parameters map[string]string) bootstrap {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(project(t), "bootstrap", "bootstrap.yaml"))
+	require.NoError(t, err)
+	// CloudFormation knows no anchors and aliases.
+	require.NotRegexp(t, `(?m)[-:] [&*]\w`, string(text))
+	var file struct {
+		Parameters map[string]struct {
+			Default string `yaml:"Default"`
+		} `yaml:"Parameters"`
+		Conditions map[string]yaml.Node `yaml:"Conditions"`
+		Resources  map[string]yaml.Node `yaml:"Resources"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &file))
+	var raw struct {
+		Parameters map[string]any `yaml:"Parameters"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &raw))
+	b := bootstrap{resources: map[string]any{}, parameters: raw.Parameters, values: map[string]string{
+		"AWS::Partition": "aws", "AWS::AccountId": here, "AWS::Region": "us-east-2", "AWS::URLSuffix": "amazonaws.com",
+		"Repository": "owner/name", "Key.Arn": shared.key,
+		"Provider": "arn:aws:iam::" + here + ":oidc-provider/token.actions.githubusercontent.com",
+	}}
+	for name, parameter := range file.Parameters {
+		if _, given := b.values[name]; !given {
+			b.values[name] = parameter.Default
+		}
+	}
+	maps.Copy(b.values, parameters)
+	for name := range file.Resources { // a reference to a policy is read as its name
+		if _, given := b.values[name]; !given {
+			b.values[name] = name
+		}
+	}
+	r := resolver{t: t, values: b.values, conditions: file.Conditions}
+	for name, node := range file.Resources {
+		b.resources[name] = r.resolve(&node)
+	}
+	return b
+}
+
+type resolver struct {
+	t          *testing.T
+	values     map[string]string
+	conditions map[string]yaml.Node
+}
+
+var variable = regexp.MustCompile(`\$\{([^}]+)\}`)
+
+type noValue struct{}
+
+func (r resolver) value(name string) string {
+	value, known := r.values[name]
+	require.True(r.t, known, "bootstrap.yaml: this test does not know %s", name)
+	return value
+}
+
+func (r resolver) resolve(n *yaml.Node) any {
+	r.t.Helper()
+	switch n.Tag {
+	case "!Sub":
+		return variable.ReplaceAllStringFunc(n.Value, func(v string) string { return r.value(v[2 : len(v)-1]) })
+	case "!Ref":
+		if n.Value == "AWS::NoValue" {
+			return noValue{}
+		}
+		return r.value(n.Value)
+	case "!GetAtt":
+		return r.value(n.Value)
+	case "!If":
+		condition := r.conditions[n.Content[0].Value]
+		if r.resolve(&condition).(bool) {
+			return r.resolve(n.Content[1])
+		}
+		return r.resolve(n.Content[2])
+	case "!Equals":
+		return r.resolve(n.Content[0]) == r.resolve(n.Content[1])
+	case "!Not":
+		return !r.resolve(n.Content[0]).(bool)
+	}
+	require.True(r.t, strings.HasPrefix(n.Tag, "!!"), "bootstrap.yaml:%d: this test does not know %s", n.Line, n.Tag)
+	switch n.Kind {
+	case yaml.MappingNode:
+		made := map[string]any{}
+		for i := 0; i < len(n.Content); i += 2 {
+			made[n.Content[i].Value] = r.resolve(n.Content[i+1])
+		}
+		return made
+	case yaml.SequenceNode:
+		list := []any{}
+		for _, item := range n.Content {
+			if value := r.resolve(item); value != (noValue{}) {
+				list = append(list, value)
+			}
+		}
+		return list
+	default:
+		var value any
+		require.NoError(r.t, n.Decode(&value))
+		return value
+	}
+}
+
+// ask is one question to the policies of a role.
+type ask struct {
+	action, resource string
+	context          map[string]string
+}
+
+func requireAllowed(t *testing.T, b bootstrap, role string, asks []ask) {
+	t.Helper()
+	require.NotEmpty(t, asks)
+	for i, v := range b.verdicts(t, role, asks) {
+		require.Empty(t, v.Error, "%s: %v", role, asks[i])
+		require.Equal(t, "Allowed", v.Verdict, "%s needs %s on %s with %v", role, asks[i].action, asks[i].resource, asks[i].context)
+	}
+}
+
+func requireDenied(t *testing.T, b bootstrap, role string, asks []ask) {
+	t.Helper()
+	require.GreaterOrEqual(t, len(asks), 20)
+	for i, v := range b.verdicts(t, role, asks) {
+		require.Empty(t, v.Error, "%s: %v", role, asks[i])
+		require.NotEqual(t, "Allowed", v.Verdict, "%s may %s on %s with %v", role, asks[i].action, asks[i].resource, asks[i].context)
+	}
+}
+
+func (b bootstrap) verdicts(t *testing.T, role string, asks []ask) []verdict {
+	t.Helper()
+	policies := b.policies(t, role)
+	var simulations []map[string]any
+	for _, a := range asks {
+		context := a.context
+		if context == nil {
+			context = map[string]string{}
+		}
+		simulation := map[string]any{
+			"identityPolicies": policies, "serviceControlPolicies": []any{}, "resourceControlPolicies": []any{},
+			"request": map[string]any{
+				"principal": "arn:aws:iam::" + here + ":role/" + b.properties(t, role)["RoleName"].(string),
+				"action":    a.action, "contextVariables": context,
+				"resource": map[string]any{"resource": publicParameters(a.resource), "accountId": here},
+			},
+		}
+		switch {
+		case strings.HasPrefix(a.action, "kms:"): // a key's own policy has to refer to the account's
+			simulation["resourcePolicy"] = b.properties(t, "Key")["KeyPolicy"]
+		case strings.HasPrefix(a.resource, "arn:aws:s3:::private-ec2-access-logs-") && strings.Contains(a.resource, "/"):
+			// The deploy role may write the bucket's policy, so records have to be safe from its worst one, too.
+			simulation["resourcePolicy"] = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+				"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::private-ec2-access-logs-*",
+			}}}
+		case strings.HasPrefix(a.action, "sts:"): // a role's trust has to name the caller
+			simulation["resourcePolicy"] = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+				"Effect": "Allow", "Principal": map[string]any{"AWS": "arn:aws:iam::" + here + ":root"}, "Action": "sts:AssumeRole",
+			}}}
+		}
+		simulations = append(simulations, simulation)
+	}
+	return evaluate(t, simulations)
+}
+
+// surveyed is what the account says about the things that recorded calls name.
+type surveyed struct {
+	tagged       map[string]bool     // EC2 ids with the stack's tag
+	associations map[string][]string // of a route table: the table and the subnet
+	key          string
+}
+
+func survey(in *account) surveyed {
+	in.t.Helper()
+	s := surveyed{tagged: map[string]bool{}, associations: map[string][]string{}}
+	for _, tag := range in.aws("ec2", "describe-tags", "--filters", "Name=key,Values="+stackTag).list("Tags") {
+		require.Equal(in.t, ownStack, tag.text("Value"))
+		s.tagged[tag.text("ResourceId")] = true
+	}
+	for _, table := range in.aws("ec2", "describe-route-tables").list("RouteTables") {
+		for _, association := range table.list("Associations") {
+			s.associations[association.text("RouteTableAssociationId")] = []string{table.text("RouteTableId"), association.text("SubnetId")}
+		}
+	}
+	s.key = in.aws("kms", "describe-key", "--key-id", stateAlias).text("KeyMetadata.Arn")
+	return s
+}
+
+// noPermission are calls that need none, or that no real account sees.
+var noPermission = map[string]string{
+	"sts:GetCallerIdentity": "AWS answers everybody",
+	"iam:GetUser":           "the provider asks so only where aws:skipCredentialsValidation is set, which a real account's stack does not have",
+}
+
+// s3Actions are the calls of S3 whose permission has another name
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html).
+var s3Actions = map[string]string{
+	"GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+	"GetBucketCors":                    "GetBucketCORS",
+	"GetBucketEncryption":              "GetEncryptionConfiguration",
+	"GetBucketLifecycleConfiguration":  "GetLifecycleConfiguration",
+	"GetBucketReplication":             "GetReplicationConfiguration",
+	"GetObjectLockConfiguration":       "GetBucketObjectLockConfiguration",
+	"GetPublicAccessBlock":             "GetBucketPublicAccessBlock",
+	"HeadBucket":                       "ListBucket",
+	"HeadObject":                       "GetObject",
+	"ListObjects":                      "ListBucket",
+	"ListObjectsV2":                    "ListBucket",
+	"ListObjectVersions":               "ListBucketVersions",
+	"PutBucketEncryption":              "PutEncryptionConfiguration",
+	"PutBucketLifecycleConfiguration":  "PutLifecycleConfiguration",
+	"PutPublicAccessBlock":             "PutBucketPublicAccessBlock",
+}
+
+// kinds are the resource types of EC2 by the beginning of an id.
+var kinds = map[string]string{
+	"vpc": "vpc", "subnet": "subnet", "rtb": "route-table", "sg": "security-group", "sgr": "security-group-rule",
+	"vpce": "vpc-endpoint", "i": "instance", "vol": "volume", "ami": "image",
+}
+
+// named are the parameters in which an EC2 call names what it works on. A rule
+// of a security group is authorised on the group.
+var named = regexp.MustCompile(`^(VpcId|SubnetId|RouteTableId|GroupId|InstanceId|ImageId|VpcEndpointId|ResourceId|SecurityGroupId|AssociationId)(\.\d+)?$` +
+	`|^NetworkInterface\.\d+\.(SubnetId|SecurityGroupId\.\d+)$`)
+
+// asks are the questions that AWS would put to the policies for the calls, each
+// once.
+func (s surveyed) asks(t *testing.T, calls []emulator.Call) []ask {
+	t.Helper()
+	// The default security group and the root volume have no tag before the call that gives them one.
+	untagged := map[string]bool{}
+	made := map[string]bool{}
+	for _, call := range calls {
+		if call.Action == "CreateTags" && tagsOf(call)[stackTag] != "" {
+			untagged[call.Params["ResourceId.1"]] = true
+		}
+	}
+	seen := map[string]bool{}
+	var asks []ask
+	for _, call := range calls {
+		if noPermission[call.Service+":"+call.Action] != "" {
+			continue
+		}
+		require.NotContains(t, call.Action, "?", "a call that the emulator has no name for: %s", call)
+		var found []ask
+		switch call.Service {
+		case "ec2":
+			found = s.ec2(t, call, untagged)
+			if call.Action == "CreateTags" {
+				delete(untagged, call.Params["ResourceId.1"])
+			}
+		case "iam":
+			found = askIAM(call)
+		case "s3":
+			found = s.s3(call)
+		case "ssm":
+			found = askSSM(call, made)
+		case "kms":
+			found = []ask{{"kms:" + call.Action, s.key, nil}}
+		default:
+			require.Fail(t, "a call of a service that the tables do not know", "%s", call)
+		}
+		for _, a := range found {
+			text, err := json.Marshal([]any{a.action, a.resource, a.context})
+			require.NoError(t, err)
+			if !seen[string(text)] {
+				seen[string(text)] = true
+				asks = append(asks, a)
+			}
+		}
+	}
+	return asks
+}
+
+func (s surveyed) ec2(t *testing.T, call emulator.Call, untagged map[string]bool) (asks []ask) {
+	t.Helper()
+	action := "ec2:" + call.Action
+	arn := func(kind, id string) string {
+		owner := here
+		if kind == "image" {
+			owner = "" // Amazon's
+		}
+		return "arn:aws:ec2:" + call.Region + ":" + owner + ":" + kind + "/" + id
+	}
+	oneResource := call.Action == "DescribeInstanceAttribute" || call.Action == "DescribeVpcAttribute"
+	if strings.HasPrefix(call.Action, "Describe") && !oneResource {
+		return []ask{{action, "*", nil}}
+	}
+	request := map[string]string{}
+	for key, value := range tagsOf(call) {
+		if key == stackTag {
+			request["aws:RequestTag/"+key] = value
+		}
+	}
+	// What the call names.
+	for _, name := range slices.Sorted(maps.Keys(call.Params)) {
+		if !named.MatchString(name) {
+			continue
+		}
+		ids := []string{call.Params[name]}
+		if strings.HasPrefix(ids[0], "rtbassoc-") {
+			ids = s.associations[ids[0]]
+			require.NotEmpty(t, ids, "%s", call)
+		}
+		for _, id := range ids {
+			prefix, _, _ := strings.Cut(id, "-")
+			require.NotEmpty(t, kinds[prefix], "%s names %s", call, id)
+			context := map[string]string{}
+			if s.tagged[id] && !untagged[id] {
+				context["aws:ResourceTag/"+stackTag] = ownStack
+			}
+			if call.Action == "CreateTags" {
+				maps.Copy(context, request)
+			}
+			asks = append(asks, ask{action, arn(kinds[prefix], id), context})
+		}
+	}
+	// What the call makes, and tags.
+	makes := map[string]map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(call.Params)) {
+		if strings.HasPrefix(name, "TagSpecification.") && strings.HasSuffix(name, ".ResourceType") {
+			kind := call.Params[name]
+			makes[kind] = maps.Clone(request)
+			tagging := maps.Clone(request)
+			tagging["ec2:CreateAction"] = call.Action
+			asks = append(asks, ask{"ec2:CreateTags", arn(kind, "new"), tagging})
+		}
+	}
+	// What AWS asks for besides.
+	switch call.Action {
+	case "RunInstances":
+		makes["volume"] = nil
+		makes["network-interface"] = map[string]string{"ec2:AssociatePublicIpAddress": call.Params["NetworkInterface.1.AssociatePublicIpAddress"]}
+		require.NotNil(t, makes["instance"])
+		makes["instance"]["ec2:MetadataHttpTokens"] = call.Params["MetadataOptions.HttpTokens"]
+		// The profile's role; here it has the profile's name but for the end.
+		asks = append(asks, passRole("arn:aws:iam::"+here+":role/"+call.Params["IamInstanceProfile.Name"]))
+	case "CreateVpcEndpoint":
+		if call.Params["PrivateDnsEnabled"] == "true" {
+			asks = append(asks, ask{"route53:AssociateVPCWithHostedZone", "arn:aws:route53:::hostedzone/Z0", nil})
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(makes)) {
+		asks = append(asks, ask{action, arn(kind, "new"), makes[kind]})
+	}
+	require.NotEmpty(t, asks, "%s names and makes nothing that the tables know", call)
+	return asks
+}
+
+func passRole(role string) ask {
+	return ask{"iam:PassRole", role, map[string]string{"iam:PassedToService": "ec2.amazonaws.com"}}
+}
+
+func askIAM(call emulator.Call) []ask {
+	arn := func(kind, name string) string { return "arn:aws:iam::" + here + ":" + kind + "/" + name }
+	p, action := call.Params, "iam:"+call.Action
+	switch {
+	case call.Action == "AttachRolePolicy" || call.Action == "DetachRolePolicy":
+		return []ask{{action, arn("role", p["RoleName"]), map[string]string{"iam:PolicyARN": p["PolicyArn"]}}}
+	case call.Action == "AddRoleToInstanceProfile":
+		return []ask{{action, arn("instance-profile", p["InstanceProfileName"]), nil}, passRole(arn("role", p["RoleName"]))}
+	case p["InstanceProfileName"] != "":
+		return []ask{{action, arn("instance-profile", p["InstanceProfileName"]), nil}}
+	case p["RoleName"] != "":
+		return []ask{{action, arn("role", p["RoleName"]), nil}}
+	case p["PolicyArn"] != "":
+		return []ask{{action, p["PolicyArn"], nil}}
+	default:
+		return []ask{{action, arn("policy", p["PolicyName"]), nil}}
+	}
+}
+
+func (s surveyed) s3(call emulator.Call) []ask {
+	bucket := "arn:aws:s3:::" + call.Params["Bucket"]
+	object := bucket + "/" + call.Params["Key"]
+	switch call.Action {
+	case "CopyObject": // the source is the state, too
+		return []ask{
+			{"s3:GetObject", bucket + "/.pulumi/stacks/private-ec2-access/dev.json", nil}, {"s3:PutObject", object, nil},
+			{"kms:Decrypt", s.key, nil}, {"kms:GenerateDataKey", s.key, nil},
+		}
+	case "PutObject":
+		return []ask{{"s3:PutObject", object, nil}, {"kms:GenerateDataKey", s.key, nil}}
+	case "GetObject", "HeadObject":
+		return []ask{{"s3:GetObject", object, nil}, {"kms:Decrypt", s.key, nil}}
+	}
+	action := call.Action
+	if other := s3Actions[action]; other != "" {
+		action = other
+	}
+	if call.Params["Key"] != "" {
+		return []ask{{"s3:" + action, object, nil}}
+	}
+	return []ask{{"s3:" + action, bucket, nil}}
+}
+
+func askSSM(call emulator.Call, made map[string]bool) []ask {
+	name := call.Params["Name"] + call.Params["ResourceId"]
+	arn := "arn:aws:ssm:" + call.Region + ":" + here + ":document/" + name
+	switch call.Action {
+	case "GetParameter":
+		return []ask{{"ssm:GetParameter", "arn:aws:ssm:" + call.Region + "::parameter" + name, nil}}
+	case "CreateDocument":
+		made[name] = true
+		tags := map[string]string{"aws:RequestTag/" + stackTag: tagsOf(call)[stackTag]}
+		return []ask{{"ssm:CreateDocument", arn, tags}, {"ssm:AddTagsToResource", arn, tags}}
+	}
+	context := map[string]string{}
+	if made[name] && call.Writes() {
+		context["aws:ResourceTag/"+stackTag] = ownStack
+	}
+	return []ask{{"ssm:" + call.Action, arn, context}}
+}
+
+// tagsOf are the tags in a call's parameters.
+func tagsOf(call emulator.Call) map[string]string {
+	tags := map[string]string{}
+	for name, value := range call.Params {
+		if key, found := strings.CutSuffix(name, ".Key"); found && (strings.HasPrefix(name, "Tag") || strings.Contains(name, ".Tag.")) {
+			tags[value] = call.Params[key+".Value"]
+		}
+	}
+	return tags
+}
