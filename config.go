@@ -111,18 +111,31 @@ func loadConfig(project, stackConfig string, environ []string) (*Config, error) 
 
 	c := &Config{}
 	found := settings.Decode(project, raw, c)
-	if len(found) > 0 {
-		// What has no value of its type can only be judged once it has.
-		return nil, found.Err()
+	unread := found
+	for _, m := range c.Validate(project) {
+		if !concerns(unread, m.Key) { // what has no value of its type is judged once it has
+			found.Add(m)
+		}
 	}
-	found = c.Validate(project)
 	if raw["aws:region"] == "" && env["AWS_REGION"] == "" && env["AWS_DEFAULT_REGION"] == "" {
 		found.Add(mistake.Mistake{
 			Key: "aws:region", Problem: "it has no value, so nothing says where the stack is to live",
 			Allowed: "a Region of AWS, for example us-east-2", Mend: "pulumi config set aws:region REGION",
 		})
 	}
-	return c, append(found, guard.Check(c.Emulated, raw, env)...).Err()
+	if !concerns(unread, "emulated") {
+		found = append(found, guard.Check(c.Emulated, raw, env)...)
+	}
+	return c, found.Err()
+}
+
+// concerns reports whether one of the mistakes is about the key, about
+// something in it or about what it is in.
+func concerns(found mistake.List, key string) bool {
+	within := func(inner, outer string) bool {
+		return inner == outer || strings.HasPrefix(inner, outer+".") || strings.HasPrefix(inner, outer+"[")
+	}
+	return slices.ContainsFunc(found, func(m mistake.Mistake) bool { return within(m.Key, key) || within(key, m.Key) })
 }
 
 var (
@@ -281,9 +294,9 @@ func (v *validator) between(key string, got, low, high int, unit string) {
 
 func (v *validator) tag(key, value string) {
 	at := "tags." + key
-	v.check(!strings.HasPrefix(strings.ToLower(key), "aws:") && len(key) <= 128, at, key, "AWS keeps this key for itself, or it is too long",
+	v.check(!strings.HasPrefix(strings.ToLower(key), "aws:") && len(key) <= 128, at, value, "AWS keeps this key for itself, or it is too long",
 		"up to 128 characters that do not begin with aws:", v.remove(at))
-	v.check(key != "Name" && key != account.OwnerTag, at, key, "the program sets this tag itself", "any other key", v.remove(at))
+	v.check(key != "Name" && key != account.OwnerTag, at, value, "the program sets this tag itself", "any other key", v.remove(at))
 	v.check(len(value) <= 256, at, value, "too long", "up to 256 characters", "")
 }
 

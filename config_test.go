@@ -78,6 +78,11 @@ var mistakes = map[string]map[string]any{
 	"vpc-without-subnets":          {"network.vpcId": "vpc-0123456789abcdef0"},
 	"zones-none":                   {"network.availabilityZoneCount": 0},
 	"zones-too-many-for-the-range": {"network.cidrBlock": "10.20.0.0/26", "network.availabilityZoneCount": 5},
+	"several-of-every-kind": {
+		"netwrok": map[string]any{"vpcId": "vpc-1"}, "instance.volumeSize": "abc", "network.cidrBlock": "10.30.0.0/8",
+		"session.idleSessionTimeout": 90, "endpoints": "wide", "instances": map[string]any{"web_1": map[string]any{}},
+		"tags": map[string]any{"Name": "x"},
+	},
 	"several-at-once": {
 		"network.cidrBlock": "10.0.0.0/30", "instance.instanceType": "t3.nano", "logging.bucketName": "my.logs",
 		"session.idleSessionTimeout": 0, "endpoints.ec2messages": "perhaps",

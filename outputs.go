@@ -79,9 +79,8 @@ func (r recipe) routeTables(place components.Place, s3EndpointID pulumi.StringOu
 		checked := make([]map[string]any, len(tables))
 		for i, table := range tables {
 			checked[i] = routeTable(table)
-			if table.LeavesVPC() {
-				_ = r.ctx.Log.Warn(fmt.Sprintf("the subnet %s is not private: its route table %s has a route out of the VPC",
-					table.SubnetID, table.RouteTableID), nil)
+			if r.facts.Network == nil { // an existing one was judged before anything was registered
+				warnOfAWayOut(r.ctx, table)
 			}
 		}
 		return checked, nil

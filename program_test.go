@@ -127,7 +127,9 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 		case "getParameter":
 			return map[string]any{"insecureValue": "ami-0aaaaaaaaaaaaaaaa", "value": "secret", "name": args["name"]}, nil
 		case "getVpc":
-			return map[string]any{"id": args["id"], "cidrBlock": "10.20.0.0/16", "cidrBlockAssociations": []any{}}, nil
+			return map[string]any{
+				"id": args["id"], "cidrBlock": "10.20.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "cidrBlockAssociations": []any{},
+			}, nil
 		case "getVpnGateway":
 			return nil, errors.New("no matching EC2 VPN Gateway found")
 		case "getRouteTable":
@@ -310,7 +312,7 @@ func TestAnExistingNetwork(t *testing.T) {
 		"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"},
 	}, map[string]func(map[string]any) (map[string]any, error){
 		"getVpc": func(args map[string]any) (map[string]any, error) {
-			return map[string]any{"id": args["id"], "cidrBlock": "10.1.0.0/16", "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
+			return map[string]any{"id": args["id"], "cidrBlock": "10.1.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
 				map[string]any{"cidrBlock": "10.2.0.0/16", "state": "associated"},
 				map[string]any{"cidrBlock": "10.1.0.0/16", "state": "associated"},
 				map[string]any{"cidrBlock": "10.3.0.0/16", "state": "disassociated"},

@@ -9,6 +9,7 @@ import (
 
 	"private-ec2-access/account"
 	"private-ec2-access/components"
+	"private-ec2-access/internal/network"
 	"private-ec2-access/internal/scope"
 )
 
@@ -56,6 +57,7 @@ func survey(ctx *pulumi.Context, c *Config) (*Facts, error) {
 				say(ctx, fmt.Sprintf("the route table %s gets a route to S3 through this stack's gateway endpoint; "+
 					"every subnet that uses the table reaches S3 that way", table))
 			}
+			err = warnOfWaysOut(ctx, f)
 		}
 	} else {
 		// ec2messages does not decide about zones: it may go, the subnets stay.
@@ -81,6 +83,26 @@ func survey(ctx *pulumi.Context, c *Config) (*Facts, error) {
 		}
 	}
 	return f, nil
+}
+
+// warnOfWaysOut tells at preview which of an existing network's subnets are not
+// private. It is for the user to decide: nothing here makes it worse.
+func warnOfWaysOut(ctx *pulumi.Context, f *Facts) error {
+	tables, err := account.RouteTables(ctx, f.Scope, f.Network.VpcID, f.Network.SubnetIDs)
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		warnOfAWayOut(ctx, table)
+	}
+	return nil
+}
+
+func warnOfAWayOut(ctx *pulumi.Context, table network.Table) {
+	if table.LeavesVPC() {
+		_ = ctx.Log.Warn(fmt.Sprintf("the subnet %s is not private: its route table %s has a route out of the VPC",
+			table.SubnetID, table.RouteTableID), nil)
+	}
 }
 
 // say puts a line into the preview and the update.

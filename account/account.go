@@ -154,6 +154,7 @@ func CheckPreferences(ctx *pulumi.Context, name, owner string) error {
 var absences = []string{
 	"no matching EC2 VPC Endpoint Service found",
 	"no matching EC2 VPC Endpoint found",
+	"no matching EC2 VPC found",
 	"no matching EC2 VPN Gateway found",
 	"query returned no results",
 	"InvalidServiceName",

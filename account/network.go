@@ -7,8 +7,10 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/network"
 	"private-ec2-access/internal/scope"
+	"private-ec2-access/internal/settings"
 )
 
 // OwnerTag marks what a stack made, so that it can be found again.
@@ -26,8 +28,24 @@ type Network struct {
 // ExistingNetwork looks at a network that the stack did not make.
 func ExistingNetwork(ctx *pulumi.Context, vpcID string, subnetIDs []string) (*Network, error) {
 	vpc, err := ec2.LookupVpc(ctx, &ec2.LookupVpcArgs{Id: &vpcID})
-	if err != nil {
+	set := "pulumi config set " + settings.Path(ctx.Project(), "network.vpcId") + " VPC"
+	switch {
+	case isAbsent(err):
+		return nil, mistake.List{{
+			Key: "network.vpcId", Got: vpcID, Problem: "there is no such VPC in this account and Region",
+			Allowed: "the id of a VPC where the stack lives (aws:region)", Mend: set,
+		}}
+	case err != nil:
 		return nil, fmt.Errorf("looking at the VPC %s (network.vpcId): %w", vpcID, err)
+	case !vpc.EnableDnsSupport || !vpc.EnableDnsHostnames:
+		return nil, mistake.List{{
+			Key: "network.vpcId", Got: vpcID,
+			Problem: fmt.Sprintf("private DNS of the endpoints needs both DNS attributes of the VPC; enableDnsSupport is %t, enableDnsHostnames is %t",
+				vpc.EnableDnsSupport, vpc.EnableDnsHostnames),
+			Allowed: "a VPC with both on",
+			Mend: "aws ec2 modify-vpc-attribute --vpc-id " + vpcID + " --enable-dns-support, and the same with --enable-dns-hostnames; " +
+				"or another VPC: " + set,
+		}}
 	}
 	n := &Network{VpcID: vpcID, SubnetIDs: subnetIDs, CidrBlocks: associated(vpc)}
 	if vpc.Ipv6CidrBlock != "" {

@@ -53,7 +53,7 @@ const (
 	getVpnGateway  = "aws:ec2/getVpnGateway:getVpnGateway"
 )
 
-var twoRanges = is(map[string]any{"cidrBlock": "10.9.0.0/16", "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
+var twoRanges = is(map[string]any{"cidrBlock": "10.9.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
 	map[string]any{"cidrBlock": "10.9.0.0/16", "state": "associated"},
 	map[string]any{"cidrBlock": "10.1.0.0/16", "state": "associated"},
 	map[string]any{"cidrBlock": "10.5.0.0/16", "state": "failed"},
@@ -153,4 +153,20 @@ func TestAnUnknownPartitionIsRefused(t *testing.T) {
 	}, func(ctx *pulumi.Context) error { _, err := account.Scope(ctx); return err })
 	require.ErrorContains(t, err, "aws:region is us-iso-east-1: it lies in the partition aws-iso")
 	require.ErrorContains(t, err, "aws, aws-cn, aws-us-gov")
+}
+
+func TestAVpcThatCannotServe(t *testing.T) {
+	t.Parallel()
+	for want, vpc := range map[string]func(map[string]any) (map[string]any, error){
+		"network.vpcId is vpc-1: there is no such VPC in this account and Region": fails("no matching EC2 VPC found"),
+		"enableDnsSupport is true, enableDnsHostnames is false":                   is(map[string]any{"cidrBlock": "10.0.0.0/16", "enableDnsSupport": true}),
+		"enableDnsSupport is false, enableDnsHostnames is true":                   is(map[string]any{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true}),
+		"RequestLimitExceeded": fails("RequestLimitExceeded"),
+	} {
+		err := look(t, answers{getVpc: vpc}, func(ctx *pulumi.Context) error {
+			_, err := account.ExistingNetwork(ctx, "vpc-1", []string{"subnet-1"})
+			return err
+		})
+		require.ErrorContains(t, err, want)
+	}
 }

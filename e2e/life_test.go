@@ -349,7 +349,7 @@ func TestMistakesAreToldBeforeAnyRequest(t *testing.T) {
 	for _, command := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
 		out, err := s.run(append(command, "--stack", s.name)...)
 		require.NotZero(t, exitCode(err), out)
-		// A key that does not exist is told first: what it was meant to say is not known.
+		require.Contains(t, out, "3 mistakes in the stack's config; nothing was changed")
 		require.Contains(t, out, "netwrok is {\"vpcId\":\"vpc-1\"}: no such key")
 		require.Contains(t, out, "did you mean network?")
 	}

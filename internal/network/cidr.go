@@ -25,10 +25,10 @@ func Subnets(vpc string, count int) ([]string, error) {
 		return nil, fmt.Errorf("not an IPv4 range in CIDR notation")
 	case !block.Addr().Is4():
 		return nil, fmt.Errorf("not an IPv4 range")
-	case block.Masked() != block:
-		return nil, fmt.Errorf("it has bits set behind its prefix; the range is %s", block.Masked())
 	case block.Bits() < LargestPrefix || block.Bits() > SmallestPrefix:
 		return nil, fmt.Errorf("a VPC is between /%d and /%d", LargestPrefix, SmallestPrefix)
+	case block.Masked() != block:
+		return nil, fmt.Errorf("it has bits set behind its prefix; the range is %s", block.Masked())
 	case count < 1:
 		return nil, fmt.Errorf("it is to be cut into %d subnets", count)
 	}

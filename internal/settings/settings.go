@@ -149,6 +149,15 @@ func (d *decoder) structure(prefix string, members map[string]any, target reflec
 }
 
 func (d *decoder) rename(prefix, name string, known []string) string {
+	if group, _, dotted := strings.Cut(name, "."); prefix == "" && dotted {
+		// Set without --path: a key of its own with a dot in its name. The same
+		// command with --path would remove the right value instead.
+		remove := "pulumi config rm '" + d.namespace + ":" + name + "'"
+		if slices.Contains(known, group) {
+			return "a key with a dot needs --path. " + remove + ", then: pulumi config set " + Path(d.namespace, name) + " VALUE"
+		}
+		return remove
+	}
 	remove := "pulumi config rm " + Path(d.namespace, prefix+name)
 	if nearest := Nearest(name, known); nearest != "" {
 		return "did you mean " + prefix + nearest + "? " + remove

@@ -73,3 +73,16 @@ func TestPath(t *testing.T) {
 	require.Equal(t, "p:count", settings.Path("p", "count"))
 	require.Equal(t, "--path 'p:nested.name'", settings.Path("p", "nested.name"))
 }
+
+// The mend of a key that was set without --path must not remove the one that
+// was set with it.
+func TestAKeySetWithoutPath(t *testing.T) {
+	t.Parallel()
+	config := valid()
+	config["p:nested.name"], config["p:what.ever"] = "x", "y"
+	var got sample
+	found := settings.Decode("p", config, &got)
+	require.Len(t, found, 2)
+	require.Equal(t, "a key with a dot needs --path. pulumi config rm 'p:nested.name', then: pulumi config set --path 'p:nested.name' VALUE", found[0].Mend)
+	require.Equal(t, "pulumi config rm 'p:what.ever'", found[1].Mend)
+}
