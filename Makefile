@@ -10,7 +10,7 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy outputs env upgrade test test-breaks lint down clean command
+.PHONY: help up preview destroy outputs env upgrade test test-long test-breaks lint down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ upgrade: command ## INSTANCE=name: pin its newest image and bring the stack up
 
 test: lint command ## lint, and run the tests of all modules
 	@$(with_test_tools) && scripts/test
+
+test-long: command ## the campaigns that take long: an update killed at every moment
+	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -timeout 60m -v -run Recovery .
 
 test-breaks: ## break the program on purpose, one way after the other, and see which test notices
 	@cd tools && go run ./cmd/breaks -project ..

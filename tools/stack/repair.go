@@ -2,9 +2,12 @@ package stack
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,15 +21,21 @@ func (a *app) exists() bool {
 }
 
 func (a *app) export() (*deployment, error) {
+	d, _, err := a.exportText()
+	return d, err
+}
+
+// exportText also returns the whole of it as text.
+func (a *app) exportText() (*deployment, string, error) {
 	text, err := a.read("stack", "export", "--stack", a.stack.Name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var d deployment
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return nil, fmt.Errorf("cannot read the state of the stack %s: %w", a.stack.Name, err)
+		return nil, "", fmt.Errorf("cannot read the state of the stack %s: %w", a.stack.Name, err)
 	}
-	return &d, nil
+	return &d, text, nil
 }
 
 // memoryIsGone reports whether the stack has resources that the running emulator has never seen.
@@ -44,18 +53,21 @@ func (a *app) sameInstance() bool {
 }
 
 // repair brings the stack into a state from which Pulumi can go on: no lock of a killed process, no operation that was
-// interrupted, nothing in the state that a restarted emulator has forgotten. With selfRepair off it explains what to do.
+// interrupted, nothing in the state that a restarted emulator has forgotten, and nothing in the emulated account that the
+// state does not know. State and emulator stay. With selfRepair off it explains what to do.
 // Afterwards the emulator's instance is recorded for the stack.
 func (a *app) repair() error {
 	if !a.stack.Emulated && !a.stack.SelfRepair {
 		return nil // Pulumi itself explains locks and interrupted operations of a real stack.
 	}
+	unlocked := false
 	if a.stack.Emulated {
-		if err := a.repairLocks(); err != nil {
+		var err error
+		if unlocked, err = a.repairLocks(); err != nil {
 			return err
 		}
 	}
-	d, err := a.export()
+	d, text, err := a.exportText()
 	if err != nil {
 		return err
 	}
@@ -66,18 +78,19 @@ func (a *app) repair() error {
 	}
 	if pending := d.pending(); len(pending) > 0 {
 		reasons = append(reasons, fmt.Sprintf("an earlier command was killed during: %s", strings.Join(pending, ", ")))
-		refresh = append(refresh, "--clear-pending-creates")
+		refresh = append(refresh, clearPending)
+	} else if unlocked && len(reasons) == 0 && d.cloudResources() > 0 {
+		// It may have been such a refresh, which drops what is pending before it has looked at everything.
+		reasons = append(reasons, "a command was killed that may have left the state half compared")
 	}
 	if len(reasons) > 0 {
 		if !a.stack.SelfRepair {
 			return a.explainRepair(strings.Join(reasons, "; and "), "pulumi "+strings.Join(refresh, " "))
 		}
+		// Before the refresh, which makes the state forget that something was being created: when this is killed too,
+		// the next command must know it.
 		if a.stack.Emulated && d.interruptedCreates() && a.sameInstance() {
-			// What was being created may exist, and nothing knows its id. If its name is fixed, it would be in the way
-			// of creating it again for good.
-			a.say("• an earlier command was killed while it created something, which may exist without the stack knowing it. " +
-				"So the emulated AWS begins anew, and the stack is made again (a minute)")
-			if err := a.restartEmulator(); err != nil {
+			if err := a.removeLeftovers(text); err != nil {
 				return err
 			}
 		}
@@ -91,10 +104,17 @@ func (a *app) repair() error {
 	return os.WriteFile(instanceFile(a.tools.Path("emulator"), a.stack.Name), []byte(a.emulator.Instance+"\n"), 0o644)
 }
 
+// clearPending makes a refresh drop the creations that were interrupted, too; it drops the other pending operations anyway.
+const clearPending = "--clear-pending-creates"
+
 // refresh lets the state forget what is not there. What Pulumi prints goes to a file: it is long, and every resource
 // that is missing is a warning in it, as is to be expected here.
 func (a *app) refresh(args []string, reason string) error {
-	a.say("• %s. So the state is compared with what is there first (pulumi refresh, usually seconds)", reason)
+	so := "the state is brought in line with what is there"
+	if slices.Contains(args, clearPending) {
+		so = "what is pending is cleared, and " + so
+	}
+	a.say("• %s. So %s (pulumi refresh, usually seconds)", reason, so)
 	path := a.tools.Path("log", "refresh.log")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -116,15 +136,79 @@ func (a *app) refresh(args []string, reason string) error {
 	return nil
 }
 
+// leftover is something in the emulated account that a killed command made and the state does not know.
+type leftover struct {
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+	// Error says why it could not be deleted.
+	Error string `json:"error"`
+}
+
+// removeLeftovers deletes what was made by a creation whose end Pulumi did not live to see. Nothing knows its id, and
+// where its name is fixed, it would be in the way of creating it again for good.
+func (a *app) removeLeftovers(state string) error {
+	found, err := a.sweep(state)
+	var deleted, kept []string
+	for _, l := range found {
+		if l.Error == "" {
+			deleted = append(deleted, l.Kind+" "+l.ID)
+		} else {
+			kept = append(kept, fmt.Sprintf("%s %s: %s", l.Kind, l.ID, l.Error))
+		}
+	}
+	const killed = "an earlier command was killed while it created something"
+	switch {
+	case len(deleted) > 0:
+		a.say("• %s. Deleted, because it exists without being in the state: %s", killed, strings.Join(deleted, ", "))
+	case err == nil && len(kept) == 0:
+		a.say("• %s. Nothing of the stack exists without being in the state", killed)
+	}
+	if len(kept) > 0 {
+		err = errors.New(strings.Join(kept, "; "))
+	}
+	if err != nil {
+		return fmt.Errorf("%s, and what it left behind could not be deleted: %w\n  To begin anew, with an empty emulated AWS: make down, then make up", killed, err)
+	}
+	return nil
+}
+
+// sweepAccount runs tools/emulator/moto/sweep.py, with the Python that has moto and with it an AWS client.
+func (a *app) sweepAccount(state string) ([]leftover, error) {
+	unlock, err := a.tools.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	python, err := a.tools.EnsurePython()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(python, filepath.Join(a.root, "tools", "emulator", "moto", "sweep.py"), a.stack.Project+"/"+a.stack.Name)
+	cmd.Env = a.env.Apply(a.environ)
+	cmd.Stdin = strings.NewReader(state)
+	var problem strings.Builder
+	cmd.Stderr = &problem
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, strings.TrimSpace(problem.String()))
+	}
+	var found []leftover
+	if err := json.Unmarshal(out, &found); err != nil {
+		return nil, fmt.Errorf("cannot read the report of sweep.py: %w", err)
+	}
+	return found, nil
+}
+
 func (a *app) explainRepair(reason, command string) error {
 	return fmt.Errorf("%s.\n  %s:selfRepair is off for this stack, so nothing was changed. To mend:\n    eval \"$(make -s env STACK=%s)\"\n    %s",
 		reason, a.stack.Project, a.stack.Name, command)
 }
 
-func (a *app) repairLocks() error {
+// repairLocks takes away the locks of processes that have ended, and reports whether there were any.
+func (a *app) repairLocks() (bool, error) {
 	locks, err := findLocks(a.tools.Path("state"), a.stack.Project, a.stack.Name)
 	if err != nil || len(locks) == 0 {
-		return err
+		return false, err
 	}
 	cancel := []string{"cancel", "--yes", "--stack", a.stack.Name}
 	var stale []string
@@ -136,17 +220,17 @@ func (a *app) repairLocks() error {
 		if !l.Stale {
 			hostname, _ := os.Hostname()
 			if l.Hostname == hostname {
-				return fmt.Errorf("another command is working on the stack %s (%s): wait for it, or end it by Ctrl-C where it runs", a.stack.Name, who)
+				return false, fmt.Errorf("another command is working on the stack %s (%s): wait for it, or end it by Ctrl-C where it runs", a.stack.Name, who)
 			}
-			return fmt.Errorf("the stack %s is locked from another machine or container (%s), so it cannot be seen from here whether that command still runs.\n"+
+			return false, fmt.Errorf("the stack %s is locked from another machine or container (%s), so it cannot be seen from here whether that command still runs.\n"+
 				"  If it does not:\n    eval \"$(make -s env STACK=%s)\"\n    pulumi %s", a.stack.Name, who, a.stack.Name, strings.Join(cancel, " "))
 		}
 		stale = append(stale, who)
 	}
 	reason := "a killed command left the stack locked (" + strings.Join(stale, "; ") + "), and its process has ended"
 	if !a.stack.SelfRepair {
-		return a.explainRepair(reason, "pulumi "+strings.Join(cancel, " "))
+		return false, a.explainRepair(reason, "pulumi "+strings.Join(cancel, " "))
 	}
 	a.say("• %s. So the lock is taken away (pulumi cancel)", reason)
-	return a.pulumi(call{args: cancel, stdout: a.stderr})
+	return true, a.pulumi(call{args: cancel, stdout: a.stderr})
 }

@@ -323,7 +323,7 @@ func TestRepair(t *testing.T) {
 		{name: "the same emulator", export: twoTopics, recorded: "new"},
 		{name: "another emulator", export: twoTopics, recorded: "old", calls: refresh, said: "has forgotten the 2 resources that the stack local remembers"},
 		{name: "never recorded", export: twoTopics, calls: refresh, said: "has forgotten"},
-		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "account swept\n• an earlier command was killed while it created something. Deleted, because it exists without being in the state: topic t-1, queue q-1\n• an earlier command was killed during: creating aws:sns/topic:Topic c"},
+		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "account swept\n• an earlier command was killed while it created something. Deleted, because it exists without being in the state: topic t-1, queue q-1\n• an earlier command was killed during: creating aws:sns/topic:Topic c. So what is pending is cleared, and the state is brought in line"},
 		{name: "killed during a destroy", export: twoDeleted, recorded: "new", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during: deleting aws:sns/topic:Topic c"},
 		{name: "killed, and another emulator", export: killed, recorded: "old", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during"},
 		{name: "another emulator, no self-repair", settings: "private-ec2-access:selfRepair: false", export: twoTopics, refused: "pulumi " + refresh},
@@ -374,9 +374,9 @@ func TestLeftovers(t *testing.T) {
 		failed        error
 		said, refused string
 	}{
-		{name: "nothing", said: "Nothing exists without being in the state\n"},
-		{name: "one stays", found: []leftover{{Kind: "subnet", ID: "s-1"}, {Kind: "VPC", ID: "v-1", Error: "in use"}}, said: "the state: subnet s-1\n", refused: "could not be deleted:\n  VPC v-1: in use"},
-		{name: "no answer", failed: io.ErrUnexpectedEOF, said: "make clean", refused: "could not be deleted: unexpected EOF"},
+		{name: "nothing", said: "Nothing of the stack exists without being in the state\n"},
+		{name: "one stays", found: []leftover{{Kind: "subnet", ID: "s-1"}, {Kind: "VPC", ID: "v-1", Error: "in use"}}, said: "the state: subnet s-1\n", refused: "what it left behind could not be deleted: VPC v-1: in use\n"},
+		{name: "no answer", failed: io.ErrUnexpectedEOF, refused: "what it left behind could not be deleted: unexpected EOF\n  To begin anew, with an empty emulated AWS: make down, then make up"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, out, calls := testApp(t, "", killed)
@@ -418,6 +418,15 @@ func TestRepairOfLocks(t *testing.T) {
 		require.NoError(t, a.repair())
 		assert.Contains(t, calls(), "cancel --yes --stack local")
 		assert.Contains(t, out.String(), "a killed command left the stack locked (me@"+hostname)
+	})
+	t.Run("stale, and nothing pending", func(t *testing.T) {
+		a, out, calls := testApp(t, "", twoTopics)
+		require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
+		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname})
+		require.NoError(t, a.repair())
+		assert.Contains(t, calls(), "refresh --yes", "a refresh that was killed is done again")
+		assert.Contains(t, out.String(), "So the state is brought in line with what is there")
+		assert.NotContains(t, out.String(), "account swept")
 	})
 	t.Run("stale, no self-repair", func(t *testing.T) {
 		a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", emptyState)

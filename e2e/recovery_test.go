@@ -1,0 +1,459 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// moment is a moment at which a command is killed: AWS has done the call, and
+// Pulumi has not heard of it.
+type moment struct {
+	operation string // as the state calls it
+	resource  string // its type
+	action    string // the call
+}
+
+var (
+	creations = []moment{
+		{"creating", "aws:ssm/document:Document", "CreateDocument"},
+		{"creating", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "AuthorizeSecurityGroupIngress"},
+		{"creating", "aws:ec2/vpc:Vpc", "CreateVpc"},
+		{"creating", "aws:ec2/subnet:Subnet", "CreateSubnet"},
+		{"creating", "aws:ec2/routeTableAssociation:RouteTableAssociation", "AssociateRouteTable"},
+		{"creating", "aws:ec2/securityGroup:SecurityGroup", "CreateSecurityGroup"},
+		{"creating", "aws:ec2/vpcEndpoint:VpcEndpoint", "CreateVpcEndpoint"},
+		{"creating", "aws:iam/role:Role", "CreateRole"},
+		{"creating", "aws:iam/instanceProfile:InstanceProfile", "CreateInstanceProfile"},
+		{"creating", "aws:ec2/instance:Instance", "RunInstances"},
+	}
+	deletions = []moment{
+		{"deleting", "aws:ec2/instance:Instance", "TerminateInstances"},
+		{"deleting", "aws:ec2/vpcEndpoint:VpcEndpoint", "DeleteVpcEndpoints"},
+		{"deleting", "aws:ec2/routeTableAssociation:RouteTableAssociation", "DisassociateRouteTable"},
+		{"deleting", "aws:iam/instanceProfile:InstanceProfile", "DeleteInstanceProfile"},
+		{"deleting", "aws:ec2/vpc:Vpc", "DeleteVpc"},
+	}
+)
+
+// A command that was killed leaves a lock, operations without an end, and what
+// nothing knows of. The next command goes on from there, and neither the state
+// nor the account begins anew.
+func TestRecoveryFromAKill(t *testing.T) {
+	t.Parallel()
+	create, remove := creations[:2], deletions[:1]
+	if os.Getenv("LONG") == "1" {
+		create, remove = creations, deletions
+	}
+	r := newRecovery(t)
+
+	for i, m := range create {
+		r.killedUp(m)
+		if i < len(remove) {
+			r.killedDestroy(remove[i], i%2 == 1)
+		}
+		if i < len(create)-1 {
+			r.must("make", "destroy")
+			require.Empty(t, r.account(), m.action)
+		}
+		t.Logf("recovered: %s", m.action)
+	}
+	out := r.must("make", "preview", "ARGS=--refresh --expect-no-changes")
+	require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out)
+}
+
+func (r *recovery) killedUp(m moment) {
+	r.t.Helper()
+	before := r.killed("up", m)
+	require.NotEmpty(r.t, missing(r.account(), before), "%s: the kill left nothing behind", m.action)
+	out := r.must("make", "up")
+	require.Contains(r.t, out, "left the stack locked", m.action)
+	require.Contains(r.t, out, "So what is pending is cleared", m.action)
+	require.Contains(r.t, out, "Deleted, because it exists without being in the state", m.action)
+	r.requireSame(before, "an up that was killed at "+m.action)
+}
+
+// killedDestroy goes on with an up that makes it all whole, or with the destroy.
+func (r *recovery) killedDestroy(m moment, up bool) {
+	r.t.Helper()
+	after := "a destroy that was killed at " + m.action
+	before := r.killed("destroy", m)
+	gone := missing(before, r.account())
+	require.NotEmpty(r.t, gone, "%s: the kill came too early", m.action)
+	if !up {
+		r.must("make", "destroy")
+		require.Empty(r.t, r.state(), after)
+		r.requireSame(nil, after)
+		return
+	}
+	out := r.must("make", "up")
+	require.NotContains(r.t, out, "Deleted, because", after)
+	r.requireSame(missing(before, gone), after)
+}
+
+// recovery is a clone with an emulated account.
+type recovery struct {
+	*clone
+	instance string // of the emulator
+	url      string
+	exports  string   // what make env prints
+	others   []string // what was in the account before
+}
+
+func newRecovery(t *testing.T) *recovery {
+	t.Helper()
+	r := &recovery{clone: newClone(t, "")}
+	// The machine's own Pulumi, and the bridge that was built for the tests: nothing is downloaded.
+	cli, err := exec.LookPath("pulumi")
+	require.NoError(t, err)
+	for i, entry := range r.env {
+		if path, ok := strings.CutPrefix(entry, "PATH="); ok {
+			r.env[i] = "PATH=" + filepath.Dir(cli) + string(filepath.ListSeparator) + path
+		}
+	}
+	if bridge := os.Getenv("STANDIN_BRIDGE"); bridge != "" {
+		require.NoError(t, os.MkdirAll(filepath.Join(r.dir, ".local", "bin"), 0o755))
+		require.NoError(t, os.Symlink(bridge, filepath.Join(r.dir, ".local", "bin", "terraform-bridge")))
+	}
+	t.Cleanup(func() { _, _ = r.run("make", "down") })
+	// The emulator is started here, so that it is no child of a command that is killed.
+	// An existing bucket: the provider watches a new one for most of a minute.
+	r.exports, err = r.run("bash", "-c", "make -s env 2>/dev/null")
+	require.NoError(t, err, r.exports)
+	out, err := r.shell("pulumi config set --path private-ec2-access:logging.bucketName records-of-others && " +
+		setting(t, "EMULATOR_PYTHON") + " -m awscli s3 mb s3://records-of-others")
+	require.NoError(t, err, out)
+	r.instance, r.url = r.emulator()
+	r.others = r.account()
+	return r
+}
+
+// shell is the clone's, without asking for the same environment every time.
+func (r *recovery) shell(line string) (string, error) {
+	return r.run("bash", "-c", r.exports+line)
+}
+
+func (r *recovery) emulator() (instance, url string) {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.dir, ".local", "emulator", "emulator.json"))
+	require.NoError(r.t, err)
+	var e object
+	require.NoError(r.t, json.Unmarshal(text, &e))
+	return e.text("instance"), e.text("url")
+}
+
+func (r *recovery) ask(method, path string, body any, answer any) {
+	r.t.Helper()
+	text, err := json.Marshal(body)
+	require.NoError(r.t, err)
+	request, err := http.NewRequest(method, r.url+"/_emulator/"+path, bytes.NewReader(text))
+	require.NoError(r.t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(r.t, err)
+	defer response.Body.Close() //nolint:errcheck // read to the end
+	require.Equal(r.t, http.StatusOK, response.StatusCode)
+	require.NoError(r.t, json.NewDecoder(response.Body).Decode(answer))
+}
+
+// killed runs a command and kills it at the moment. It gives what the state
+// has then.
+//
+// The emulator holds the call back. Meanwhile the engine is stopped, so that it
+// cannot hear the answer; when the call is answered, all processes are killed.
+func (r *recovery) killed(command string, m moment) []string {
+	r.t.Helper()
+	var ignored any
+	r.ask("DELETE", "calls", nil, &ignored)
+	r.ask("POST", "rules", map[string]any{"name": "hold back", "action": m.action, "delay": "4s"}, &ignored)
+	defer r.ask("DELETE", "rules", nil, &ignored)
+
+	var out bytes.Buffer
+	cmd := r.command("make", command)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// Pipes that a plugin inherits must not keep Wait waiting.
+	cmd.WaitDelay = time.Second
+	require.NoError(r.t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	var processes []int
+	defer func() {
+		for _, pid := range processes { // one that was stopped would stay for ever
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}()
+	until := func(what string, reached func() bool) {
+		r.t.Helper()
+		for deadline := time.Now().Add(3 * time.Minute); !reached(); time.Sleep(20 * time.Millisecond) {
+			select {
+			case <-ended:
+				require.FailNow(r.t, "the command ended before "+what, out.String())
+			default:
+				require.True(r.t, time.Now().Before(deadline), "%s: not seen in time", what)
+			}
+		}
+	}
+	until(m.operation+" "+m.resource, func() bool { return r.pending(m) })
+	time.Sleep(time.Second) // the state is written before the plugin is asked
+	processes = descendants(cmd.Process.Pid)
+	engine := slices.IndexFunc(processes, func(pid int) bool { return programOf(pid) == "pulumi" })
+	require.GreaterOrEqual(r.t, engine, 0, "no engine runs")
+	require.NoError(r.t, syscall.Kill(processes[engine], syscall.SIGSTOP))
+	until("the answer to "+m.action, func() bool {
+		var calls []object
+		r.ask("GET", "calls?action="+m.action, nil, &calls)
+		return slices.ContainsFunc(calls, func(c object) bool { return c.text("status") == "200" })
+	})
+	for _, pid := range processes {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // its parent's end may have ended it
+	}
+	processes = nil
+	<-ended
+	require.True(r.t, r.pending(m), "%s: the engine heard of the answer\n%s", m.action, out.String())
+	return r.state()
+}
+
+// pending reads the backend's own file: Pulumi would take a second.
+func (r *recovery) pending(m moment) bool {
+	text, err := os.ReadFile(filepath.Join(r.dir, ".local", "state", ".pulumi", "stacks", "private-ec2-access", "local.json"))
+	var file object
+	if err != nil || json.Unmarshal(text, &file) != nil {
+		return false // it is being written
+	}
+	return slices.ContainsFunc(file.list("checkpoint.latest.pending_operations"), func(o object) bool {
+		return o.text("type") == m.operation && o.text("resource.type") == m.resource
+	})
+}
+
+// descendants are a process and all that came of it, parents first.
+func descendants(root int) []int {
+	list := []int{root}
+	for i := 0; i < len(list); i++ {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", list[i]))
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task) // it may have ended
+			for _, field := range strings.Fields(string(text)) {
+				if pid, err := strconv.Atoi(field); err == nil {
+					list = append(list, pid)
+				}
+			}
+		}
+	}
+	return list
+}
+
+func programOf(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(text))
+}
+
+// Kinds of the state whose ids the account lists. The others are attributes of
+// these, or come and go with them.
+var listedKinds = []string{
+	"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation",
+	"aws:ec2/securityGroup:SecurityGroup", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+	"aws:ec2/vpcEndpoint:VpcEndpoint", "aws:ec2/instance:Instance",
+	"aws:iam/role:Role", "aws:iam/policy:Policy", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/document:Document",
+}
+
+// state lists the ids in the state.
+func (r *recovery) state() []string {
+	r.t.Helper()
+	out, err := r.shell("pulumi stack export")
+	require.NoError(r.t, err, out)
+	var state object
+	require.NoError(r.t, json.Unmarshal([]byte(out), &state), out)
+	var ids []string
+	for _, resource := range state.list("deployment.resources") {
+		if slices.Contains(listedKinds, resource.text("type")) {
+			ids = append(ids, resource.text("id"))
+		}
+	}
+	return ids
+}
+
+// Everything of these kinds that the account lists, whoever made it, but for
+// what AWS itself puts into every VPC. Not by tags: what lost them counts too.
+const listAccount = `
+import boto3, json
+ec2, iam, ssm, s3 = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3"))
+tables = ec2.describe_route_tables()["RouteTables"]
+groups = [g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
+associations = [a for t in tables for a in t["Associations"]]
+print(json.dumps(
+    [v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"]]
+    + [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]]
+    + [t["RouteTableId"] for t in tables if not any(a["Main"] for a in t["Associations"])]
+    + [a["RouteTableAssociationId"] for a in associations if not a["Main"]]
+    + groups
+    + [r["SecurityGroupRuleId"] for r in ec2.describe_security_group_rules()["SecurityGroupRules"] if r["GroupId"] in groups]
+    + [e["VpcEndpointId"] for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"].lower() != "deleted"]
+    + [i["InstanceId"] for r in ec2.describe_instances()["Reservations"] for i in r["Instances"] if i["State"]["Name"] != "terminated"]
+    + [r["RoleName"] for r in iam.list_roles()["Roles"]]
+    + [p["Arn"] for p in iam.list_policies(Scope="Local")["Policies"]]
+    + [p["InstanceProfileName"] for p in iam.list_instance_profiles()["InstanceProfiles"]]
+    + [d["Name"] for d in ssm.list_documents(Filters=[{"Key": "Owner", "Values": ["Self"]}])["DocumentIdentifiers"]]
+    + [b["Name"] for b in s3.list_buckets()["Buckets"]]
+))
+`
+
+// account lists what is in the account beside what was there before.
+func (r *recovery) account() []string {
+	r.t.Helper()
+	script := filepath.Join(r.t.TempDir(), "list.py")
+	require.NoError(r.t, os.WriteFile(script, []byte(listAccount), 0o600))
+	out, err := r.shell(setting(r.t, "EMULATOR_PYTHON") + " " + script)
+	require.NoError(r.t, err, out)
+	var ids []string
+	require.NoError(r.t, json.Unmarshal([]byte(out), &ids), out)
+	return missing(ids, r.others)
+}
+
+// missing are those ids of the first list that are not in the second.
+func missing(ids, in []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(in, id) })
+}
+
+// requireSame requires account and state to have the same, with everything that
+// was there before, and the emulator that answered before to answer still.
+func (r *recovery) requireSame(before []string, after string) {
+	r.t.Helper()
+	state := r.state()
+	require.ElementsMatch(r.t, r.account(), state, after)
+	require.Empty(r.t, missing(before, state), "%s: lost", after)
+	instance, _ := r.emulator()
+	require.Equal(r.t, r.instance, instance, after)
+}
+
+// What a stack may find beside its own: {"go": [...], "stay": [...]}, and in the
+// state what has its id there.
+const besideItsOwn = `
+import boto3, json
+ec2, iam, ssm, s3 = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3"))
+own = [{"Key": "private-ec2-access:stack", "Value": "private-ec2-access/local"}]
+other = [{"Key": "private-ec2-access:stack", "Value": "private-ec2-access/other"}]
+go, stay, known = [], [], []
+
+def tags(kind, of): return [{"ResourceType": kind, "Tags": of}]
+
+def network(of):
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags("vpc", of))["Vpc"]["VpcId"]
+    default = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"][0]["GroupId"]
+    ec2.create_tags(Resources=[default], Tags=of)
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24", TagSpecifications=tags("subnet", of))["Subnet"]["SubnetId"]
+    table = ec2.create_route_table(VpcId=vpc, TagSpecifications=tags("route-table", of))["RouteTable"]["RouteTableId"]
+    association = ec2.associate_route_table(SubnetId=subnet, RouteTableId=table)["AssociationId"]
+    group = ec2.create_security_group(GroupName="access", Description="x", VpcId=vpc, TagSpecifications=tags("security-group", of))["GroupId"]
+    return vpc, subnet, table, association, group
+
+def rule(group, of, port):
+    allowed = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.1.0.0/16"}]}]
+    more = {"TagSpecifications": tags("security-group-rule", of)} if of else {}
+    return ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=allowed, **more)["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+
+# In the state, with a rule and a subnet that somebody added by hand; beside it, what a kill left.
+vpc, subnet, table, association, group = network(own)
+known += [vpc, subnet, table, association, group]
+stay += known + [rule(group, None, 22)]
+by_hand = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.2.0/24")["Subnet"]["SubnetId"]
+stay += [by_hand, ec2.associate_route_table(SubnetId=by_hand, RouteTableId=table)["AssociationId"]]
+second = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.3.0/24", TagSpecifications=tags("subnet", own))["Subnet"]["SubnetId"]
+known += [second]
+stay += [second]
+go += [rule(group, own, 443), ec2.associate_route_table(SubnetId=second, RouteTableId=table)["AssociationId"]]
+go += [*network(own)]
+stay += [*network(other)]
+
+for of, to in ((own, go), (other, stay), ([], stay)):
+    name = "private-ec2-access-instance-" + str(len(to))
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]}
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), Tags=of)
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(allow), Tags=of)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+    iam.create_instance_profile(InstanceProfileName=name + "-profile", Tags=of)
+    iam.add_role_to_instance_profile(InstanceProfileName=name + "-profile", RoleName=name)
+    to += [name, policy, name + "-profile"]
+
+for name, description, to in (
+    ("SSM-SessionManagerRunShell", "Session preferences, managed by the Pulumi stack private-ec2-access/local", go),
+    ("of-another-stack", "Session preferences, managed by the Pulumi stack private-ec2-access/local-2", stay),
+    ("of-nobody", "mine", stay),
+):
+    content = {"schemaVersion": "1.0", "description": description, "sessionType": "Standard_Stream", "inputs": {}}
+    ssm.create_document(Name=name, DocumentType="Session", Content=json.dumps(content))
+    to += [name]
+
+def bucket(number, of, to, policy=False, record=False, name="private-ec2-access-logs-2026112322333990220000000"):
+    name += str(number)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
+    if of: s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": of})
+    if policy:
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/*"}
+        s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    if record: s3.put_object(Bucket=name, Key="sessions/a.log", Body=b"x")
+    to += [name]
+
+bucket(1, own, go)
+bucket(2, None, go)                  # killed before its tags
+bucket(3, own, stay, policy=True)    # kept by a destroy, although nothing is in it
+bucket(4, own, stay, record=True)
+bucket(5, other, stay)
+bucket(6, None, stay, name="private-ec2-access-logs-mine-")
+
+print(json.dumps({"go": go, "stay": stay, "state": {"deployment": {
+    "resources": [{"custom": True, "id": id} for id in known],
+    "pending_operations": [{"type": "creating", "resource": {"type": "aws:s3/bucketV2:BucketV2"}}],
+}}}))
+`
+
+// Nothing is deleted but what the stack made and has lost: not what another
+// stack made, not what somebody put beside it by hand, and never a record.
+func TestRecoveryDeletesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	python := func(input, file string, args ...string) []byte {
+		cmd := exec.Command(setting(t, "EMULATOR_PYTHON"), append([]string{file}, args...)...)
+		cmd.Env, cmd.Stdin = in.environment(), strings.NewReader(input)
+		var problem bytes.Buffer
+		cmd.Stderr = &problem
+		out, err := cmd.Output()
+		require.NoError(t, err, problem.String())
+		return out
+	}
+	script := func(text string) []byte {
+		file := filepath.Join(t.TempDir(), "script.py")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		return python("", file)
+	}
+	var made struct {
+		Go, Stay []string
+		State    json.RawMessage
+	}
+	require.NoError(t, json.Unmarshal(script(besideItsOwn), &made))
+	sweep := filepath.Join(project(t), "tools", "emulator", "moto", "sweep.py")
+	var report []object
+	require.NoError(t, json.Unmarshal(python(string(made.State), sweep, "private-ec2-access/local"), &report))
+	var deleted []string
+	for _, found := range report {
+		require.Nil(t, found["error"], "%v", found)
+		deleted = append(deleted, found.text("id"))
+	}
+	require.ElementsMatch(t, made.Go, deleted)
+	var left []string
+	require.NoError(t, json.Unmarshal(script(listAccount), &left))
+	require.Subset(t, left, made.Stay)
+	require.Empty(t, missing(made.Go, missing(made.Go, left)), "still there")
+	require.JSONEq(t, "[]", string(python(string(made.State), sweep, "private-ec2-access/local")), "there is nothing left to do")
+}
