@@ -51,13 +51,15 @@ func survey(ctx *pulumi.Context, c *Config) (*Facts, error) {
 		say(ctx, note)
 	}
 	if c.Network.Existing() {
-		f.Network, err = account.ExistingNetwork(ctx, c.Network.VpcID, c.Network.SubnetIDs)
+		f.Network, err = account.ExistingNetwork(ctx, s, c.Network.VpcID, c.Network.SubnetIDs)
 		if err == nil {
 			for _, table := range f.Network.RouteTableIDs {
 				say(ctx, fmt.Sprintf("the route table %s gets a route to S3 through this stack's gateway endpoint; "+
 					"every subnet that uses the table reaches S3 that way", table))
 			}
-			err = warnOfWaysOut(ctx, f)
+			for _, table := range f.Network.RouteTables {
+				warnOfAWayOut(ctx, table)
+			}
 		}
 	} else {
 		// ec2messages does not decide about zones: it may go, the subnets stay.
@@ -85,19 +87,8 @@ func survey(ctx *pulumi.Context, c *Config) (*Facts, error) {
 	return f, nil
 }
 
-// warnOfWaysOut tells at preview which of an existing network's subnets are not
-// private. It is for the user to decide: nothing here makes it worse.
-func warnOfWaysOut(ctx *pulumi.Context, f *Facts) error {
-	tables, err := account.RouteTables(ctx, f.Scope, f.Network.VpcID, f.Network.SubnetIDs)
-	if err != nil {
-		return err
-	}
-	for _, table := range tables {
-		warnOfAWayOut(ctx, table)
-	}
-	return nil
-}
-
+// warnOfAWayOut tells of a subnet that is not private. It is for the user to
+// decide: nothing here makes it worse.
 func warnOfAWayOut(ctx *pulumi.Context, table network.Table) {
 	if table.LeavesVPC() {
 		_ = ctx.Log.Warn(fmt.Sprintf("the subnet %s is not private: its route table %s has a route out of the VPC",

@@ -22,11 +22,12 @@ type Network struct {
 	CidrBlocks     []string // every IPv4 range of the VPC
 	Ipv6CidrBlocks []string
 	SubnetIDs      []string
-	RouteTableIDs  []string // of the subnets, each once, sorted
+	RouteTables    []network.Table
+	RouteTableIDs  []string // of those, each once, sorted
 }
 
 // ExistingNetwork looks at a network that the stack did not make.
-func ExistingNetwork(ctx *pulumi.Context, vpcID string, subnetIDs []string) (*Network, error) {
+func ExistingNetwork(ctx *pulumi.Context, s scope.Scope, vpcID string, subnetIDs []string) (*Network, error) {
 	vpc, err := ec2.LookupVpc(ctx, &ec2.LookupVpcArgs{Id: &vpcID})
 	set := "pulumi config set " + settings.Path(ctx.Project(), "network.vpcId") + " VPC"
 	switch {
@@ -51,12 +52,11 @@ func ExistingNetwork(ctx *pulumi.Context, vpcID string, subnetIDs []string) (*Ne
 	if vpc.Ipv6CidrBlock != "" {
 		n.Ipv6CidrBlocks = []string{vpc.Ipv6CidrBlock}
 	}
-	for _, subnetID := range subnetIDs {
-		table, err := routeTable(ctx, vpcID, subnetID)
-		if err != nil {
-			return nil, err
-		}
-		n.RouteTableIDs = append(n.RouteTableIDs, table.RouteTableId)
+	if n.RouteTables, err = routeTables(ctx, s, vpc, subnetIDs); err != nil {
+		return nil, err
+	}
+	for _, table := range n.RouteTables {
+		n.RouteTableIDs = append(n.RouteTableIDs, table.RouteTableID)
 	}
 	slices.Sort(n.RouteTableIDs)
 	n.RouteTableIDs = slices.Compact(n.RouteTableIDs)
@@ -103,17 +103,21 @@ func RouteTables(ctx *pulumi.Context, s scope.Scope, vpcID string, subnetIDs []s
 	if err != nil {
 		return nil, fmt.Errorf("looking at the VPC %s: %w", vpcID, err)
 	}
-	gateways, err := gatewayEndpoints(ctx, s, vpcID)
+	return routeTables(ctx, s, vpc, subnetIDs)
+}
+
+func routeTables(ctx *pulumi.Context, s scope.Scope, vpc *ec2.LookupVpcResult, subnetIDs []string) ([]network.Table, error) {
+	gateways, err := gatewayEndpoints(ctx, s, vpc.Id)
 	if err != nil {
 		return nil, err
 	}
-	vpn, err := ec2.LookupVpnGateway(ctx, &ec2.LookupVpnGatewayArgs{AttachedVpcId: &vpcID})
+	vpn, err := ec2.LookupVpnGateway(ctx, &ec2.LookupVpnGatewayArgs{AttachedVpcId: &vpc.Id})
 	if err != nil && !isAbsent(err) {
-		return nil, fmt.Errorf("finding out whether a VPN gateway is attached to %s: %w", vpcID, err)
+		return nil, fmt.Errorf("finding out whether a VPN gateway is attached to %s: %w", vpc.Id, err)
 	}
 	tables := make([]network.Table, len(subnetIDs))
 	for i, subnetID := range subnetIDs {
-		found, err := routeTable(ctx, vpcID, subnetID)
+		found, err := routeTable(ctx, vpc.Id, subnetID)
 		if err != nil {
 			return nil, err
 		}

@@ -53,7 +53,7 @@ const (
 	getVpnGateway  = "aws:ec2/getVpnGateway:getVpnGateway"
 )
 
-var twoRanges = is(map[string]any{"cidrBlock": "10.9.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
+var twoRanges = is(map[string]any{"id": "vpc-1", "cidrBlock": "10.9.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
 	map[string]any{"cidrBlock": "10.9.0.0/16", "state": "associated"},
 	map[string]any{"cidrBlock": "10.1.0.0/16", "state": "associated"},
 	map[string]any{"cidrBlock": "10.5.0.0/16", "state": "failed"},
@@ -135,9 +135,12 @@ func TestAnExistingNetworkIsRead(t *testing.T) {
 			return map[string]any{"routeTableId": map[any]string{"subnet-c": "rtb-2", "subnet-a": "rtb-1", "subnet-b": "rtb-2"}[args["subnetId"]], "routes": []any{}}, nil
 		},
 	}, func(ctx *pulumi.Context) (err error) {
-		got, err = account.ExistingNetwork(ctx, "vpc-1", []string{"subnet-c", "subnet-a", "subnet-b"})
+		got, err = account.ExistingNetwork(ctx, here, "vpc-1", []string{"subnet-c", "subnet-a", "subnet-b"})
 		return err
 	}))
+	require.Len(t, got.RouteTables, 3)
+	require.False(t, got.RouteTables[0].LeavesVPC())
+	got.RouteTables = nil // what is in them is the test above
 	require.Equal(t, &account.Network{
 		VpcID: "vpc-1", CidrBlocks: []string{"10.1.0.0/16", "10.9.0.0/16"}, Ipv6CidrBlocks: []string{"2001:db8::/56"},
 		SubnetIDs: []string{"subnet-c", "subnet-a", "subnet-b"}, RouteTableIDs: []string{"rtb-1", "rtb-2"},
@@ -159,12 +162,12 @@ func TestAVpcThatCannotServe(t *testing.T) {
 	t.Parallel()
 	for want, vpc := range map[string]func(map[string]any) (map[string]any, error){
 		"network.vpcId is vpc-1: there is no such VPC in this account and Region": fails("no matching EC2 VPC found"),
-		"enableDnsSupport is true, enableDnsHostnames is false":                   is(map[string]any{"cidrBlock": "10.0.0.0/16", "enableDnsSupport": true}),
-		"enableDnsSupport is false, enableDnsHostnames is true":                   is(map[string]any{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true}),
+		"enableDnsSupport is true, enableDnsHostnames is false":                   is(map[string]any{"id": "vpc-1", "cidrBlock": "10.0.0.0/16", "enableDnsSupport": true}),
+		"enableDnsSupport is false, enableDnsHostnames is true":                   is(map[string]any{"id": "vpc-1", "cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true}),
 		"RequestLimitExceeded": fails("RequestLimitExceeded"),
 	} {
 		err := look(t, answers{getVpc: vpc}, func(ctx *pulumi.Context) error {
-			_, err := account.ExistingNetwork(ctx, "vpc-1", []string{"subnet-1"})
+			_, err := account.ExistingNetwork(ctx, here, "vpc-1", []string{"subnet-1"})
 			return err
 		})
 		require.ErrorContains(t, err, want)
