@@ -79,6 +79,34 @@ func newClone(t *testing.T, releases string) *clone {
 	return c
 }
 
+// withTools gives it the machine's own Pulumi, and the bridge that was built for
+// the tests: nothing is downloaded or built but the project's own programs.
+func (c *clone) withTools() *clone {
+	c.t.Helper()
+	cli, err := exec.LookPath("pulumi")
+	require.NoError(c.t, err)
+	for i, entry := range c.env {
+		if path, ok := strings.CutPrefix(entry, "PATH="); ok {
+			c.env[i] = "PATH=" + filepath.Dir(cli) + string(filepath.ListSeparator) + path
+		}
+	}
+	if bridge := os.Getenv("STANDIN_BRIDGE"); bridge != "" {
+		require.NoError(c.t, os.MkdirAll(filepath.Join(c.dir, ".local", "bin"), 0o755))
+		require.NoError(c.t, os.Symlink(bridge, filepath.Join(c.dir, ".local", "bin", "terraform-bridge")))
+	}
+	c.t.Cleanup(func() { _, _ = c.run("make", "down") })
+	return c
+}
+
+// onExistingBucket lets the stack write its records to a bucket that is there
+// already: the provider watches the lifecycle of a new one for most of a minute.
+func (c *clone) onExistingBucket(name string) {
+	c.t.Helper()
+	out, err := c.shell("pulumi config set --path $(sed -n 's/^name: //p' Pulumi.yaml):logging.bucketName " + name + " && " +
+		setting(c.t, "EMULATOR_PYTHON") + " -m awscli s3 mb s3://" + name)
+	require.NoError(c.t, err, out)
+}
+
 func (c *clone) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = c.dir, c.env

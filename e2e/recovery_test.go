@@ -114,27 +114,10 @@ type recovery struct {
 
 func newRecovery(t *testing.T) *recovery {
 	t.Helper()
-	r := &recovery{clone: newClone(t, "")}
-	// The machine's own Pulumi, and the bridge that was built for the tests: nothing is downloaded.
-	cli, err := exec.LookPath("pulumi")
-	require.NoError(t, err)
-	for i, entry := range r.env {
-		if path, ok := strings.CutPrefix(entry, "PATH="); ok {
-			r.env[i] = "PATH=" + filepath.Dir(cli) + string(filepath.ListSeparator) + path
-		}
-	}
-	if bridge := os.Getenv("STANDIN_BRIDGE"); bridge != "" {
-		require.NoError(t, os.MkdirAll(filepath.Join(r.dir, ".local", "bin"), 0o755))
-		require.NoError(t, os.Symlink(bridge, filepath.Join(r.dir, ".local", "bin", "terraform-bridge")))
-	}
-	t.Cleanup(func() { _, _ = r.run("make", "down") })
+	r := &recovery{clone: newClone(t, "").withTools()}
 	// The emulator is started here, so that it is no child of a command that is killed.
-	// An existing bucket: the provider watches a new one for most of a minute.
-	r.exports, err = r.run("bash", "-c", "make -s env 2>/dev/null")
-	require.NoError(t, err, r.exports)
-	out, err := r.shell("pulumi config set --path private-ec2-access:logging.bucketName records-of-others && " +
-		setting(t, "EMULATOR_PYTHON") + " -m awscli s3 mb s3://records-of-others")
-	require.NoError(t, err, out)
+	r.exports = r.must("bash", "-c", "make -s env 2>/dev/null")
+	r.onExistingBucket("records-of-others")
 	r.instance, r.url = r.emulator()
 	r.others = r.account()
 	return r

@@ -51,7 +51,7 @@ type decoder struct {
 func (d *decoder) wrong(key string, got any, allowed, example string) {
 	mend := "pulumi config set " + Path(d.namespace, key) + " " + example
 	if example == "" {
-		mend = "write it as " + allowed + " in the stack's file, Pulumi.STACK.yaml"
+		mend = "pulumi config set " + Path(d.namespace, key) + " '" + map[bool]string{true: "[…]", false: "{…}"}[allowed == "a list"] + "'"
 	}
 	d.mistakes.Add(mistake.Mistake{Key: key, Got: Show(got), Problem: "not " + allowed, Allowed: allowed, Mend: mend})
 }
@@ -85,7 +85,7 @@ func (d *decoder) value(key string, value any, target reflect.Value) {
 		}
 		target.SetInt(int64(n))
 	case reflect.Slice:
-		items, ok := value.([]any)
+		items, ok := written(value).([]any)
 		if !ok {
 			d.wrong(key, value, "a list", "")
 			return
@@ -96,7 +96,7 @@ func (d *decoder) value(key string, value any, target reflect.Value) {
 		}
 		target.Set(list)
 	case reflect.Map:
-		members, ok := value.(map[string]any)
+		members, ok := written(value).(map[string]any)
 		if !ok {
 			d.wrong(key, value, "an object", "")
 			return
@@ -109,7 +109,7 @@ func (d *decoder) value(key string, value any, target reflect.Value) {
 		}
 		target.Set(object)
 	case reflect.Struct:
-		members, ok := value.(map[string]any)
+		members, ok := written(value).(map[string]any)
 		if !ok && value != nil { // "app:" without members is an empty object in YAML
 			d.wrong(key, value, "an object", "")
 			return
@@ -192,13 +192,24 @@ func parse(text string, field reflect.Type) any {
 	if field != nil && field.Kind() == reflect.String {
 		return text
 	}
+	return written(text)
+}
+
+// written reads a text that is JSON. The command line knows no other way to
+// write an object or a list into a nested key:
+// pulumi config set --path 'project:instances.second' '{}' makes it a text.
+func written(value any) any {
+	text, ok := value.(string)
+	if !ok {
+		return value
+	}
 	decode := json.NewDecoder(strings.NewReader(text))
 	decode.UseNumber()
-	var value any
-	if err := decode.Decode(&value); err != nil || decode.More() {
-		return text
+	var read any
+	if err := decode.Decode(&read); err != nil || decode.More() {
+		return value
 	}
-	return value
+	return read
 }
 
 func fieldType(t reflect.Type, name string) reflect.Type {

@@ -44,6 +44,24 @@ func TestDecode(t *testing.T) {
 	require.Contains(t, got.Things, "one")
 }
 
+// The command line can write an object or a list into a nested key only as a text.
+func TestATextThatIsJSONIsReadWhereItIsDue(t *testing.T) {
+	t.Parallel()
+	config := valid()
+	config["p:things"] = `{"one":"{}","two":"{\"size\":7}"}`
+	var got sample
+	require.Empty(t, settings.Decode("p", config, &got))
+	require.Equal(t, 7, got.Things["two"].Size)
+	require.Contains(t, got.Things, "one")
+
+	for _, text := range []string{`"[]"`, `"no object"`, `"{} {}"`, `"7"`, `"{"`} {
+		config["p:things"] = `{"one":` + text + `}`
+		found := settings.Decode("p", config, &got)
+		require.Len(t, found, 1, text)
+		require.Equal(t, "things.one", found[0].Key, text)
+	}
+}
+
 func TestEveryMistakeIsFoundInOnePass(t *testing.T) {
 	t.Parallel()
 	config := valid()

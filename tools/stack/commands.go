@@ -117,6 +117,9 @@ func (a *app) prepare(create bool) error {
 	if err := a.prepareTools(); err != nil {
 		return err
 	}
+	if err := a.loggedIn(); err != nil {
+		return err
+	}
 	// A real stack's secrets provider may have to ask for a passphrase.
 	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: a.stderr, ask: !a.stack.Emulated && isTerminal(os.Stdin)}
 	if create || a.stack.Emulated {
@@ -127,6 +130,22 @@ func (a *app) prepare(create bool) error {
 		a.say("If there is no such stack yet: make up STACK=%s creates it.", a.stack.Name)
 	}
 	return err
+}
+
+// loggedIn fails if nobody is logged in to a backend: without a terminal Pulumi would ask for an access token, which is
+// one way of several.
+func (a *app) loggedIn() error {
+	if a.stack.Emulated {
+		return nil // its backend is a folder
+	}
+	if err := a.pulumi(call{args: []string{"whoami"}, stdout: io.Discard, stderr: io.Discard}); err == nil {
+		return nil
+	}
+	return errors.New("nobody is logged in to where the state of this stack is kept, or it does not answer. Nothing was changed.\n" +
+		"    eval \"$(make -s env STACK=" + a.stack.Name + ")\"\n" +
+		"    pulumi login                    to Pulumi Cloud\n" +
+		"    pulumi login s3://BUCKET        to a bucket of yours (docs/team.md)\n" +
+		"  and then `pulumi whoami` says who you are there, or what is wrong")
 }
 
 func (a *app) prepareTools() error {
@@ -355,7 +374,7 @@ func (a *app) down() error {
 		a.say("The emulated AWS does not run.")
 		return nil
 	}
-	a.say("The emulated AWS is stopped. It kept everything in memory, so what was deployed to it is gone; the next `make up` makes it again.")
+	a.say("The emulated AWS is stopped. It kept everything in memory, so whatever was deployed to it is gone; `make up` makes it from nothing.")
 	return nil
 }
 
@@ -456,13 +475,11 @@ func (a *app) upgrade(args []string) error {
 // pinnedImage returns the image that the stack's file pins, "" if none. It fails if the file does not have the
 // instances, and there are several: then they are those of Pulumi.yaml, and a file that names one would remove the others.
 func (a *app) pinnedImage(instance string, instances int) (string, error) {
-	var file struct {
-		Config map[string]any `yaml:"config"`
-	}
-	if err := readYAML(a.stack.File(), &file); err != nil {
+	config, err := a.stack.config()
+	if err != nil {
 		return "", err
 	}
-	own, _ := file.Config[a.stack.Project+":instances"].(map[string]any)
+	own, _ := config[a.stack.Project+":instances"].(map[string]any)
 	if own == nil && instances > 1 {
 		return "", fmt.Errorf("the instances of the stack %s are those of Pulumi.yaml. To pin the image of one, copy %s:instances with all of them into %s first, "+
 			"or the others would be removed. Nothing was changed", a.stack.Name, a.stack.Project, filepath.Base(a.stack.File()))

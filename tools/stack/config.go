@@ -64,16 +64,14 @@ func Load(root, name string) (*Stack, error) {
 	}
 	s := &Stack{Root: root, Project: project.Name, Name: name}
 
-	var file struct {
-		Config map[string]any `yaml:"config"`
-	}
-	if err := readYAML(s.File(), &file); errors.Is(err, os.ErrNotExist) {
+	own, err := s.config()
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no stack %q, because there is no file %s%s", name, filepath.Base(s.File()), existing(root))
 	} else if err != nil {
 		return nil, err
 	}
 	value := func(key string) any {
-		if v, ok := file.Config[key]; ok {
+		if v, ok := own[key]; ok {
 			return v
 		}
 		// The project's own keys may be without a namespace in Pulumi.yaml.
@@ -83,7 +81,6 @@ func Load(root, name string) (*Stack, error) {
 		return projectValue(project.Config[key])
 	}
 	s.Region, _ = value("aws:region").(string)
-	var err error
 	setting := func(key string, automatic bool) bool {
 		result, e := boolean(s.Project+":"+key, value(s.Project+":"+key), automatic)
 		if e != nil && err == nil {
@@ -98,6 +95,22 @@ func Load(root, name string) (*Stack, error) {
 		err = fmt.Errorf("%s: aws:region is missing. Add a line such as `aws:region: eu-central-1` under config", filepath.Base(s.File()))
 	}
 	return s, err
+}
+
+// config is what the stack's file says, with every key in full: one without a namespace is the project's own, as for Pulumi.
+func (s *Stack) config() (map[string]any, error) {
+	var file struct {
+		Config map[string]any `yaml:"config"`
+	}
+	err := readYAML(s.File(), &file)
+	full := map[string]any{}
+	for key, value := range file.Config {
+		if !strings.Contains(key, ":") {
+			key = s.Project + ":" + key
+		}
+		full[key] = value
+	}
+	return full, err
 }
 
 // projectValue returns what an entry under config in Pulumi.yaml gives to every stack: it is a value, or a description

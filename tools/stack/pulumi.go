@@ -23,6 +23,8 @@ type call struct {
 	ask bool
 	// stdout receives the output; nil is the command's own standard output.
 	stdout io.Writer
+	// stderr receives the messages; nil is the command's own standard error.
+	stderr io.Writer
 	// env is added to the environment.
 	env []string
 }
@@ -40,6 +42,9 @@ func (a *app) pulumi(c call) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout
+	}
+	if c.stderr != nil {
+		cmd.Stderr = c.stderr
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
