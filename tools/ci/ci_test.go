@@ -3,158 +3,34 @@ package ci
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/ci/githubtest"
 )
-
-const (
-	bot   = "github-actions[bot]"
-	token = "a-token"
-)
-
-// entry is an issue or a comment.
-type entry struct {
-	ID     int    `json:"id"`
-	Number int    `json:"number,omitempty"`
-	Title  string `json:"title,omitempty"`
-	Body   string `json:"body"`
-	State  string `json:"state,omitempty"`
-	User   struct {
-		Login string `json:"login"`
-	} `json:"user"`
-	PullRequest *struct{} `json:"pull_request,omitempty"`
-}
-
-func by(login, body string) *entry {
-	e := &entry{Body: body}
-	e.User.Login = login
-	return e
-}
-
-// github is the part of GitHub's API that the scripts use, for one repository.
-type github struct {
-	t        *testing.T
-	url      string
-	mu       sync.Mutex
-	issues   []*entry
-	comments map[int][]*entry // by issue
-	main     string
-	// refuse makes the requests of one method fail.
-	refuse string
-	writes []string
-}
-
-func newGitHub(t *testing.T) *github {
-	g := &github{t: t, comments: map[int][]*entry{}}
-	handler := http.NewServeMux()
-	const repository = "/repos/owner/name"
-	handler.HandleFunc("GET "+repository+"/issues", func(w http.ResponseWriter, r *http.Request) {
-		open := slices.DeleteFunc(slices.Clone(g.issues), func(e *entry) bool { return e.State == "closed" })
-		g.page(w, r, open)
-	})
-	handler.HandleFunc("POST "+repository+"/issues", func(w http.ResponseWriter, r *http.Request) {
-		e := g.read(r, by(bot, ""))
-		e.ID, e.Number = 1000+len(g.issues), 1+len(g.issues)
-		g.issues = append(g.issues, e)
-		w.WriteHeader(http.StatusCreated)
-	})
-	handler.HandleFunc("PATCH "+repository+"/issues/{number}", func(w http.ResponseWriter, r *http.Request) {
-		g.read(r, g.issues[number(r)-1])
-	})
-	handler.HandleFunc("GET "+repository+"/issues/{number}/comments", func(w http.ResponseWriter, r *http.Request) {
-		g.page(w, r, g.comments[number(r)])
-	})
-	handler.HandleFunc("POST "+repository+"/issues/{number}/comments", func(w http.ResponseWriter, r *http.Request) {
-		g.add(number(r), g.read(r, by(bot, "")))
-		w.WriteHeader(http.StatusCreated)
-	})
-	handler.HandleFunc("PATCH "+repository+"/issues/comments/{number}", func(w http.ResponseWriter, r *http.Request) {
-		for _, list := range g.comments {
-			for _, e := range list {
-				if e.ID == number(r) {
-					g.read(r, e)
-					return
-				}
-			}
-		}
-		w.WriteHeader(http.StatusNotFound)
-	})
-	handler.HandleFunc("GET "+repository+"/git/ref/heads/main", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"ref": "refs/heads/main", "object": {"sha": %q}}`, g.main)
-	})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if r.Header.Get("Authorization") != "Bearer "+token || r.Method == g.refuse {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		if r.Method != http.MethodGet {
-			g.writes = append(g.writes, r.Method+" "+strings.TrimPrefix(r.URL.Path, repository))
-		}
-		handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	g.url = server.URL
-	return g
-}
-
-func (g *github) settle() {
-	if g != nil {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-	}
-}
-
-func number(r *http.Request) int {
-	n, _ := strconv.Atoi(r.PathValue("number"))
-	return n
-}
-
-func (g *github) add(issue int, e *entry) {
-	e.ID = 100*issue + len(g.comments[issue])
-	g.comments[issue] = append(g.comments[issue], e)
-}
-
-func (g *github) read(r *http.Request, into *entry) *entry {
-	assert.NoError(g.t, json.NewDecoder(r.Body).Decode(into))
-	return into
-}
-
-func (g *github) page(w http.ResponseWriter, r *http.Request, list []*entry) {
-	query := r.URL.Query()
-	size, _ := strconv.Atoi(query.Get("per_page"))
-	page, _ := strconv.Atoi(query.Get("page"))
-	from := min((page-1)*size, len(list))
-	assert.NoError(g.t, json.NewEncoder(w).Encode(append([]*entry{}, list[from:min(from+size, len(list))]...)))
-}
 
 // checkout is a project with the scripts, and with a stack command that says what a test wants.
 type checkout struct {
 	t      *testing.T
-	github *github // may be nil
+	github *githubtest.GitHub // may be nil
 	root   string
 	env    []string
 }
 
-func newCheckout(t *testing.T, g *github) *checkout {
+func newCheckout(t *testing.T, g *githubtest.GitHub) *checkout {
 	for _, tool := range []string{"bash", "curl", "jq", "make"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the scripts of the pipelines need %s, which is not installed here", tool)
+			require.NoError(t, err, "the scripts of the pipelines need it, as they do where they run")
 		}
 	}
 	c := &checkout{t: t, github: g, root: t.TempDir()}
@@ -164,9 +40,9 @@ func newCheckout(t *testing.T, g *github) *checkout {
 		// The test may itself run in a workflow, or under make.
 		return strings.HasPrefix(entry, "GITHUB_") || strings.HasPrefix(entry, "MAKE") || strings.HasPrefix(entry, "MFLAGS")
 	}), "GITHUB_REPOSITORY=owner/name", "GITHUB_SERVER_URL=https://github.example", "GITHUB_RUN_ID=7",
-		"GITHUB_SHA=abc", "GITHUB_REF_NAME=main", "GITHUB_TOKEN="+token)
+		"GITHUB_SHA=abc", "GITHUB_REF_NAME=main", "GITHUB_TOKEN="+githubtest.Token)
 	if g != nil {
-		c.env = append(c.env, "GITHUB_API_URL="+g.url)
+		c.env = append(c.env, "GITHUB_API_URL="+g.URL)
 	}
 	return c
 }
@@ -194,11 +70,9 @@ func (c *checkout) run(script string, args ...string) (stdout, stderr string, co
 	cmd := exec.Command(filepath.Join(c.root, "scripts", "ci", script), args...)
 	var out, problem bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.root, c.env, &out, &problem
-	// What the test wrote is before the script, and what the script did before what the test reads. The race detector
-	// cannot see that by itself, because another process is in between.
-	c.github.settle()
+	c.github.Settle()
 	err := cmd.Run()
-	c.github.settle()
+	c.github.Settle()
 	if err != nil {
 		require.IsType(c.t, &exec.ExitError{}, err)
 	}
@@ -281,13 +155,13 @@ func report(stack, text string) string {
 }
 
 func TestOneCommentForEachStack(t *testing.T) {
-	g := newGitHub(t)
+	g := githubtest.New(t)
 	for i := range 230 {
-		g.add(5, by("somebody", fmt.Sprint(i)))
+		g.Add(5, githubtest.By("somebody", fmt.Sprint(i)))
 	}
-	forged := by("somebody", report("dev", "forged"))
-	g.add(5, forged)
-	g.add(5, by(bot, "quotes "+report("dev", "")))
+	forged := githubtest.By("somebody", report("dev", "forged"))
+	g.Add(5, forged)
+	g.Add(5, githubtest.By(githubtest.Bot, "quotes "+report("dev", "")))
 	c := newCheckout(t, g)
 
 	// What is in a report reaches neither a shell nor JSON as anything but text.
@@ -296,21 +170,21 @@ func TestOneCommentForEachStack(t *testing.T) {
 	c.must("comment", "5", "dev.md")
 	c.write("prod.md", report("prod", "another stack"), 0o644)
 	c.must("comment", "5", "prod.md")
-	require.Len(t, g.comments[5], 234)
-	assert.Equal(t, report("dev", first), g.comments[5][232].Body)
+	require.Len(t, g.Comments[5], 234)
+	assert.Equal(t, report("dev", first), g.Comments[5][232].Body)
 
 	c.write("dev.md", report("dev", "two"), 0o644)
 	c.must("comment", "5", "dev.md")
-	require.Len(t, g.comments[5], 234, "updated, not added")
-	assert.Equal(t, report("dev", "two"), g.comments[5][232].Body)
-	assert.Equal(t, report("prod", "another stack"), g.comments[5][233].Body)
+	require.Len(t, g.Comments[5], 234, "updated, not added")
+	assert.Equal(t, report("dev", "two"), g.Comments[5][232].Body)
+	assert.Equal(t, report("prod", "another stack"), g.Comments[5][233].Body)
 	assert.Equal(t, report("dev", "forged"), forged.Body, "what somebody else wrote is left alone")
-	assert.Equal(t, []string{"POST /issues/5/comments", "POST /issues/5/comments", "PATCH /issues/comments/732"}, g.writes)
+	assert.Equal(t, []string{"POST /issues/5/comments", "POST /issues/5/comments", "PATCH /issues/comments/732"}, g.Writes)
 	assert.NoFileExists(t, filepath.Join(c.root, "broken"))
 }
 
 func TestCommentFailures(t *testing.T) {
-	g := newGitHub(t)
+	g := githubtest.New(t)
 	c := newCheckout(t, g)
 	c.write("dev.md", report("dev", ""), 0o644)
 	c.write("unmarked.md", "text\n", 0o644)
@@ -319,25 +193,25 @@ func TestCommentFailures(t *testing.T) {
 		assert.NotZero(t, code, args)
 		assert.Contains(t, stderr, "error: ", args)
 	}
-	g.refuse = http.MethodGet
+	g.Refuse = http.MethodGet
 	_, stderr, code := c.run("comment", "5", "dev.md")
 	assert.NotZero(t, code)
 	assert.Contains(t, stderr, "error: the request GET /issues/5/comments?per_page=100&page=1 failed")
-	assert.NotContains(t, stderr, token)
-	assert.Empty(t, g.writes, "if it is not known whether there is a comment, none is written")
+	assert.NotContains(t, stderr, githubtest.Token)
+	assert.Empty(t, g.Writes, "if it is not known whether there is a comment, none is written")
 
-	g.refuse = http.MethodPost
+	g.Refuse = http.MethodPost
 	_, _, code = c.run("comment", "5", "dev.md")
 	assert.NotZero(t, code)
 }
 
 func TestOneIssueAsLongAsItDiffers(t *testing.T) {
-	g := newGitHub(t)
-	pull := by(bot, report("dev", "a pull request is listed among the issues"))
+	g := githubtest.New(t)
+	pull := githubtest.By(githubtest.Bot, report("dev", "a pull request is listed among the issues"))
 	pull.PullRequest, pull.Number = &struct{}{}, 1
-	forged := by("somebody", report("dev", "forged"))
+	forged := githubtest.By("somebody", report("dev", "forged"))
 	forged.Number = 2
-	g.issues = []*entry{pull, forged}
+	g.Issues = []*githubtest.Entry{pull, forged}
 	c := newCheckout(t, g)
 	step := func(result, text string) {
 		c.write("dev.md", report("dev", text), 0o644)
@@ -345,20 +219,20 @@ func TestOneIssueAsLongAsItDiffers(t *testing.T) {
 	}
 
 	step("same", "")
-	assert.Empty(t, g.writes)
+	assert.Empty(t, g.Writes)
 	step("differs", "one")
 	step("differs", "two")
-	require.Len(t, g.issues, 3)
-	assert.Equal(t, "The stack dev differs", g.issues[2].Title)
-	assert.Equal(t, report("dev", "two"), g.issues[2].Body)
+	require.Len(t, g.Issues, 3)
+	assert.Equal(t, "The stack dev differs", g.Issues[2].Title)
+	assert.Equal(t, report("dev", "two"), g.Issues[2].Body)
 	step("same", "three")
-	assert.Equal(t, "closed", g.issues[2].State)
-	require.Len(t, g.comments[3], 1)
-	assert.Equal(t, "Nothing differs any more: https://github.example/owner/name/actions/runs/7", g.comments[3][0].Body)
+	assert.Equal(t, "closed", g.Issues[2].State)
+	require.Len(t, g.Comments[3], 1)
+	assert.Equal(t, "Nothing differs any more: https://github.example/owner/name/actions/runs/7", g.Comments[3][0].Body)
 	step("same", "three")
 	step("differs", "four")
-	require.Len(t, g.issues, 4, "a closed issue stays closed")
-	assert.Equal(t, []string{"POST /issues", "PATCH /issues/3", "POST /issues/3/comments", "PATCH /issues/3", "POST /issues"}, g.writes)
+	require.Len(t, g.Issues, 4, "a closed issue stays closed")
+	assert.Equal(t, []string{"POST /issues", "PATCH /issues/3", "POST /issues/3/comments", "PATCH /issues/3", "POST /issues"}, g.Writes)
 	assert.Equal(t, report("dev", "forged"), forged.Body)
 
 	_, _, code := c.run("issue", "", "title", "dev.md")
@@ -366,15 +240,15 @@ func TestOneIssueAsLongAsItDiffers(t *testing.T) {
 }
 
 func TestOnlyTheNewestCommitIsDeployed(t *testing.T) {
-	g := newGitHub(t)
+	g := githubtest.New(t)
 	c := newCheckout(t, g)
-	g.main = "abc"
+	g.Main = "abc"
 	c.must("newest")
-	g.main = "def"
+	g.Main = "def"
 	_, stderr, code := c.run("newest")
 	assert.NotZero(t, code)
 	assert.Contains(t, stderr, "main is at def, and this run is for abc. Nothing was changed.")
-	g.refuse = http.MethodGet
+	g.Refuse = http.MethodGet
 	_, _, code = c.run("newest")
 	assert.NotZero(t, code)
 }

@@ -1,0 +1,179 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/tools/ci/githubtest"
+)
+
+// The workflows' own commands, read from their files, in the order of a
+// change's life: a pull request, its merge, the days after.
+//
+// The stack dev is an emulated one here. Signing in to AWS is left out, and what
+// GitHub decides (which events start a run, approvals, forks) is not proved.
+func TestTheCommandsOfThePipelines(t *testing.T) {
+	t.Parallel()
+	c := newClone(t, "").withTools()
+	c.onExistingBucket("records-of-others")
+	local, err := os.ReadFile(filepath.Join(c.dir, "Pulumi.local.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "Pulumi.dev.yaml"), local, 0o600))
+	c.env = append(c.env, "CI=true")
+	github := githubtest.New(t)
+	github.Main = "abc"
+	p := &pipelines{clone: c, github: github}
+	commentsOf := func() []*githubtest.Entry {
+		github.Settle()
+		return github.Comments[5]
+	}
+
+	// A pull request.
+	p.job("preview.yml", "preview")
+	require.Len(t, commentsOf(), 1)
+	comment := commentsOf()[0]
+	require.Contains(t, comment.Body, "### Preview of the stack `dev`")
+	require.Regexp(t, `\+ \d+ to create`, comment.Body)
+	require.Contains(t, comment.Body, "aws:ec2/instance:Instance")
+
+	// Its merge.
+	p.job("deploy.yml", "preview")
+	require.Contains(t, p.summary, "Preview of the stack `dev`")
+	deployed := p.job("deploy.yml", "deploy")
+	require.Regexp(t, `\d+ created`, deployed)
+	github.Main = "def"
+	out, err := p.try("deploy.yml", "deploy")
+	require.Error(t, err, "an approval that came too late")
+	require.Contains(t, out, "main is at def, and this run is for abc")
+	require.NotContains(t, out, "Updating")
+	github.Main = "abc"
+
+	// The next pull request changes nothing, and a new push to it updates the comment.
+	p.job("preview.yml", "preview")
+	require.Len(t, commentsOf(), 1)
+	require.Regexp(t, `\*\*\d+ unchanged\*\*`, comment.Body)
+
+	// The days after: somebody changes something by hand, and takes it back.
+	p.job("drift.yml", "drift")
+	github.Settle()
+	require.Empty(t, github.Issues)
+	aws := func(args string) {
+		t.Helper()
+		out, err := c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli " + args)
+		require.NoError(t, err, out)
+	}
+	tag := "--resources $(pulumi stack output vpcId --stack dev) --tags Key=Name"
+	aws("ec2 create-tags " + tag + ",Value=mine")
+	p.job("drift.yml", "drift")
+	github.Settle()
+	require.Len(t, github.Issues, 1)
+	issue := github.Issues[0]
+	require.Equal(t, "The stack dev is not as the program says", issue.Title)
+	require.Contains(t, issue.Body, `"mine"`)
+	require.NotEqual(t, "closed", issue.State)
+	aws("ec2 create-tags " + tag + ",Value=private-ec2-access-dev-vpc")
+	p.job("drift.yml", "drift")
+	github.Settle()
+	require.Equal(t, "closed", issue.State)
+}
+
+// pipelines runs jobs of .github/workflows as GitHub would.
+type pipelines struct {
+	*clone
+	github  *githubtest.GitHub
+	summary string // of the last job
+}
+
+// What stands for the expressions of the workflows. One that is not here fails
+// the test.
+func (p *pipelines) expressions(outputs map[string]string) map[string]string {
+	values := map[string]string{
+		"matrix.stack": "dev", "github.token": githubtest.Token, "vars.PULUMI_BACKEND_URL": "",
+		"github.event.pull_request.number": "5", "github.event.pull_request.head.sha": "abc",
+	}
+	for name, value := range outputs {
+		values[name] = value
+	}
+	return values
+}
+
+var expression = regexp.MustCompile(`\$\{\{ *(.*?) *\}\}`)
+
+// job runs the steps of a job and gives what they said.
+func (p *pipelines) job(workflow, name string) string {
+	p.t.Helper()
+	out, err := p.try(workflow, name)
+	require.NoError(p.t, err, "%s, %s\n%s", workflow, name, out)
+	return out
+}
+
+func (p *pipelines) try(workflow, name string) (said string, err error) {
+	p.t.Helper()
+	var file struct {
+		Jobs map[string]struct {
+			Steps []struct {
+				ID   string            `yaml:"id"`
+				Uses string            `yaml:"uses"`
+				Run  string            `yaml:"run"`
+				Env  map[string]string `yaml:"env"`
+			} `yaml:"steps"`
+		} `yaml:"jobs"`
+	}
+	text, err := os.ReadFile(filepath.Join(p.dir, ".github", "workflows", workflow))
+	require.NoError(p.t, err)
+	require.NoError(p.t, yaml.Unmarshal(text, &file))
+	steps := file.Jobs[name].Steps
+	require.NotEmpty(p.t, steps, "%s has no job %s", workflow, name)
+
+	folder := p.t.TempDir()
+	outputs := map[string]string{}
+	for _, step := range steps {
+		if step.Uses != "" {
+			action, _, _ := strings.Cut(step.Uses, "@")
+			require.Contains(p.t, []string{"actions/checkout", "actions/setup-go", "aws-actions/configure-aws-credentials"}, action)
+			continue
+		}
+		output, summary, script := filepath.Join(folder, "output"), filepath.Join(folder, "summary"), filepath.Join(folder, "step")
+		require.NoError(p.t, os.WriteFile(output, nil, 0o600))
+		require.NoError(p.t, os.WriteFile(script, []byte(p.fill(step.Run, outputs)), 0o600))
+		cmd := p.command("bash", "-e", script) // as GitHub runs them
+		cmd.Env = append(cmd.Env, "GITHUB_API_URL="+p.github.URL, "GITHUB_SERVER_URL=https://github.example", "GITHUB_REPOSITORY=owner/name",
+			"GITHUB_RUN_ID=7", "GITHUB_SHA=abc", "GITHUB_REF_NAME=main", "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+summary)
+		for key, value := range step.Env {
+			if filled := p.fill(value, outputs); filled != "" { // GitHub sets an empty one; here none leads anywhere
+				cmd.Env = append(cmd.Env, key+"="+filled)
+			}
+		}
+		out, err := cmd.CombinedOutput()
+		said += string(out)
+		if err != nil {
+			return said, err
+		}
+		written, err := os.ReadFile(output)
+		require.NoError(p.t, err)
+		for line := range strings.Lines(string(written)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			outputs["steps."+step.ID+".outputs."+key] = value
+		}
+		shown, _ := os.ReadFile(summary) // not every job writes one
+		p.summary = string(shown)
+	}
+	return said, nil
+}
+
+func (p *pipelines) fill(text string, outputs map[string]string) string {
+	p.t.Helper()
+	values := p.expressions(outputs)
+	return expression.ReplaceAllStringFunc(text, func(found string) string {
+		name := expression.FindStringSubmatch(found)[1]
+		value, known := values[name]
+		require.True(p.t, known, "no value for %s", found)
+		return value
+	})
+}
