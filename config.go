@@ -21,7 +21,7 @@ import (
 // default; a key that AWS has too carries AWS's name.
 type Config struct {
 	Emulated       bool                `json:"emulated"`
-	KeepRecords    Choice              `json:"keepRecords"`
+	KeepRecords    Choice              `json:"keepRecords"` // or refuse
 	ConfirmChanges Choice              `json:"confirmChanges"`
 	SelfRepair     Choice              `json:"selfRepair"`
 	Tags           map[string]string   `json:"tags"`
@@ -35,6 +35,10 @@ type Config struct {
 
 // Choice is true, false, or auto: the default of the stack's kind.
 type Choice string
+
+// refuse is KeepRecords' fourth choice: a destroy fails before it deletes
+// anything.
+const refuse Choice = "refuse"
 
 // Or gives the choice as a boolean, with the default for auto.
 func (c Choice) Or(byKind bool) bool {
@@ -157,7 +161,7 @@ func (c *Config) Validate(project string) (found mistake.List) {
 		"the names of roles and buckets begin with it, and one of them could not be made",
 		"2 to 31 lower-case letters, digits and hyphens, a letter first", "rename the project in Pulumi.yaml")
 
-	v.oneOf("keepRecords", string(c.KeepRecords), "auto", "true", "false")
+	v.oneOf("keepRecords", string(c.KeepRecords), "auto", "true", "false", "refuse")
 	v.oneOf("confirmChanges", string(c.ConfirmChanges), "auto", "true", "false")
 	v.oneOf("selfRepair", string(c.SelfRepair), "auto", "true", "false")
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -37,6 +39,8 @@ func (r recipe) export(
 		return "s3://" + path.Join(a.Bucket, a.Prefix) + "/"
 	}))
 
+	r.ctx.Export("keptLogBuckets", r.keptLogBuckets(to.bucket))
+
 	// For instances that exist already.
 	r.ctx.Export("instanceProfileName", role.ProfileName)
 	r.ctx.Export("roleName", role.RoleName)
@@ -59,6 +63,29 @@ func (r recipe) export(
 	}
 	r.ctx.Export("endpointIds", endpointIDs)
 	r.ctx.Export("routeTables", r.routeTables(place, endpoints.IDs["s3"]))
+}
+
+// keptLogBuckets are the buckets of records that this stack made at an earlier
+// time and does not write to any more. The update tells of them, and of one
+// that was taken up again.
+func (r recipe) keptLogBuckets(current pulumi.StringOutput) pulumi.Output {
+	return current.ApplyT(func(current string) []string {
+		buckets, err := account.LogBuckets(r.ctx, r.facts.Owner)
+		if err != nil {
+			// It is for the reader's convenience and decides nothing.
+			say(r.ctx, "whether records of an earlier time are kept is not known: "+err.Error())
+			return []string{}
+		}
+		kept := slices.DeleteFunc(slices.Clone(buckets), func(bucket string) bool { return bucket == current })
+		switch {
+		case len(kept) < len(buckets) && r.config.Logging.BucketName != "":
+			say(r.ctx, fmt.Sprintf("records go on in the log bucket %s, which this stack made at an earlier time", current))
+		case len(kept) > 0:
+			say(r.ctx, fmt.Sprintf("records go to the log bucket %s; those of an earlier time of this stack are kept in %s",
+				current, strings.Join(kept, ", ")))
+		}
+		return kept
+	}).(pulumi.StringArrayOutput)
 }
 
 func documentFlag(name string) string {

@@ -132,6 +132,8 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			}, nil
 		case "getVpnGateway":
 			return nil, errors.New("no matching EC2 VPN Gateway found")
+		case "getResources":
+			return map[string]any{"resourceTagMappingLists": []any{}}, nil
 		case "getRouteTable":
 			return map[string]any{"routeTableId": "rtb-of-" + fmt.Sprint(args["subnetId"]), "routes": []any{}}, nil
 		}
@@ -345,6 +347,22 @@ func TestARealAccountKeepsItsRecords(t *testing.T) {
 	}
 	bucket := pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs")
 	require.Equal(t, false, bucket.Inputs["forceDestroy"])
+	require.False(t, bucket.Protect)
+}
+
+// Refuse protects what a destroy would delete, and keeps it: a stack that is
+// forgotten with --exclude-protected loses no record either.
+func TestADestroyCanBeRefused(t *testing.T) {
+	t.Parallel()
+	for choice, want := range map[string]bool{"refuse": true, "true": false, "false": false} {
+		resources, err := run(t, map[string]any{"keepRecords": choice}, nil)
+		require.NoError(t, err)
+		for _, r := range resources {
+			archive := strings.HasPrefix(r.Type, "aws:s3/")
+			require.Equal(t, archive && want, r.Protect, "%s: %s %s", choice, r.Type, r.Name)
+			require.Equal(t, archive && choice != "false", r.Retained, "%s: %s %s", choice, r.Type, r.Name)
+		}
+	}
 }
 
 func TestImages(t *testing.T) {

@@ -61,7 +61,8 @@ func (r recipe) archive() (logArchive, error) {
 	made, err := components.NewLogArchive(r.ctx, r.name, &components.LogArchiveArgs{
 		Policy:        func(bucket string) string { return iam.BucketPolicy(r.facts.Scope, bucket).JSON() },
 		RetentionDays: logging.RetentionDays,
-		KeepRecords:   r.config.KeepRecords.Or(!r.config.Emulated),
+		KeepRecords:   r.config.KeepRecords.Or(!r.config.Emulated) || r.config.KeepRecords == refuse,
+		RefuseDestroy: r.config.KeepRecords == refuse,
 		Labels:        r.facts.Labels,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ type LogArchiveArgs struct {
 	Policy        func(bucket string) string
 	RetentionDays int  // after which a record expires; 0 keeps every record for good
 	KeepRecords   bool // leave the bucket and all that protects it behind on destroy
+	RefuseDestroy bool // make whatever would delete the bucket fail before it deletes anything
 	Labels        Labels
 }
 
@@ -24,7 +25,9 @@ type LogArchiveArgs struct {
 //
 // With KeepRecords a destroy drops the bucket and everything that protects it
 // from the stack without a call to AWS: what is left behind is as protected as
-// it was. Without it the destroy deletes every record.
+// it was. Without it the destroy deletes every record. With RefuseDestroy the
+// engine refuses a destroy as a whole, and so it refuses an update that would
+// delete the bucket.
 type LogArchive struct {
 	pulumi.ResourceState
 
@@ -52,7 +55,7 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 		return nil, err
 	}
 	child := pulumi.Parent(c)
-	keep := pulumi.RetainOnDelete(args.KeepRecords)
+	keep := pulumi.Composite(pulumi.RetainOnDelete(args.KeepRecords), pulumi.Protect(args.RefuseDestroy))
 
 	bucket, err := s3.NewBucketV2(ctx, name+"-logs", &s3.BucketV2Args{
 		BucketPrefix: pulumi.String(name + "-logs-"),

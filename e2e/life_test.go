@@ -293,7 +293,7 @@ func TestAnUnknownInputIsRefused(t *testing.T) {
 
 // The records outlive the stack: with keepRecords a destroy leaves the bucket,
 // every version in it and everything that protects it. Without, it leaves
-// nothing.
+// nothing. And refuse deletes nothing at all.
 func TestRecordsSurviveADestroy(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
@@ -311,6 +311,19 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	versions := in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions")
 	require.Len(t, versions, 2)
 
+	// The other way: nothing is deleted before somebody has decided.
+	s.set("keepRecords", "refuse")
+	s.up()
+	before := inventory(in)
+	out, err := s.run("destroy", "--yes", "--stack", s.name)
+	require.Error(t, err)
+	require.Contains(t, out, "is protected")
+	require.Equal(t, before, inventory(in))
+	require.Equal(t, versions, in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"))
+	requireArchive(t, in, first)
+	s.set("keepRecords", "true")
+	s.up()
+
 	s.destroy()
 	left := inventory(in)
 	require.Equal(t, []string{bucket}, left["Buckets"])
@@ -325,15 +338,26 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	require.Equal(t, "the second", string(text))
 	requireArchive(t, in, first)
 
-	// The stack comes up again beside what is kept.
-	s.up()
+	// The stack comes up again beside what is kept, and says so.
+	out = s.up()
 	second := s.outputs().text("logBucket")
 	require.NotEqual(t, bucket, second)
+	require.Contains(t, out, "records go to the log bucket "+second+"; those of an earlier time of this stack are kept in "+bucket)
+	require.Equal(t, []any{bucket}, s.outputs().at("keptLogBuckets"))
 	put(second, "the third")
 	s.set("keepRecords", "false")
 	s.up()
 	s.destroy()
 	require.Equal(t, []string{bucket}, inventory(in)["Buckets"])
+
+	// Or it takes up what was kept.
+	s.set("logging.bucketName", bucket)
+	out = s.up()
+	require.Contains(t, out, "records go on in the log bucket "+bucket+", which this stack made at an earlier time")
+	require.Equal(t, bucket, s.outputs().text("logBucket"))
+	require.Empty(t, s.outputs().at("keptLogBuckets"))
+	s.destroy()
+	require.Equal(t, versions, in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"))
 }
 
 // Mistakes in the config are told together, by the engine's own error, and not

@@ -74,6 +74,68 @@ func TestRecoveryFromAKill(t *testing.T) {
 	require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out)
 }
 
+// The records outlive a destroy that is killed in the middle, whenever that is.
+func TestRecordsSurviveAKilledDestroy(t *testing.T) {
+	t.Parallel()
+	moments := deletions[:1]
+	if os.Getenv("LONG") == "1" {
+		moments = deletions
+	}
+	r := newRecovery(t)
+	aws := func(args ...string) object {
+		t.Helper()
+		out, err := r.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli --output json " + strings.Join(args, " "))
+		require.NoError(t, err, out)
+		var answer object
+		if strings.TrimSpace(out) != "" {
+			require.NoError(t, json.Unmarshal([]byte(out), &answer), out)
+		}
+		return answer
+	}
+	config := func(line string) {
+		t.Helper()
+		out, err := r.shell("pulumi config " + line)
+		require.NoError(t, err, out)
+	}
+	config("rm --path private-ec2-access:logging.bucketName")
+	config("set private-ec2-access:keepRecords true")
+
+	// A bucket's name is the engine's choice, so a killed update leaves one that
+	// nothing knows.
+	r.killedUp(moment{"creating", "aws:s3/bucketV2:BucketV2", "CreateBucket"})
+	for i, m := range moments {
+		if i > 0 {
+			r.must("make", "up")
+		}
+		var outputs object
+		require.NoError(t, json.Unmarshal([]byte(r.must("bash", "-c", "make -s outputs 2>/dev/null")), &outputs))
+		bucket := outputs.text("logBucket")
+		for _, text := range []string{"the first", "the second"} {
+			file := filepath.Join(t.TempDir(), "record")
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			aws("s3api put-object --bucket", bucket, "--key sessions/user-0123.log --body", file)
+		}
+		versions := aws("s3api list-object-versions --bucket", bucket).at("Versions")
+		require.Len(t, versions, 2)
+
+		r.killed("destroy", m)
+		require.Equal(t, versions, aws("s3api list-object-versions --bucket", bucket).at("Versions"), m.action)
+		out := r.must("make", "destroy")
+		require.Contains(t, out, "Kept: the log bucket "+bucket, m.action)
+		require.Equal(t, versions, aws("s3api list-object-versions --bucket", bucket).at("Versions"), m.action)
+		got := filepath.Join(t.TempDir(), "record")
+		aws("s3api get-object --bucket", bucket, "--key sessions/user-0123.log", got)
+		text, err := os.ReadFile(got)
+		require.NoError(t, err)
+		require.Equal(t, "the second", string(text))
+		require.Equal(t, "true", aws("s3api get-public-access-block --bucket", bucket).text("PublicAccessBlockConfiguration.BlockPublicPolicy"))
+		require.Contains(t, aws("s3api get-bucket-policy --bucket", bucket).text("Policy"), "aws:SecureTransport")
+		require.Equal(t, []string{bucket}, r.account(), m.action)
+		r.others = append(r.others, bucket)
+		t.Logf("the records survived: %s", m.action)
+	}
+}
+
 func (r *recovery) killedUp(m moment) {
 	r.t.Helper()
 	before := r.killed("up", m)
@@ -246,7 +308,7 @@ func programOf(pid int) string {
 var listedKinds = []string{
 	"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation",
 	"aws:ec2/securityGroup:SecurityGroup", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-	"aws:ec2/vpcEndpoint:VpcEndpoint", "aws:ec2/instance:Instance",
+	"aws:ec2/vpcEndpoint:VpcEndpoint", "aws:ec2/instance:Instance", "aws:s3/bucketV2:BucketV2",
 	"aws:iam/role:Role", "aws:iam/policy:Policy", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/document:Document",
 }
 

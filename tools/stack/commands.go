@@ -281,6 +281,10 @@ func (a *app) destroy(args []string) error {
 	if err := a.repair(); err != nil {
 		return err
 	}
+	return a.destroyPrepared(args)
+}
+
+func (a *app) destroyPrepared(args []string) error {
 	c := call{args: append([]string{"destroy", "--stack", a.stack.Name}, args...)}
 	switch {
 	case saysYes(args):
@@ -292,6 +296,13 @@ func (a *app) destroy(args []string) error {
 	before, err := a.export()
 	if err != nil {
 		return err
+	}
+	if buckets := before.protected(); len(buckets) > 0 {
+		// Pulumi would notice in its preview, which can be skipped, and otherwise only when it comes to the bucket.
+		return fmt.Errorf("the stack %s refuses to be destroyed (%s:keepRecords is refuse), for the records in %s. Nothing was deleted.\n"+
+			"  To destroy it and keep the records:    pulumi config set %[2]s:keepRecords true, and make up STACK=%[1]s\n"+
+			"  To destroy it with the records:        pulumi config set %[2]s:keepRecords false, and make up STACK=%[1]s\n"+
+			"  and then: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(buckets, ", "))
 	}
 	if err := a.pulumi(c); err != nil {
 		return err
@@ -306,8 +317,8 @@ func (a *app) destroy(args []string) error {
 	for _, bucket := range buckets {
 		a.say("Kept: the log bucket %s, with every record and version in it, its access block, policy, encryption, versions and lifecycle.\n"+
 			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
-			"  To bring up: make up STACK=%s makes a new bucket beside it; private-ec2-access:logging.bucketName takes this one up again.\n"+
-			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name)
+			"  To bring up: make up STACK=%s makes a new bucket beside it; pulumi config set --path '%[3]s:logging.bucketName' %[1]s takes this one up again.\n"+
+			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name, a.stack.Project)
 	}
 	if a.stack.Emulated {
 		a.say("The emulated AWS still runs: `make down` stops it.")

@@ -38,6 +38,7 @@ func TestKinds(t *testing.T) {
 	}{
 		{"emulated", "private-ec2-access:emulated: true", Stack{Emulated: true, SelfRepair: true}},
 		{"emulated, as pulumi writes it", `private-ec2-access:emulated: "true"`, Stack{Emulated: true, SelfRepair: true}},
+		{"emulated, without the project's name", "emulated: true", Stack{Emulated: true, SelfRepair: true}},
 		{"real", "private-ec2-access:emulated: false", Stack{ConfirmChanges: true}},
 		{"says nothing", "", Stack{ConfirmChanges: true}},
 		{"emulated, all the other way", "private-ec2-access:emulated: true\n  private-ec2-access:confirmChanges: 'true'\n  private-ec2-access:selfRepair: false", Stack{Emulated: true, ConfirmChanges: true}},
@@ -654,4 +655,24 @@ func TestKept(t *testing.T) {
 	buckets, resources := d.kept()
 	require.Equal(t, []string{"logs-1"}, buckets)
 	require.Equal(t, 2, resources)
+	require.Empty(t, d.protected())
+}
+
+func TestAProtectedArchiveStopsADestroy(t *testing.T) {
+	a, _, calls := testApp(t, "", `{"version":3,"deployment":{"resources":[{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true,"protect":true}]}}`)
+	require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
+	err := a.destroyPrepared(nil)
+	require.ErrorContains(t, err, "the stack local refuses to be destroyed (private-ec2-access:keepRecords is refuse), for the records in logs-1. Nothing was deleted.")
+	assert.NotContains(t, calls(), "destroy")
+}
+
+func TestNobodyLoggedIn(t *testing.T) {
+	a, _, calls := testApp(t, "", emptyState)
+	require.NoError(t, a.loggedIn(), "the state of an emulated stack is a folder")
+	require.Empty(t, calls())
+	a.stack.Emulated = false
+	require.NoError(t, a.loggedIn())
+	require.Equal(t, "whoami --color auto --non-interactive\n", calls())
+	a.cli.Path = "/bin/false"
+	require.ErrorContains(t, a.loggedIn(), "pulumi login")
 }

@@ -75,6 +75,8 @@ type deployment struct {
 			Custom bool   `json:"custom"`
 			ID     string `json:"id"`
 			Retain bool   `json:"retainOnDelete"`
+			// Protect makes Pulumi refuse to delete it.
+			Protect bool `json:"protect"`
 		} `json:"resources"`
 		Pending []struct {
 			Resource struct {
@@ -109,6 +111,16 @@ func (d *deployment) kept() (buckets []string, resources int) {
 		}
 	}
 	return buckets, resources
+}
+
+// protected lists the buckets that a destroy must not touch.
+func (d *deployment) protected() (buckets []string) {
+	for _, r := range d.Deployment.Resources {
+		if r.Protect && r.Type == "aws:s3/bucketV2:BucketV2" {
+			buckets = append(buckets, r.ID)
+		}
+	}
+	return buckets
 }
 
 func (d *deployment) pending() []string {
