@@ -14,6 +14,7 @@ import (
 	"private-ec2-access/internal/guard"
 	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/session"
 	"private-ec2-access/internal/settings"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	Instances      map[string]Instance `json:"instances"`
 	Logging        LoggingConfig       `json:"logging"`
 	Session        SessionConfig       `json:"session"`
+	Key            KeyConfig           `json:"key"`
 }
 
 // Choice is true, false, or auto: the default of the stack's kind.
@@ -82,18 +84,81 @@ type Instance struct {
 	VolumeSize   int    `json:"volumeSize,omitempty"`
 }
 
-// LoggingConfig says where session logs go.
+// LoggingConfig says where session logs go, how they are protected, and whether
+// there may be a session without a record.
 type LoggingConfig struct {
-	BucketName    string `json:"bucketName"`
-	KeyPrefix     string `json:"keyPrefix"`
-	RetentionDays int    `json:"retentionDays"`
+	Required              bool     `json:"required"`
+	BucketName            string   `json:"bucketName"`
+	KeyPrefix             string   `json:"keyPrefix"`
+	RetentionDays         int      `json:"retentionDays"`
+	TransitionDays        int      `json:"transitionDays"`
+	ObjectLock            string   `json:"objectLock"`
+	ObjectLockDays        int      `json:"objectLockDays"`
+	CloudWatch            bool     `json:"cloudWatch"`
+	LogGroupName          string   `json:"logGroupName"`
+	LogGroupRetentionDays int      `json:"logGroupRetentionDays"`
+	Streaming             bool     `json:"streaming"`
+	Encryption            string   `json:"encryption"`
+	KMSKeyARN             string   `json:"kmsKeyArn"`
+	EarlierKMSKeyARNs     []string `json:"earlierKmsKeyArns"`
+	EarlierLocations      []string `json:"earlierLocations"`
+}
+
+// Encryptions of records.
+const (
+	encryptedByService = "aes256" // by S3 and CloudWatch Logs, with keys of their own
+	encryptedByKey     = "kms"    // with a customer key
+)
+
+// Earlier are the places that sessions were recorded in before and that may
+// still be written to. Config that is not valid gives those that can be read.
+func (l LoggingConfig) Earlier() []session.Location {
+	var places []session.Location
+	for _, text := range l.EarlierLocations {
+		if place, err := session.ParseLocation(text); err == nil {
+			places = append(places, place)
+		}
+	}
+	return places
 }
 
 // SessionConfig is the session preferences document.
 type SessionConfig struct {
-	DocumentName       string `json:"documentName"`
-	IdleSessionTimeout int    `json:"idleSessionTimeout"`
-	MaxSessionDuration int    `json:"maxSessionDuration"`
+	DocumentName       string       `json:"documentName"`
+	Adopt              bool         `json:"adopt"`
+	IdleSessionTimeout int          `json:"idleSessionTimeout"`
+	MaxSessionDuration int          `json:"maxSessionDuration"`
+	Encryption         bool         `json:"encryption"`
+	KMSKeyARN          string       `json:"kmsKeyArn"`
+	RunAsEnabled       bool         `json:"runAsEnabled"`
+	RunAsDefaultUser   string       `json:"runAsDefaultUser"`
+	ShellProfile       ShellProfile `json:"shellProfile"`
+}
+
+// ShellProfile are the commands that run when a session begins.
+type ShellProfile struct {
+	Linux   string `json:"linux"`
+	Windows string `json:"windows"`
+}
+
+// KeyConfig is the stack's own KMS key, where there is one.
+type KeyConfig struct {
+	DeletionWindowInDays int `json:"deletionWindowInDays"`
+	RotationPeriodInDays int `json:"rotationPeriodInDays"`
+}
+
+// KeepsRecords reports whether a destroy leaves the records behind. A document
+// that was adopted goes on naming the bucket, so then they stay as well.
+func (c *Config) KeepsRecords() bool {
+	return c.KeepRecords == refuse || c.KeepRecords.Or(!c.Emulated || c.Session.Adopt)
+}
+
+// OwnKey reports whether something is to be encrypted with a key of the stack's
+// own.
+func (c *Config) OwnKey() bool {
+	l := c.Logging
+	records := l.Encryption == encryptedByKey && l.KMSKeyARN == "" && (l.BucketName == "" || l.CloudWatch)
+	return records || c.Session.Encryption && c.Session.KMSKeyARN == ""
 }
 
 // loadConfig decodes and validates the config of a stack: a JSON object with
@@ -150,6 +215,9 @@ var (
 	imageID      = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
 	bucketName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 	keyPrefix    = regexp.MustCompile(`^[A-Za-z0-9!_.*'()/-]*$`)
+	keyARN       = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$`)
+	logGroupName = regexp.MustCompile(`^[A-Za-z0-9_/.#-]{1,512}$`)
+	userName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
 	documentName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`)
 	instanceType = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
 )
@@ -172,23 +240,138 @@ func (c *Config) Validate(project string) (found mistake.List) {
 	v.oneOf("endpoints.policies", c.Endpoints.Policies, "auto", "narrow", "full")
 	c.validateInstances(&v)
 
-	name := c.Logging.BucketName
-	v.check(name == "" || bucketName.MatchString(name), "logging.bucketName", name,
-		"not a bucket name that works here: a dot breaks TLS to the bucket, and the agent then tries plain HTTP, which no rule lets out",
-		"empty for a bucket of the stack's own, or 3 to 63 lower-case letters, digits and hyphens", "")
-	v.check(keyPrefix.MatchString(c.Logging.KeyPrefix), "logging.keyPrefix", c.Logging.KeyPrefix,
-		"not a prefix that is safe in a key of S3", "letters, digits and any of !_.*'()/-", "")
-	v.between("logging.retentionDays", c.Logging.RetentionDays, 0, 36500, "days; 0 keeps every record for good")
-
+	c.validateLogging(&v)
 	v.check(documentName.MatchString(c.Session.DocumentName), "session.documentName", c.Session.DocumentName,
 		"not a name of a Systems Manager document", "3 to 128 letters, digits, and any of _.-", "")
 	v.between("session.idleSessionTimeout", c.Session.IdleSessionTimeout, 1, 60, "minutes")
 	v.between("session.maxSessionDuration", c.Session.MaxSessionDuration, 0, 1440, "minutes; 0 sets no limit")
+	if below, above, doubtful := doubtfulDuration(c.Session.MaxSessionDuration); doubtful {
+		v.check(false, "session.maxSessionDuration", strconv.Itoa(c.Session.MaxSessionDuration),
+			"AWS's own pattern for this value does not match it, so a document with it may be refused or its limit passed over",
+			fmt.Sprintf("%d or %d are the nearest that are safe", below, above), "")
+	}
 	v.check(c.Session.MaxSessionDuration == 0 || c.Session.IdleSessionTimeout <= c.Session.MaxSessionDuration,
 		"session.idleSessionTimeout", strconv.Itoa(c.Session.IdleSessionTimeout),
 		"longer than the session itself may last (session.maxSessionDuration)",
 		fmt.Sprintf("1 to %d minutes", min(60, c.Session.MaxSessionDuration)), "")
+	c.validateSession(&v)
+	v.between("key.deletionWindowInDays", c.Key.DeletionWindowInDays, 7, 30, "days")
+	v.between("key.rotationPeriodInDays", c.Key.RotationPeriodInDays, 90, 2560, "days")
 	return found
+}
+
+// doubtfulDuration tells the values of maxSessionDuration that the pattern of
+// AWS's API for it leaves out, by what looks like a slip, with the nearest that
+// it has
+// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Session.html).
+func doubtfulDuration(minutes int) (below, above int, doubtful bool) {
+	if minutes < 1000 || minutes >= 1400 || minutes%100 < 40 {
+		return 0, 0, false
+	}
+	hundred := minutes - minutes%100
+	return hundred + 39, hundred + 100, true
+}
+
+func (c *Config) validateLogging(v *validator) {
+	l := c.Logging
+	v.check(l.BucketName == "" || bucketName.MatchString(l.BucketName), "logging.bucketName", l.BucketName,
+		"not a bucket name that works here: a dot breaks TLS to the bucket, and the agent then tries plain HTTP, which no rule lets out",
+		"empty for a bucket of the stack's own, or 3 to 63 lower-case letters, digits and hyphens", "")
+	v.check(keyPrefix.MatchString(l.KeyPrefix), "logging.keyPrefix", l.KeyPrefix,
+		"not a prefix that is safe in a key of S3", "letters, digits and any of !_.*'()/-", "")
+	v.between("logging.retentionDays", l.RetentionDays, 0, 36500, "days; 0 keeps every record for good")
+	v.between("logging.transitionDays", l.TransitionDays, 0, 36500, "days; 0 moves nothing")
+	v.check(l.TransitionDays == 0 || l.RetentionDays == 0 || l.TransitionDays < l.RetentionDays,
+		"logging.transitionDays", strconv.Itoa(l.TransitionDays), "records would expire (logging.retentionDays) before they move",
+		fmt.Sprintf("0, or less than %d days", l.RetentionDays), "")
+
+	v.oneOf("logging.objectLock", l.ObjectLock, "off", "governance", "compliance")
+	v.between("logging.objectLockDays", l.ObjectLockDays, 0, 36500, "days")
+	locked := l.ObjectLock == "governance" || l.ObjectLock == "compliance"
+	v.check(!locked || l.ObjectLockDays != 0, "logging.objectLockDays", "0", "a lock is asked for (logging.objectLock), but not for how long", "1 to 36500 days", "")
+	v.check(l.ObjectLock != "off" || l.ObjectLockDays == 0, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
+		"days are given, but no lock (logging.objectLock is off)", "0 without a lock", "pulumi config set "+settings.Path(v.project, "logging.objectLock")+" governance")
+	v.check(!locked || l.RetentionDays == 0 || l.ObjectLockDays <= l.RetentionDays, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
+		"longer than records are kept (logging.retentionDays)", fmt.Sprintf("1 to %d days", l.RetentionDays), "")
+	v.check(!locked || l.BucketName == "", "logging.objectLock", l.ObjectLock, "the bucket is not the stack's own (logging.bucketName), so its lock is not either",
+		"off with an existing bucket", "")
+	v.check(l.ObjectLock != "compliance" || c.KeepsRecords(), "keepRecords", string(c.KeepRecords),
+		"nothing and nobody can delete a record under a compliance lock (logging.objectLock), so a destroy would fail",
+		"true or refuse, with logging.objectLock: compliance", "")
+
+	v.check(l.LogGroupName == "" || logGroupName.MatchString(l.LogGroupName) && !strings.HasPrefix(l.LogGroupName, "aws/"),
+		"logging.logGroupName", l.LogGroupName, "not a name of a log group",
+		"empty for /PROJECT/STACK/sessions, or up to 512 letters, digits and any of _/.#-, not beginning with aws/", "")
+	v.check(slices.Contains(logRetentions, l.LogGroupRetentionDays), "logging.logGroupRetentionDays", strconv.Itoa(l.LogGroupRetentionDays),
+		"not a period that CloudWatch Logs offers", settings.Show(logRetentions)+" days; 0 keeps every record for good", "")
+
+	v.check(l.Encryption != "aws:kms:dsse" && l.Encryption != "dsse", "logging.encryption", l.Encryption,
+		"the agent takes a bucket with two layers of encryption for one that is not encrypted, and refuses every session",
+		encryptedByService+", "+encryptedByKey, "")
+	if l.Encryption != "aws:kms:dsse" && l.Encryption != "dsse" {
+		v.oneOf("logging.encryption", l.Encryption, encryptedByService, encryptedByKey)
+	}
+	v.keyARN("logging.kmsKeyArn", l.KMSKeyARN)
+	v.check(l.KMSKeyARN == "" || l.Encryption != encryptedByService, "logging.kmsKeyArn", l.KMSKeyARN,
+		"a key is named, but nothing is to be encrypted with it (logging.encryption is "+encryptedByService+")",
+		"empty", "pulumi config set "+settings.Path(v.project, "logging.encryption")+" "+encryptedByKey)
+	for i, arn := range l.EarlierKMSKeyARNs {
+		key := fmt.Sprintf("logging.earlierKmsKeyArns[%d]", i)
+		v.check(arn != "", key, arn, "empty", "the ARN of a key", v.drop(key))
+		v.keyARN(key, arn)
+	}
+	for i, text := range l.EarlierLocations {
+		key := fmt.Sprintf("logging.earlierLocations[%d]", i)
+		_, err := session.ParseLocation(text)
+		v.check(err == nil, key, text, "not a place that sessions are recorded in", "s3://BUCKET/PREFIX or log-group:NAME", "")
+		v.check(slices.Index(l.EarlierLocations, text) == i, key, text, "named twice", "each place once", v.drop(key))
+	}
+
+	if !l.Required {
+		return
+	}
+	because := "a record is required (logging.required), and "
+	v.check(l.CloudWatch, "logging.cloudWatch", "false",
+		because+"with S3 alone there can be a session without one: the agent uploads at the end, and keeps a failure to itself",
+		"true with logging.required", "")
+	v.check(l.Encryption == encryptedByKey, "logging.encryption", l.Encryption,
+		because+"the agent refuses a session without its log group only when the group has to be encrypted with a key",
+		encryptedByKey+" with logging.required", "pulumi config set "+settings.Path(v.project, "logging.encryption")+" "+encryptedByKey)
+	v.check(l.Streaming, "logging.streaming", "false",
+		because+"without streaming the agent writes at the end, and keeps a failure to itself", "true with logging.required", "")
+}
+
+func (c *Config) validateSession(v *validator) {
+	s := c.Session
+	v.check(!s.Adopt || c.KeepRecords != "false", "keepRecords", string(c.KeepRecords),
+		"the session document is adopted (session.adopt) and stays after a destroy, so the bucket that it names has to stay as well",
+		"auto, true or refuse, with session.adopt", "")
+	v.keyARN("session.kmsKeyArn", s.KMSKeyARN)
+	v.check(s.KMSKeyARN == "" || s.Encryption, "session.kmsKeyArn", s.KMSKeyARN,
+		"a key is named, but sessions are not to be encrypted with it (session.encryption is false)",
+		"empty", "pulumi config set "+settings.Path(v.project, "session.encryption")+" true")
+	v.check(s.RunAsDefaultUser == "" || s.RunAsEnabled, "session.runAsDefaultUser", s.RunAsDefaultUser,
+		"a user is named, but sessions are not to run as one (session.runAsEnabled is false)",
+		"empty", "pulumi config set "+settings.Path(v.project, "session.runAsEnabled")+" true")
+	v.check(s.RunAsDefaultUser != "root", "session.runAsDefaultUser", s.RunAsDefaultUser, "Session Manager starts no session as root",
+		"the name of another user of the instances", "")
+	v.check(s.RunAsDefaultUser == "" || s.RunAsDefaultUser == "root" || userName.MatchString(s.RunAsDefaultUser), "session.runAsDefaultUser", s.RunAsDefaultUser,
+		"not a name of a user", "up to 32 letters, digits and any of _.-, a letter or _ first", "")
+	for _, profile := range []struct{ system, commands string }{{"linux", s.ShellProfile.Linux}, {"windows", s.ShellProfile.Windows}} {
+		v.check(len(profile.commands) <= maxShellProfile, "session.shellProfile."+profile.system,
+			fmt.Sprintf("%d characters long", len(profile.commands)), "too long for a session document",
+			fmt.Sprintf("up to %d characters", maxShellProfile), "")
+	}
+}
+
+// maxShellProfile is this program's own limit: a session document may have
+// 64 KiB, and AWS names no limit for this field.
+const maxShellProfile = 16 << 10
+
+// logRetentions are the periods that CloudWatch Logs offers
+// (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html).
+var logRetentions = []int{
+	0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 }
 
 func (c *Config) validateNetwork(v *validator) {
@@ -286,6 +469,16 @@ func (v *validator) check(ok bool, key, got, problem, allowed, mend string) {
 // remove is the mend of a key that has to get another name.
 func (v *validator) remove(key string) string {
 	return "pulumi config rm " + settings.Path(v.project, key) + ", and set it under another name"
+}
+
+// drop is the mend of an element of a list that should not be there.
+func (v *validator) drop(key string) string {
+	return "pulumi config rm " + settings.Path(v.project, key)
+}
+
+func (v *validator) keyARN(key, arn string) {
+	v.check(arn == "" || keyARN.MatchString(arn), key, arn, "not the ARN of a KMS key; an alias can be pointed at another key behind this stack's back",
+		"arn:PARTITION:kms:REGION:ACCOUNT:key/ID", "")
 }
 
 func (v *validator) oneOf(key, got string, allowed ...string) {

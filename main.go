@@ -29,11 +29,15 @@ func program(stackConfig string, environ []string) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		archive, err := r.archive()
+		role, err := r.instanceRole()
 		if err != nil {
 			return err
 		}
-		role, err := r.instanceRole(archive)
+		records, err := r.records(role)
+		if err != nil {
+			return err
+		}
+		policy, err := r.instancePolicy(role, records)
 		if err != nil {
 			return err
 		}
@@ -41,19 +45,19 @@ func program(stackConfig string, environ []string) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		endpoints, err := r.endpoints(place, group, archive)
+		endpoints, err := r.endpoints(place, group, records)
 		if err != nil {
 			return err
 		}
-		preferences, err := r.sessionPreferences(archive)
+		preferences, err := r.sessionPreferences(records, policy, endpoints)
 		if err != nil {
 			return err
 		}
-		instances, err := r.instances(place, role, group, endpoints, preferences)
+		instances, err := r.instances(place, role, policy, group, endpoints, preferences)
 		if err != nil {
 			return err
 		}
-		r.export(place, archive, role, group, endpoints, instances, preferences)
+		r.export(place, records, role, group, endpoints, instances, preferences)
 		return nil
 	}
 }

@@ -10,14 +10,13 @@ import (
 
 	"private-ec2-access/account"
 	"private-ec2-access/components"
-	"private-ec2-access/internal/iam"
 	"private-ec2-access/internal/network"
 	"private-ec2-access/internal/session"
 )
 
 // export tells what a person does next, and where things are.
 func (r recipe) export(
-	place components.Place, to logArchive, role *components.InstanceRole, group *components.SecurityGroup,
+	place components.Place, to records, role *components.InstanceRole, group *components.SecurityGroup,
 	endpoints *components.Endpoints, instances map[string]*components.PrivateInstance, preferences *components.SessionPreferences,
 ) {
 	region := r.facts.Scope.Region
@@ -33,11 +32,20 @@ func (r recipe) export(
 	r.ctx.Export("startSession", connect)
 	r.ctx.Export("imageParameters", images)
 	r.ctx.Export("sessionDocument", preferences.DocumentName)
+	if before := r.facts.Preferences.NextMark(r.facts.Owner).Before; before != "" {
+		// Pulumi leaves the document as it is; make destroy does this first.
+		r.ctx.Export("restoreSessionDocument", pulumi.Sprintf(
+			"aws ssm update-document-default-version --region %s --name %s --document-version %s", region, preferences.DocumentName, before))
+	}
 
 	r.ctx.Export("logBucket", to.bucket)
-	r.ctx.Export("logLocation", to.text(func(a iam.Archive) string {
-		return "s3://" + path.Join(a.Bucket, a.Prefix) + "/"
+	r.ctx.Export("logLocation", to.bucket.ApplyT(func(bucket string) string {
+		return "s3://" + path.Join(bucket, to.prefix) + "/"
 	}))
+	r.ctx.Export("earlierLocations", pulumi.ToStringArray(r.config.Logging.EarlierLocations))
+	r.ctx.Export("logGroup", pulumi.String(to.group))
+	r.ctx.Export("keyArn", to.keyARN)
+	r.ctx.Export("sessionKeyArn", to.sessionKeyARN)
 
 	r.ctx.Export("keptLogBuckets", r.keptLogBuckets(to.bucket))
 

@@ -134,6 +134,10 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			return nil, errors.New("no matching EC2 VPN Gateway found")
 		case "getResources":
 			return map[string]any{"resourceTagMappingLists": []any{}}, nil
+		case "getAlias":
+			return nil, fmt.Errorf("reading KMS Alias (%v): couldn't find resource", args["name"])
+		case "getLogGroup":
+			return nil, fmt.Errorf("reading CloudWatch Logs Log Group (%v): couldn't find resource", args["name"])
 		case "getRouteTable":
 			return map[string]any{"routeTableId": "rtb-of-" + fmt.Sprint(args["subnetId"]), "routes": []any{}}, nil
 		}
@@ -235,6 +239,7 @@ var recipeNames = []string{
 	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-ec2-access-from-members",
 	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-ec2-access-https-from-10.20.0.0-16",
 	"private-ec2-access:index:Endpoints private-ec2-access",
+	"private-ec2-access:index:InstancePolicy private-ec2-access",
 	"private-ec2-access:index:InstanceRole private-ec2-access",
 	"private-ec2-access:index:LogArchive private-ec2-access",
 	"private-ec2-access:index:Network private-ec2-access",

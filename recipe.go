@@ -8,7 +8,6 @@ import (
 
 	"private-ec2-access/components"
 	"private-ec2-access/internal/iam"
-	"private-ec2-access/internal/session"
 )
 
 // recipe turns config and facts into each component's arguments.
@@ -17,25 +16,6 @@ type recipe struct {
 	name   string // of every component; the names of children begin with it
 	config *Config
 	facts  *Facts
-}
-
-// logArchive is where session logs go: a bucket of the stack's own, whose name
-// the engine chooses, or an existing one.
-type logArchive struct {
-	bucket pulumi.StringOutput
-	prefix string
-}
-
-// text builds a text that names the archive.
-func (a logArchive) text(build func(iam.Archive) string) pulumi.StringOutput {
-	return a.bucket.ApplyT(func(bucket string) string {
-		return build(iam.Archive{Bucket: bucket, Prefix: a.prefix})
-	}).(pulumi.StringOutput)
-}
-
-// policy builds a policy that names the archive.
-func (a logArchive) policy(build func(iam.Archive) iam.Document) pulumi.StringOutput {
-	return a.text(func(to iam.Archive) string { return build(to).JSON() })
 }
 
 func (r recipe) network() (components.Place, error) {
@@ -53,31 +33,22 @@ func (r recipe) network() (components.Place, error) {
 	return made.Place, nil
 }
 
-func (r recipe) archive() (logArchive, error) {
-	logging := r.config.Logging
-	if logging.BucketName != "" {
-		return logArchive{bucket: pulumi.String(logging.BucketName).ToStringOutput(), prefix: logging.KeyPrefix}, nil
-	}
-	made, err := components.NewLogArchive(r.ctx, r.name, &components.LogArchiveArgs{
-		Policy:        func(bucket string) string { return iam.BucketPolicy(r.facts.Scope, bucket).JSON() },
-		RetentionDays: logging.RetentionDays,
-		KeepRecords:   r.config.KeepRecords.Or(!r.config.Emulated) || r.config.KeepRecords == refuse,
-		RefuseDestroy: r.config.KeepRecords == refuse,
-		Labels:        r.facts.Labels,
-	})
-	if err != nil {
-		return logArchive{}, err
-	}
-	return logArchive{bucket: made.BucketName, prefix: logging.KeyPrefix}, nil
-}
-
-func (r recipe) instanceRole(to logArchive) (*components.InstanceRole, error) {
+func (r recipe) instanceRole() (*components.InstanceRole, error) {
 	scope := r.facts.Scope
 	return components.NewInstanceRole(r.ctx, r.name, &components.InstanceRoleArgs{
 		Trust:            pulumi.String(iam.EC2Trust(scope).JSON()),
-		Policy:           to.policy(func(a iam.Archive) iam.Document { return iam.InstancePolicy(scope, a) }),
 		ManagedPolicyARN: scope.ManagedPolicyARN("AmazonSSMManagedInstanceCore"),
 		Labels:           r.facts.Labels,
+	})
+}
+
+func (r recipe) instancePolicy(role *components.InstanceRole, to records) (*components.InstancePolicy, error) {
+	return components.NewInstancePolicy(r.ctx, r.name, &components.InstancePolicyArgs{
+		RoleName: role.RoleName,
+		Policy: to.policy(func(bucket string) iam.Document {
+			return iam.InstancePolicy(r.facts.Scope, iam.Recording{Archives: to.archives(bucket), LogGroups: to.groups})
+		}),
+		Labels: r.facts.Labels,
 	})
 }
 
@@ -91,22 +62,26 @@ func (r recipe) securityGroup(place components.Place) (*components.SecurityGroup
 	})
 }
 
-func (r recipe) endpoints(place components.Place, group *components.SecurityGroup, to logArchive) (*components.Endpoints, error) {
+func (r recipe) endpoints(place components.Place, group *components.SecurityGroup, to records) (*components.Endpoints, error) {
 	scope, narrow := r.facts.Scope, r.config.NarrowPolicies()
+	full := pulumi.String(iam.FullAccess().JSON())
 	interfaces := map[string]components.Endpoint{}
 	for _, service := range r.facts.Services {
-		policy := iam.FullAccess()
-		if narrow {
-			policy = iam.InterfaceEndpointPolicy(scope, service)
+		endpoint := components.Endpoint{ServiceName: scope.EndpointService(service), Policy: full}
+		switch {
+		case !narrow:
+		case service == "logs":
+			endpoint.Policy = pulumi.String(iam.LogsEndpointPolicy(scope, to.groups).JSON())
+		case service == "kms":
+			endpoint.Policy = to.sessionKeyARN.ApplyT(func(arn string) string { return iam.KMSEndpointPolicy(scope, arn).JSON() }).(pulumi.StringOutput)
+		default:
+			endpoint.Policy = pulumi.String(iam.InterfaceEndpointPolicy(scope, service).JSON())
 		}
-		interfaces[service] = components.Endpoint{
-			ServiceName: scope.EndpointService(service),
-			Policy:      pulumi.String(policy.JSON()),
-		}
+		interfaces[service] = endpoint
 	}
-	s3 := components.Endpoint{ServiceName: scope.EndpointService("s3"), Policy: pulumi.String(iam.FullAccess().JSON())}
+	s3 := components.Endpoint{ServiceName: scope.EndpointService("s3"), Policy: full}
 	if narrow {
-		s3.Policy = to.policy(func(a iam.Archive) iam.Document { return iam.S3EndpointPolicy(scope, a) })
+		s3.Policy = to.policy(func(bucket string) iam.Document { return iam.S3EndpointPolicy(scope, to.archives(bucket)) })
 	}
 	return components.NewEndpoints(r.ctx, r.name, &components.EndpointsArgs{
 		Place:           place,
@@ -118,7 +93,7 @@ func (r recipe) endpoints(place components.Place, group *components.SecurityGrou
 }
 
 func (r recipe) instances(
-	place components.Place, role *components.InstanceRole, group *components.SecurityGroup,
+	place components.Place, role *components.InstanceRole, policy *components.InstancePolicy, group *components.SecurityGroup,
 	endpoints *components.Endpoints, preferences *components.SessionPreferences,
 ) (map[string]*components.PrivateInstance, error) {
 	instances := map[string]*components.PrivateInstance{}
@@ -140,7 +115,7 @@ func (r recipe) instances(
 			Labels:          r.facts.Labels,
 			Part:            part,
 			// The preferences too: no session opens before it would be recorded.
-			After: slices.Concat(role.Ready, group.Ready, endpoints.Ready, preferences.Ready),
+			After: slices.Concat(role.Ready, policy.Ready, group.Ready, endpoints.Ready, preferences.Ready),
 		})
 		if err != nil {
 			return nil, err
@@ -150,19 +125,19 @@ func (r recipe) instances(
 	return instances, nil
 }
 
-func (r recipe) sessionPreferences(to logArchive) (*components.SessionPreferences, error) {
-	wanted := r.config.Session
+func (r recipe) sessionPreferences(
+	to records, policy *components.InstancePolicy, endpoints *components.Endpoints,
+) (*components.SessionPreferences, error) {
+	found := r.facts.Preferences
 	return components.NewSessionPreferences(r.ctx, r.name, &components.SessionPreferencesArgs{
-		DocumentName: wanted.DocumentName,
-		Content: to.text(func(a iam.Archive) string {
-			return session.Preferences{
-				Owner:              r.facts.Owner,
-				S3BucketName:       a.Bucket,
-				S3KeyPrefix:        a.Prefix,
-				IdleSessionTimeout: wanted.IdleSessionTimeout,
-				MaxSessionDuration: wanted.MaxSessionDuration,
-			}.JSON()
-		}),
-		Labels: r.facts.Labels,
+		DocumentName: r.config.Session.DocumentName,
+		Content: pulumi.All(to.bucket, to.sessionKeyARN).ApplyT(func(known []any) string {
+			return r.facts.preferences(r.config, known[0].(string), known[1].(string)).JSON()
+		}).(pulumi.StringOutput),
+		Adopt:   found.Adopts(),
+		Adopted: found.NextMark(r.facts.Owner).Before != "",
+		Labels:  r.facts.Labels,
+		// The document names only what is there and may be written to.
+		After: slices.Concat(to.ready, policy.Ready, endpoints.Ready),
 	})
 }

@@ -22,8 +22,12 @@ type Facts struct {
 	Zones          []string         // for a network of the stack's own
 	Network        *account.Network // an existing one, or nil
 	S3PrefixListID string
-	Services       []string          // interface endpoints, by their short names
-	NewestImages   map[string]string // by architecture, those that the instances use
+	Services       []string            // interface endpoints, by their short names
+	Preferences    account.Preferences // the session document as it is, if there is one
+	Key            bool                // there is a KMS key of the stack's own, to be made or made before
+	LogGroups      map[string]bool     // the stack's log groups by name, and whether they exist
+	KeptLogGroups  []string            // those of an earlier time that are not in the stack
+	NewestImages   map[string]string   // by architecture, those that the instances use
 }
 
 // survey asks AWS for the facts, at preview and before anything is registered.
@@ -39,10 +43,16 @@ func survey(ctx *pulumi.Context, c *Config) (*Facts, error) {
 	}
 	f.Labels.Tags[account.OwnerTag] = f.Owner
 
-	if err := account.CheckPreferences(ctx, c.Session.DocumentName, f.Owner); err != nil {
+	if err := f.records(ctx, c); err != nil {
 		return nil, err
 	}
 	f.Services = []string{"ssm", "ssmmessages"}
+	if len(f.LogGroups) > 0 {
+		f.Services = append(f.Services, "logs")
+	}
+	if c.Session.Encryption {
+		f.Services = append(f.Services, "kms")
+	}
 	wanted, note, err := account.EC2Messages(ctx, s, c.Endpoints.EC2Messages, f.Owner)
 	if err != nil {
 		return nil, err

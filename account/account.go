@@ -19,7 +19,6 @@ import (
 
 	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/scope"
-	"private-ec2-access/internal/session"
 )
 
 // Scope finds out where the stack lives.
@@ -113,40 +112,6 @@ func NewestImage(ctx *pulumi.Context, architecture string) (string, error) {
 // (https://docs.aws.amazon.com/linux/al2023/ug/ec2.html#launch-via-aws-cli).
 func ImageParameter(architecture string) string {
 	return "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-" + architecture
-}
-
-// CheckPreferences refuses when the session document exists already and is not
-// this stack's: creating it would fail halfway, and overwriting it would take
-// away somebody's settings.
-func CheckPreferences(ctx *pulumi.Context, name, owner string) error {
-	found, err := ssm.LookupDocument(ctx, &ssm.LookupDocumentArgs{
-		Name: name, DocumentFormat: pulumi.StringRef("JSON"),
-	})
-	switch {
-	case isAbsent(err):
-		return nil
-	case err != nil:
-		return fmt.Errorf("finding out whether the session document %s exists: %w", name, err)
-	}
-	has, err := session.OwnerOf(found.Content)
-	if err != nil {
-		return fmt.Errorf("reading the session document %s: %w", name, err)
-	}
-	if has == owner {
-		return nil
-	}
-	whose := "it was not made by this program"
-	if has != "" {
-		whose = "it belongs to the stack " + has
-	}
-	return mistake.List{{
-		Key: "session.documentName", Got: name,
-		Problem: "this document exists already, and " + whose + "; overwriting it would take away the settings of everybody who uses it",
-		Allowed: "the name of a document that does not exist yet, or of this stack's own",
-		Mend: "use a document of the stack's own: pulumi config set --path '" + ctx.Project() + ":session.documentName' " +
-			ctx.Project() + "-" + ctx.Stack() + " (people then name it with --document-name);\n" +
-			"           or, if nobody needs the old settings: aws ssm delete-document --name " + name,
-	}}
 }
 
 // absences are the words in which the provider passes on that AWS found

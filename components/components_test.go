@@ -36,12 +36,38 @@ var builders = map[string]func(ctx *pulumi.Context, name string, opts ...pulumi.
 	},
 	"InstanceRole": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
 		_, err := components.NewInstanceRole(ctx, name, &components.InstanceRoleArgs{
-			Trust: pulumi.String("{}"), Policy: pulumi.String("{}"), ManagedPolicyARN: "arn",
+			Trust: pulumi.String("{}"), ManagedPolicyARN: "arn",
 		}, opts...)
 		return err
 	},
+	"InstancePolicy": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+		_, err := components.NewInstancePolicy(ctx, name, &components.InstancePolicyArgs{
+			RoleName: pulumi.String("role"), Policy: pulumi.String("{}"),
+		}, opts...)
+		return err
+	},
+	"EncryptionKey": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+		_, err := components.NewEncryptionKey(ctx, name, &components.EncryptionKeyArgs{
+			Alias: "alias/" + name, Description: "key", DeletionWindowInDays: 30, RotationPeriodInDays: 365,
+		}, opts...)
+		return err
+	},
+	"KeyPolicy": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+		_, err := components.NewKeyPolicy(ctx, name, &components.KeyPolicyArgs{KeyID: pulumi.String("arn"), Policy: pulumi.String("{}")}, opts...)
+		return err
+	},
+	"KeyAccess": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+		_, err := components.NewKeyAccess(ctx, name, &components.KeyAccessArgs{RoleName: pulumi.String("role"), Policy: pulumi.String("{}")}, opts...)
+		return err
+	},
+	"LogGroup": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+		_, err := components.NewLogGroup(ctx, name, &components.LogGroupArgs{GroupName: "/" + name, KeyARN: pulumi.String("arn")}, opts...)
+		return err
+	},
 	"LogArchive": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
-		_, err := components.NewLogArchive(ctx, name, &components.LogArchiveArgs{Policy: func(string) string { return "{}" }}, opts...)
+		_, err := components.NewLogArchive(ctx, name, &components.LogArchiveArgs{
+			Policy: func(string, string) string { return "{}" }, KeyARN: pulumi.String("arn"), Lock: components.ObjectLock{Mode: "GOVERNANCE", Days: 1},
+		}, opts...)
 		return err
 	},
 	"SessionPreferences": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
@@ -120,12 +146,28 @@ func TestWhatIsMissingIsRefused(t *testing.T) {
 			})
 			return err
 		},
-		"instance role: Trust, Policy and ManagedPolicyARN are required": func(ctx *pulumi.Context) error { _, err := components.NewInstanceRole(ctx, "n", nil); return err },
-		"log archive: Policy is required":                                func(ctx *pulumi.Context) error { _, err := components.NewLogArchive(ctx, "n", nil); return err },
+		"instance role: Trust and ManagedPolicyARN are required": func(ctx *pulumi.Context) error { _, err := components.NewInstanceRole(ctx, "n", nil); return err },
+		"log archive: Policy is required":                        func(ctx *pulumi.Context) error { _, err := components.NewLogArchive(ctx, "n", nil); return err },
 		"log archive: RetentionDays is -1: 0 or more is required": func(ctx *pulumi.Context) error {
-			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{RetentionDays: -1, Policy: func(string) string { return "" }})
+			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{RetentionDays: -1, Policy: func(string, string) string { return "" }})
 			return err
 		},
+		"log archive: Lock.Days is 0 with the mode COMPLIANCE: 1 or more is required": func(ctx *pulumi.Context) error {
+			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{Policy: func(string, string) string { return "" }, Lock: components.ObjectLock{Mode: "COMPLIANCE"}})
+			return err
+		},
+		"instance policy: RoleName and Policy are required": func(ctx *pulumi.Context) error { _, err := components.NewInstancePolicy(ctx, "n", nil); return err },
+		"encryption key: Alias and Description are required": func(ctx *pulumi.Context) error {
+			_, err := components.NewEncryptionKey(ctx, "n", nil)
+			return err
+		},
+		"encryption key: DeletionWindowInDays is 6 (7 to 30 are allowed), RotationPeriodInDays is 365 (90 to 2560)": func(ctx *pulumi.Context) error {
+			_, err := components.NewEncryptionKey(ctx, "n", &components.EncryptionKeyArgs{Alias: "a", Description: "d", DeletionWindowInDays: 6, RotationPeriodInDays: 365})
+			return err
+		},
+		"key policy: KeyID and Policy are required":    func(ctx *pulumi.Context) error { _, err := components.NewKeyPolicy(ctx, "n", nil); return err },
+		"key access: RoleName and Policy are required": func(ctx *pulumi.Context) error { _, err := components.NewKeyAccess(ctx, "n", nil); return err },
+		"log group: GroupName is required":             func(ctx *pulumi.Context) error { _, err := components.NewLogGroup(ctx, "n", nil); return err },
 		"session preferences: DocumentName and Content are required": func(ctx *pulumi.Context) error {
 			_, err := components.NewSessionPreferences(ctx, "n", nil)
 			return err

@@ -34,6 +34,12 @@ type Ready []pulumi.Resource
 // token names a component's type.
 func token(kind string) string { return "private-ec2-access:index:" + kind }
 
+// keeping is how records, and what protects or encrypts them, leave a stack:
+// left behind as they are, or not at all.
+func keeping(keepRecords, refuseDestroy bool) pulumi.ResourceOption {
+	return pulumi.Composite(pulumi.RetainOnDelete(keepRecords), pulumi.Protect(refuseDestroy))
+}
+
 // failed says which child of which component could not be registered.
 func failed(component, child string, err error) error {
 	return fmt.Errorf("%s: %s: %w", component, child, err)

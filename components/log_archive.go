@@ -11,12 +11,32 @@ import (
 // LogArchiveArgs describe the bucket of session logs.
 type LogArchiveArgs struct {
 	// Policy builds the bucket's policy from its name, which the engine
-	// chooses.
-	Policy        func(bucket string) string
-	RetentionDays int  // after which a record expires; 0 keeps every record for good
-	KeepRecords   bool // leave the bucket and all that protects it behind on destroy
-	RefuseDestroy bool // make whatever would delete the bucket fail before it deletes anything
-	Labels        Labels
+	// chooses, and from the key; without a key that is empty.
+	Policy func(bucket, keyARN string) string
+	// KeyARN is the KMS key that records are encrypted with. Nil: S3's own
+	// encryption.
+	KeyARN pulumi.StringInput
+	// Grant, if there is one, lets the writers of records use the key. It needs
+	// the bucket's name, and the bucket's default has to wait for it.
+	Grant          func(bucket pulumi.StringOutput) (Ready, error)
+	RetentionDays  int        // after which a record expires; 0 keeps every record for good
+	TransitionDays int        // after which a record moves to Glacier Instant Retrieval; 0 never
+	Lock           ObjectLock // that a new record gets
+	KeepRecords    bool       // leave the bucket and all that protects it behind on destroy
+	RefuseDestroy  bool       // make whatever would delete the bucket fail before it deletes anything
+	Labels         Labels
+	// After goes after the bucket in a destroy: the key that records were
+	// encrypted with.
+	After Ready
+}
+
+// ObjectLock is the default retention that S3 gives to every new object: nobody
+// can delete or change that version for so many days. In the mode GOVERNANCE
+// somebody with the permission to bypass it can, in COMPLIANCE nobody can
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html).
+type ObjectLock struct {
+	Mode string // empty: none
+	Days int
 }
 
 // LogArchive is the bucket that session logs are written to. No public access
@@ -32,14 +52,13 @@ type LogArchive struct {
 	pulumi.ResourceState
 
 	BucketName pulumi.StringOutput `pulumi:"bucketName"`
+	// Ready is there once the bucket takes records, encrypts and protects them.
+	Ready Ready
 }
 
-// Superseded versions and the parts of uploads that were never completed are
-// of no use to a reader; a month and a week are enough to notice a mistake.
-const (
-	noncurrentDays = 30
-	incompleteDays = 7
-)
+// The parts of an upload that was never completed are of no use to a reader; a
+// week is enough to notice a mistake.
+const incompleteDays = 7
 
 // NewLogArchive registers the bucket and what protects it.
 func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts ...pulumi.ResourceOption) (*LogArchive, error) {
@@ -49,19 +68,22 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	if args.RetentionDays < 0 {
 		return nil, fmt.Errorf("log archive: RetentionDays is %d: 0 or more is required", args.RetentionDays)
 	}
+	if args.Lock.Mode != "" && args.Lock.Days < 1 {
+		return nil, fmt.Errorf("log archive: Lock.Days is %d with the mode %s: 1 or more is required", args.Lock.Days, args.Lock.Mode)
+	}
 
 	c := &LogArchive{}
 	if err := ctx.RegisterComponentResource(token("LogArchive"), name, c, opts...); err != nil {
 		return nil, err
 	}
 	child := pulumi.Parent(c)
-	keep := pulumi.Composite(pulumi.RetainOnDelete(args.KeepRecords), pulumi.Protect(args.RefuseDestroy))
+	keep := keeping(args.KeepRecords, args.RefuseDestroy)
 
 	bucket, err := s3.NewBucketV2(ctx, name+"-logs", &s3.BucketV2Args{
 		BucketPrefix: pulumi.String(name + "-logs-"),
 		ForceDestroy: pulumi.Bool(!args.KeepRecords),
 		Tags:         args.Labels.For("logs"),
-	}, child, keep)
+	}, child, keep, pulumi.DependsOn(args.After))
 	if err != nil {
 		return nil, failed("log archive", "bucket", err)
 	}
@@ -93,47 +115,104 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	if err != nil {
 		return nil, failed("log archive", "versioning", err)
 	}
-	if _, err := s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-logs", &s3.BucketServerSideEncryptionConfigurationV2Args{
-		Bucket: bucket.ID(),
-		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{
-			s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-				ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-					SseAlgorithm: pulumi.String("AES256"),
+	granted := Ready{}
+	if args.Grant != nil {
+		if granted, err = args.Grant(bucket.Bucket); err != nil {
+			return nil, failed("log archive", "grant", err)
+		}
+	}
+	// A record that is written between the two must pass: the policy that lets
+	// both kinds of encryption through has to be there while the default changes.
+	newEncryption := func(after Ready) (pulumi.Resource, error) {
+		return s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-logs", &s3.BucketServerSideEncryptionConfigurationV2Args{
+			Bucket: bucket.ID(),
+			Rules:  encryption(args.KeyARN),
+		}, append(with, pulumi.DependsOn(after))...)
+	}
+	newPolicy := func(after Ready) (*s3.BucketPolicy, error) {
+		text := bucket.Bucket.ApplyT(func(bucket string) string { return args.Policy(bucket, "") }).(pulumi.StringOutput)
+		if args.KeyARN != nil {
+			text = pulumi.All(bucket.Bucket, args.KeyARN).ApplyT(func(known []any) string {
+				return args.Policy(known[0].(string), known[1].(string))
+			}).(pulumi.StringOutput)
+		}
+		return s3.NewBucketPolicy(ctx, name+"-logs", &s3.BucketPolicyArgs{
+			Bucket: bucket.ID(),
+			Policy: text,
+		}, append(with, pulumi.DependsOn(append(after, access)))...) // S3 refuses both at once
+	}
+	var encrypted pulumi.Resource
+	var policy *s3.BucketPolicy
+	if args.KeyARN != nil {
+		if encrypted, err = newEncryption(granted); err != nil {
+			return nil, failed("log archive", "encryption", err)
+		}
+		if policy, err = newPolicy(Ready{encrypted}); err != nil {
+			return nil, failed("log archive", "bucket policy", err)
+		}
+	} else {
+		if policy, err = newPolicy(nil); err != nil {
+			return nil, failed("log archive", "bucket policy", err)
+		}
+		if encrypted, err = newEncryption(Ready{policy}); err != nil {
+			return nil, failed("log archive", "encryption", err)
+		}
+	}
+	if args.Lock.Mode != "" {
+		// Its own: when it leaves the stack alone, the default retention goes,
+		// and S3's lock stays, which nothing can take away.
+		if _, err := s3.NewBucketObjectLockConfigurationV2(ctx, name+"-logs", &s3.BucketObjectLockConfigurationV2Args{
+			Bucket: bucket.ID(),
+			Rule: s3.BucketObjectLockConfigurationV2RuleArgs{
+				DefaultRetention: s3.BucketObjectLockConfigurationV2RuleDefaultRetentionArgs{
+					Mode: pulumi.String(args.Lock.Mode),
+					Days: pulumi.Int(args.Lock.Days),
 				},
 			},
-		},
-	}, with...); err != nil {
-		return nil, failed("log archive", "encryption", err)
-	}
-	policy, err := s3.NewBucketPolicy(ctx, name+"-logs", &s3.BucketPolicyArgs{
-		Bucket: bucket.ID(),
-		Policy: bucket.Bucket.ApplyT(args.Policy).(pulumi.StringOutput),
-	}, append(with, pulumi.DependsOn([]pulumi.Resource{access}))...) // S3 refuses both at once
-	if err != nil {
-		return nil, failed("log archive", "bucket policy", err)
+		}, child, pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err != nil {
+			return nil, failed("log archive", "object lock", err)
+		}
 	}
 	if _, err := s3.NewBucketLifecycleConfigurationV2(ctx, name+"-logs", &s3.BucketLifecycleConfigurationV2Args{
 		Bucket: bucket.ID(),
-		Rules:  lifecycle(args.RetentionDays),
+		Rules:  lifecycle(args.RetentionDays, args.TransitionDays),
 	}, append(with, pulumi.DependsOn([]pulumi.Resource{versioning}))...); err != nil { // it names versions
 		return nil, failed("log archive", "lifecycle", err)
 	}
 
 	// Whoever writes a log waits until the bucket refuses plain HTTP.
 	c.BucketName = policy.Bucket
+	c.Ready = Ready{access, versioning, encrypted, policy}
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"bucketName": bucket.Bucket})
 }
 
-func lifecycle(retentionDays int) s3.BucketLifecycleConfigurationV2RuleArray {
+// encryption is the bucket's default. With a key, S3 asks KMS for a key a bucket
+// and not an object, which costs next to nothing and makes the bucket's ARN the
+// encryption context
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html).
+func encryption(keyARN pulumi.StringInput) s3.BucketServerSideEncryptionConfigurationV2RuleArray {
+	by := s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{SseAlgorithm: pulumi.String("AES256")}
+	if keyARN == nil {
+		return s3.BucketServerSideEncryptionConfigurationV2RuleArray{
+			s3.BucketServerSideEncryptionConfigurationV2RuleArgs{ApplyServerSideEncryptionByDefault: by},
+		}
+	}
+	by.SseAlgorithm, by.KmsMasterKeyId = pulumi.String("aws:kms"), keyARN.ToStringOutput().ToStringPtrOutput()
+	return s3.BucketServerSideEncryptionConfigurationV2RuleArray{
+		s3.BucketServerSideEncryptionConfigurationV2RuleArgs{ApplyServerSideEncryptionByDefault: by, BucketKeyEnabled: pulumi.Bool(true)},
+	}
+}
+
+// lifecycle expires records after the retention. A version that somebody wrote
+// over is a record too: it stays as long, counted from then. S3 itself keeps
+// what is locked, whatever a rule says.
+func lifecycle(retentionDays, transitionDays int) s3.BucketLifecycleConfigurationV2RuleArray {
 	every := s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")}
 	rules := s3.BucketLifecycleConfigurationV2RuleArray{
 		s3.BucketLifecycleConfigurationV2RuleArgs{
-			Id:     pulumi.String("superseded-and-incomplete"),
+			Id:     pulumi.String("incomplete"),
 			Status: pulumi.String("Enabled"),
 			Filter: every,
-			NoncurrentVersionExpiration: s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
-				NoncurrentDays: pulumi.Int(noncurrentDays),
-			},
 			AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
 				DaysAfterInitiation: pulumi.Int(incompleteDays),
 			},
@@ -145,6 +224,21 @@ func lifecycle(retentionDays int) s3.BucketLifecycleConfigurationV2RuleArray {
 			Status:     pulumi.String("Enabled"),
 			Filter:     every,
 			Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(retentionDays)},
+			NoncurrentVersionExpiration: s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
+				NoncurrentDays: pulumi.Int(retentionDays),
+			},
+		})
+	}
+	if transitionDays > 0 {
+		rules = append(rules, s3.BucketLifecycleConfigurationV2RuleArgs{
+			Id:     pulumi.String("tiering"),
+			Status: pulumi.String("Enabled"),
+			Filter: every,
+			Transitions: s3.BucketLifecycleConfigurationV2RuleTransitionArray{
+				s3.BucketLifecycleConfigurationV2RuleTransitionArgs{
+					Days: pulumi.Int(transitionDays), StorageClass: pulumi.String("GLACIER_IR"),
+				},
+			},
 		})
 	}
 	return rules

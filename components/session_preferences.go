@@ -11,7 +11,15 @@ import (
 type SessionPreferencesArgs struct {
 	DocumentName string
 	Content      pulumi.StringInput
-	Labels       Labels
+	// Adopt takes up a document that exists and that no stack made.
+	Adopt bool
+	// Adopted leaves the document behind when it leaves the stack: people used
+	// it before, and an earlier version of it is theirs.
+	Adopted bool
+	Labels  Labels
+	// After has to be there before the document names it, and may go only after
+	// the document has ceased to.
+	After Ready
 }
 
 // SessionPreferences is the document that tells Session Manager how to run and
@@ -36,13 +44,19 @@ func NewSessionPreferences(ctx *pulumi.Context, name string, args *SessionPrefer
 		return nil, err
 	}
 
+	options := []pulumi.ResourceOption{
+		pulumi.Parent(c), pulumi.DependsOn(args.After), pulumi.RetainOnDelete(args.Adopted),
+	}
+	if args.Adopt {
+		options = append(options, pulumi.Import(pulumi.ID(args.DocumentName)))
+	}
 	document, err := ssm.NewDocument(ctx, name+"-preferences", &ssm.DocumentArgs{
 		Name:           pulumi.String(args.DocumentName),
 		DocumentType:   pulumi.String("Session"),
 		DocumentFormat: pulumi.String("JSON"),
 		Content:        args.Content,
 		Tags:           args.Labels.For("preferences"),
-	}, pulumi.Parent(c))
+	}, options...)
 	if err != nil {
 		return nil, failed("session preferences", "document", err)
 	}

@@ -32,7 +32,9 @@ type Statement struct {
 	Principal *Principal `json:"Principal,omitempty"`
 	Action    []string   `json:"Action"`
 	Resource  []string   `json:"Resource,omitempty"`
-	Condition Condition  `json:"Condition,omitempty"`
+	// NotResource stands for every other resource, in place of Resource.
+	NotResource []string  `json:"NotResource,omitempty"`
+	Condition   Condition `json:"Condition,omitempty"`
 }
 
 // Condition maps an operator to the keys and values it compares.
@@ -47,6 +49,9 @@ type Principal struct {
 
 // Anyone is every caller, signed or not.
 func Anyone() *Principal { return &Principal{} }
+
+// AWS are identities of AWS, by their ARNs.
+func AWS(arns ...string) *Principal { return &Principal{AWS: arns} }
 
 // Service is one service of AWS, by its principal's name.
 func Service(name string) *Principal { return &Principal{Service: []string{name}} }

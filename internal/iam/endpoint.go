@@ -9,45 +9,58 @@ import "private-ec2-access/internal/scope"
 // The reads carry no condition on the caller, because the agent and dnf make
 // them without a signature; no key of the caller exists there
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html).
-func S3EndpointPolicy(s scope.Scope, a Archive) Document {
+func S3EndpointPolicy(s scope.Scope, archives []Archive) Document {
 	agent := readSystemsManagerBuckets(s)
 	agent.Principal = Anyone()
-	return document(
-		agent,
-		Statement{
-			Sid:       "ReadAmazonLinuxRepositories",
-			Effect:    Allow,
-			Principal: Anyone(),
-			Action:    []string{"s3:GetObject"},
-			Resource:  objectsOf(s, s.RepositoryBuckets()),
-		},
-		Statement{
-			Sid:       "WriteSessionLogs",
-			Effect:    Allow,
-			Principal: Anyone(),
-			Action:    []string{"s3:PutObject", "s3:PutObjectAcl"},
-			Resource:  []string{s.ObjectsARN(a.Bucket, a.Prefix)},
-			Condition: ofAccount(s),
-		},
-		Statement{
-			Sid:       "ReadLogBucketEncryption",
-			Effect:    Allow,
-			Principal: Anyone(),
-			Action:    []string{"s3:GetEncryptionConfiguration"},
-			Resource:  []string{s.BucketARN(a.Bucket)},
-			Condition: ofAccount(s),
-		},
-		Statement{
-			// HeadBucket is authorised as ListBucket. The agent sends it to
-			// find the bucket's Region, signed and then unsigned. The
-			// instance's role has no ListBucket, so this opens no listing.
-			Sid:       "FindLogBucketRegion",
-			Effect:    Allow,
-			Principal: Anyone(),
-			Action:    []string{"s3:ListBucket"},
-			Resource:  []string{s.BucketARN(a.Bucket)},
-		},
-	)
+	statements := []Statement{agent, {
+		Sid:       "ReadAmazonLinuxRepositories",
+		Effect:    Allow,
+		Principal: Anyone(),
+		Action:    []string{"s3:GetObject"},
+		Resource:  objectsOf(s, s.RepositoryBuckets()),
+	}}
+	for _, written := range writeRecords(s, Recording{Archives: archives}) {
+		written.Principal, written.Condition = Anyone(), ofAccount(s)
+		statements = append(statements, written)
+	}
+	buckets := make([]string, len(archives))
+	for i, archive := range archives {
+		buckets[i] = s.BucketARN(archive.Bucket)
+	}
+	return document(append(statements, Statement{
+		// HeadBucket is authorised as ListBucket. The agent sends it to
+		// find the bucket's Region, signed and then unsigned. The
+		// instance's role has no ListBucket, so this opens no listing.
+		Sid:       "FindLogBucketRegion",
+		Effect:    Allow,
+		Principal: Anyone(),
+		Action:    []string{"s3:ListBucket"},
+		Resource:  unique(buckets),
+	})...)
+}
+
+// LogsEndpointPolicy is the narrow policy of the endpoint of CloudWatch Logs:
+// the agent's calls, on these groups.
+func LogsEndpointPolicy(s scope.Scope, groups []string) Document {
+	var statements []Statement
+	for _, written := range writeRecords(s, Recording{LogGroups: groups}) {
+		written.Principal, written.Condition = Anyone(), ofAccount(s)
+		statements = append(statements, written)
+	}
+	return document(statements...)
+}
+
+// KMSEndpointPolicy is the narrow policy of the endpoint of KMS: what both sides
+// of an encrypted session ask for. Somebody may open one from inside the network.
+func KMSEndpointPolicy(s scope.Scope, keyARN string) Document {
+	return document(Statement{
+		Sid:       "EncryptSessions",
+		Effect:    Allow,
+		Principal: Anyone(),
+		Action:    []string{"kms:Decrypt", "kms:GenerateDataKey"},
+		Resource:  []string{keyARN},
+		Condition: ofAccount(s),
+	})
 }
 
 // InterfaceEndpointPolicy is the narrow policy of an interface endpoint: the

@@ -12,14 +12,25 @@ import (
 )
 
 var (
-	here = scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
-	logs = iam.Archive{Bucket: "logs", Prefix: "sessions"}
+	here     = scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
+	archives = []iam.Archive{{Bucket: "logs", Prefix: "sessions"}}
+	groups   = []string{"/project/stack/sessions"}
+	key      = "arn:aws:kms:us-east-2:111122223333:key/1"
 )
 
 func documents() map[string]iam.Document {
 	return map[string]iam.Document{
-		"trust": iam.EC2Trust(here), "instance": iam.InstancePolicy(here, logs), "s3": iam.S3EndpointPolicy(here, logs),
-		"interface": iam.InterfaceEndpointPolicy(here, "ssm"), "full": iam.FullAccess(), "bucket": iam.BucketPolicy(here, "logs"),
+		"trust":     iam.EC2Trust(here),
+		"instance":  iam.InstancePolicy(here, iam.Recording{Archives: archives, LogGroups: groups}),
+		"archive":   iam.ArchiveKeyAccess(here, key, archives),
+		"session":   iam.SessionKeyAccess(key),
+		"s3":        iam.S3EndpointPolicy(here, archives),
+		"logs":      iam.LogsEndpointPolicy(here, groups),
+		"kms":       iam.KMSEndpointPolicy(here, key),
+		"interface": iam.InterfaceEndpointPolicy(here, "ssm"),
+		"full":      iam.FullAccess(),
+		"bucket":    iam.BucketPolicy(here, "logs", iam.BucketRules{Prefixes: []string{"sessions"}, KeyARNs: []string{key}}),
+		"key":       iam.KeyPolicy(here, iam.KeyUses{Bucket: "logs", RoleARN: "arn:aws:iam::111122223333:role/r", LogGroups: groups}),
 	}
 }
 
@@ -61,8 +72,10 @@ func TestTheFormThatAWSReads(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(d.JSON()), &parsed), name)
 		require.Equal(t, "2012-10-17", parsed.Version)
 		for _, s := range parsed.Statement {
-			require.Equal(t, name != "instance", s["Principal"] != nil, name)
-			require.Equal(t, name != "trust", s["Resource"] != nil, name)
+			ofIdentity := name == "instance" || name == "archive" || name == "session"
+			require.Equal(t, !ofIdentity, s["Principal"] != nil, name)
+			require.Equal(t, name != "trust", s["Resource"] != nil || s["NotResource"] != nil, name)
+			require.False(t, s["Resource"] != nil && s["NotResource"] != nil, name)
 		}
 		require.Equal(t, d.JSON(), d.JSON())
 	}
@@ -72,5 +85,8 @@ func TestTheFormThatAWSReads(t *testing.T) {
 
 func TestAnEmptyPrefixIsTheWholeBucket(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, iam.InstancePolicy(here, iam.Archive{Bucket: "logs"}).JSON(), `"arn:aws:s3:::logs/*"`)
+	whole := iam.Recording{Archives: []iam.Archive{{Bucket: "logs"}}}
+	require.Contains(t, iam.InstancePolicy(here, whole).JSON(), `"arn:aws:s3:::logs/*"`)
+	rules := iam.BucketRules{Prefixes: []string{"", "earlier"}}
+	require.NotContains(t, iam.BucketPolicy(here, "logs", rules).JSON(), "OnlyUnderThePrefix")
 }

@@ -1,11 +1,22 @@
 package iam
 
-import "private-ec2-access/internal/scope"
+import (
+	"slices"
 
-// Archive is the place in S3 that session logs are written to.
+	"private-ec2-access/internal/scope"
+)
+
+// Archive is a place in S3 that session logs are written to.
 type Archive struct {
 	Bucket string // the bucket's name
 	Prefix string // the key prefix; empty stands for the whole bucket
+}
+
+// Recording is everything that sessions are recorded in: what the session
+// document names, and what it named when sessions began that are still open.
+type Recording struct {
+	Archives  []Archive
+	LogGroups []string
 }
 
 // EC2Trust lets EC2 hand the role to instances.
@@ -20,29 +31,63 @@ func EC2Trust(s scope.Scope) Document {
 
 // InstancePolicy is what an instance may do beyond the managed policy
 // AmazonSSMManagedInstanceCore: read the Region's Systems Manager buckets,
-// write session logs under the prefix and ask how the log bucket is encrypted.
+// write session logs and ask how the place that they go to is encrypted.
 // It can neither read, list nor delete the logs it writes.
 //
 // PutObjectAcl is granted because the agent sends the ACL
 // bucket-owner-full-control with every log. A request that carries an ACL
 // needs the permission, and the agent swallows the refusal. Under the
 // ownership setting BucketOwnerEnforced the grant can change nothing.
-func InstancePolicy(s scope.Scope, a Archive) Document {
-	return document(
-		readSystemsManagerBuckets(s),
+func InstancePolicy(s scope.Scope, r Recording) Document {
+	return document(append([]Statement{readSystemsManagerBuckets(s)}, writeRecords(s, r)...)...)
+}
+
+// writeRecords are the calls that the agent makes to record a session.
+func writeRecords(s scope.Scope, r Recording) []Statement {
+	var objects, buckets, streams []string
+	for _, archive := range r.Archives {
+		objects = append(objects, s.ObjectsARN(archive.Bucket, archive.Prefix))
+		buckets = append(buckets, s.BucketARN(archive.Bucket))
+	}
+	for _, group := range r.LogGroups {
+		streams = append(streams, s.LogStreamsARN(group))
+	}
+	var statements []Statement
+	if len(objects) > 0 {
+		statements = append(statements,
+			Statement{
+				Sid:      "WriteSessionLogs",
+				Effect:   Allow,
+				Action:   []string{"s3:PutObject", "s3:PutObjectAcl"},
+				Resource: unique(objects),
+			},
+			Statement{
+				// The agent refuses a session when it is told to encrypt and
+				// cannot learn whether the bucket does.
+				Sid:      "ReadLogBucketEncryption",
+				Effect:   Allow,
+				Action:   []string{"s3:GetEncryptionConfiguration"},
+				Resource: unique(buckets),
+			},
+		)
+	}
+	if len(streams) == 0 {
+		return statements
+	}
+	return append(statements,
 		Statement{
-			Sid:      "WriteSessionLogs",
-			Effect:   Allow,
-			Action:   []string{"s3:PutObject", "s3:PutObjectAcl"},
-			Resource: []string{s.ObjectsARN(a.Bucket, a.Prefix)},
+			Sid:    "FindLogGroup",
+			Effect: Allow,
+			Action: []string{"logs:DescribeLogGroups"},
+			// The agent lists groups by a prefix of their name, which is no
+			// resource; the answer has names and settings, and no logs.
+			Resource: []string{"*"},
 		},
 		Statement{
-			// The agent refuses a session when it is told to encrypt and
-			// cannot learn whether the bucket does.
-			Sid:      "ReadLogBucketEncryption",
+			Sid:      "StreamSessionLogs",
 			Effect:   Allow,
-			Action:   []string{"s3:GetEncryptionConfiguration"},
-			Resource: []string{s.BucketARN(a.Bucket)},
+			Action:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+			Resource: unique(streams),
 		},
 	)
 }
@@ -62,4 +107,15 @@ func objectsOf(s scope.Scope, buckets []string) []string {
 		objects[i] = s.ObjectsARN(bucket, "")
 	}
 	return objects
+}
+
+// unique keeps the first of each, in order.
+func unique(values []string) []string {
+	var kept []string
+	for _, v := range values {
+		if !slices.Contains(kept, v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
 }

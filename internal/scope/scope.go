@@ -51,6 +51,24 @@ func (s Scope) ManagedPolicyARN(name string) string {
 // DocumentARN spells the ARN of a Systems Manager document of this account.
 func (s Scope) DocumentARN(name string) string { return s.ARN("ssm", "document/"+name) }
 
+// LogGroupARN spells the ARN of a log group, without the ending that stands for
+// its streams.
+func (s Scope) LogGroupARN(group string) string { return s.ARN("logs", "log-group:"+group) }
+
+// LogStreamsARN spells the ARN of a log group with all of its streams, the form
+// that the actions of CloudWatch Logs are granted on.
+func (s Scope) LogStreamsARN(group string) string { return s.LogGroupARN(group) + ":*" }
+
+// AccountARN spells the ARN that stands for this account in a resource's policy:
+// whomever the account's own policies allow.
+func (s Scope) AccountARN() string { return s.arn("iam", "", s.AccountID, "root") }
+
+// RegionalService names a service of this Region, as kms:ViaService and the
+// principal of CloudWatch Logs do.
+func (s Scope) RegionalService(service string) string {
+	return s.ServicePrincipal(service + "." + s.Region)
+}
+
 // ServicePrincipal names a service in a trust policy. The suffix differs in
 // the China Regions.
 func (s Scope) ServicePrincipal(service string) string { return service + "." + s.DNSSuffix }

@@ -4,6 +4,9 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,11 +17,19 @@ const DefaultDocument = "SSM-SessionManagerRunShell"
 
 // Preferences are the settings of a session. Times are in minutes.
 type Preferences struct {
-	Owner              string // the stack that the document belongs to, see Mark
+	Mark               Mark
 	S3BucketName       string
 	S3KeyPrefix        string
-	IdleSessionTimeout int // 1 to 60
-	MaxSessionDuration int // 1 to 1440; 0 leaves AWS's default, which is no limit
+	LogGroupName       string // in CloudWatch Logs; empty: not recorded there
+	LogGroupEncrypted  bool   // the agent refuses a session when the group has no key, or cannot be read
+	Streaming          bool   // to the log group while the session runs, rather than at its end
+	KMSKeyID           string // that encrypts the session between both sides; empty: TLS only
+	RunAsEnabled       bool   // as the user that IAM's tag SSMSessionRunAs or RunAsDefaultUser names
+	RunAsDefaultUser   string
+	IdleSessionTimeout int    // 1 to 60
+	MaxSessionDuration int    // 1 to 1440; 0 leaves AWS's default, which is no limit
+	ShellProfileLinux  string // commands that run when a session begins
+	ShellProfileWin    string
 }
 
 // document is the schema of
@@ -34,17 +45,23 @@ type document struct {
 }
 
 type inputs struct {
-	S3BucketName                string `json:"s3BucketName"`
-	S3KeyPrefix                 string `json:"s3KeyPrefix"`
-	S3EncryptionEnabled         bool   `json:"s3EncryptionEnabled"`
-	CloudWatchLogGroupName      string `json:"cloudWatchLogGroupName"`
-	CloudWatchEncryptionEnabled bool   `json:"cloudWatchEncryptionEnabled"`
-	CloudWatchStreamingEnabled  bool   `json:"cloudWatchStreamingEnabled"`
-	KMSKeyID                    string `json:"kmsKeyId"`
-	RunAsEnabled                bool   `json:"runAsEnabled"`
-	RunAsDefaultUser            string `json:"runAsDefaultUser"`
-	IdleSessionTimeout          string `json:"idleSessionTimeout"`
-	MaxSessionDuration          string `json:"maxSessionDuration,omitempty"`
+	S3BucketName                string        `json:"s3BucketName"`
+	S3KeyPrefix                 string        `json:"s3KeyPrefix"`
+	S3EncryptionEnabled         bool          `json:"s3EncryptionEnabled"`
+	CloudWatchLogGroupName      string        `json:"cloudWatchLogGroupName"`
+	CloudWatchEncryptionEnabled bool          `json:"cloudWatchEncryptionEnabled"`
+	CloudWatchStreamingEnabled  bool          `json:"cloudWatchStreamingEnabled"`
+	KMSKeyID                    string        `json:"kmsKeyId"`
+	RunAsEnabled                bool          `json:"runAsEnabled"`
+	RunAsDefaultUser            string        `json:"runAsDefaultUser"`
+	IdleSessionTimeout          string        `json:"idleSessionTimeout"`
+	MaxSessionDuration          string        `json:"maxSessionDuration,omitempty"`
+	ShellProfile                *shellProfile `json:"shellProfile,omitempty"`
+}
+
+type shellProfile struct {
+	Linux   string `json:"linux"`
+	Windows string `json:"windows"`
 }
 
 // JSON writes the document. With s3EncryptionEnabled the agent refuses a
@@ -53,17 +70,26 @@ type inputs struct {
 func (p Preferences) JSON() string {
 	d := document{
 		SchemaVersion: "1.0",
-		Description:   Mark(p.Owner),
+		Description:   p.Mark.String(),
 		SessionType:   "Standard_Stream",
 		Inputs: inputs{
-			S3BucketName:        p.S3BucketName,
-			S3KeyPrefix:         strings.Trim(p.S3KeyPrefix, "/"),
-			S3EncryptionEnabled: true,
-			IdleSessionTimeout:  strconv.Itoa(p.IdleSessionTimeout),
+			S3BucketName:                p.S3BucketName,
+			S3KeyPrefix:                 strings.Trim(p.S3KeyPrefix, "/"),
+			S3EncryptionEnabled:         true,
+			CloudWatchLogGroupName:      p.LogGroupName,
+			CloudWatchEncryptionEnabled: p.LogGroupName != "" && p.LogGroupEncrypted,
+			CloudWatchStreamingEnabled:  p.LogGroupName != "" && p.Streaming,
+			KMSKeyID:                    p.KMSKeyID,
+			RunAsEnabled:                p.RunAsEnabled,
+			RunAsDefaultUser:            p.RunAsDefaultUser,
+			IdleSessionTimeout:          strconv.Itoa(p.IdleSessionTimeout),
 		},
 	}
 	if p.MaxSessionDuration > 0 {
 		d.Inputs.MaxSessionDuration = strconv.Itoa(p.MaxSessionDuration)
+	}
+	if p.ShellProfileLinux != "" || p.ShellProfileWin != "" {
+		d.Inputs.ShellProfile = &shellProfile{Linux: p.ShellProfileLinux, Windows: p.ShellProfileWin}
 	}
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -72,24 +98,89 @@ func (p Preferences) JSON() string {
 	return string(text)
 }
 
-const marker = "Session preferences, managed by the Pulumi stack "
+// Mark is the description that tells whose a document is, and which version of
+// it was there before it was adopted. It is part of the content because a
+// look-up of a document shows no tags, and because it has to live as long as
+// the document does.
+type Mark struct {
+	Owner  string // the stack
+	Before string // the version that AWS gave to the content that was adopted; empty: none
+}
 
-// Mark is the description that tells whose a document is. It is part of the
-// content because a look-up of a document shows no tags.
-func Mark(owner string) string { return marker + owner }
+const (
+	marker = "Session preferences, managed by the Pulumi stack "
+	before = "; adopted, version %s has what was there before"
+)
 
-// OwnerOf reads the mark in a document's content. The empty string stands for
-// a document that no stack of this program made.
-func OwnerOf(content string) (string, error) {
-	var d struct {
-		Description string `json:"description"`
+var mark = regexp.MustCompile("^" + marker + `(.+?)(?:; adopted, version (\d+) has what was there before)?$`)
+
+func (m Mark) String() string {
+	if m.Before == "" {
+		return marker + m.Owner
 	}
-	if err := json.Unmarshal([]byte(content), &d); err != nil {
-		return "", fmt.Errorf("the document's content is not JSON: %w", err)
+	return marker + m.Owner + fmt.Sprintf(before, m.Before)
+}
+
+// Document is a session document that exists, whoever made it.
+type Document struct {
+	Mark   Mark              // without an owner: no stack of this program made it
+	Fields map[string]string // the inputs as JSON, by their names
+}
+
+// Read reads a document's content.
+func Read(content string) (Document, error) {
+	var read struct {
+		Description string                     `json:"description"`
+		Inputs      map[string]json.RawMessage `json:"inputs"`
 	}
-	owner, found := strings.CutPrefix(d.Description, marker)
-	if !found {
-		return "", nil
+	if err := json.Unmarshal([]byte(content), &read); err != nil {
+		return Document{}, fmt.Errorf("the document's content is not JSON: %w", err)
 	}
-	return owner, nil
+	d := Document{Fields: map[string]string{}}
+	if found := mark.FindStringSubmatch(read.Description); found != nil {
+		d.Mark = Mark{Owner: found[1], Before: found[2]}
+	}
+	for name, value := range read.Inputs {
+		d.Fields[name] = string(value)
+	}
+	return d, nil
+}
+
+// text gives a field that is a string.
+func (d Document) text(field string) string {
+	var value string
+	_ = json.Unmarshal([]byte(d.Fields[field]), &value) // what is no string names nothing
+	return value
+}
+
+// Locations are the places that the document records sessions in.
+func (d Document) Locations() []Location {
+	var named []Location
+	if bucket := d.text("s3BucketName"); bucket != "" {
+		named = append(named, Location{Bucket: bucket, Prefix: strings.Trim(d.text("s3KeyPrefix"), "/")})
+	}
+	if group := d.text("cloudWatchLogGroupName"); group != "" {
+		named = append(named, Location{LogGroup: group})
+	}
+	return named
+}
+
+// Changes tells field by field what another document would change, in the order
+// of the fields' names. An empty text and a missing field are the same to AWS.
+func (d Document) Changes(to Document) []string {
+	shown := func(value string) string {
+		if value == "" || value == "null" {
+			return `""`
+		}
+		return value
+	}
+	fields := maps.Clone(d.Fields)
+	maps.Copy(fields, to.Fields)
+	var changes []string
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		if was, is := shown(d.Fields[field]), shown(to.Fields[field]); was != is {
+			changes = append(changes, fmt.Sprintf("%s: %s → %s", field, was, is))
+		}
+	}
+	return changes
 }

@@ -12,7 +12,7 @@ import (
 func TestTheWholeDocument(t *testing.T) {
 	t.Parallel()
 	got := session.Preferences{
-		Owner: "project/stack", S3BucketName: "logs", S3KeyPrefix: "/a/b/", IdleSessionTimeout: 20, MaxSessionDuration: 60,
+		Mark: session.Mark{Owner: "project/stack"}, S3BucketName: "logs", S3KeyPrefix: "/a/b/", IdleSessionTimeout: 20, MaxSessionDuration: 60,
 	}.JSON()
 	require.JSONEq(t, `{
 		"schemaVersion": "1.0",
@@ -41,14 +41,45 @@ func TestNoLimitIsNotWritten(t *testing.T) {
 	require.NotContains(t, d.Inputs, "maxSessionDuration")
 }
 
-func TestOwnerOf(t *testing.T) {
+// What a document says is read back, whoever made it.
+func TestReading(t *testing.T) {
 	t.Parallel()
-	own := session.Preferences{Owner: "project/stack", IdleSessionTimeout: 1}.JSON()
-	for content, want := range map[string]string{own: "project/stack", `{}`: "", `{"description":"another"}`: ""} {
-		got, err := session.OwnerOf(content)
+	for _, mark := range []session.Mark{{Owner: "project/stack"}, {Owner: "project/stack", Before: "3"}, {Owner: "a; b/c", Before: "12"}} {
+		d, err := session.Read(session.Preferences{Mark: mark, S3BucketName: "logs", S3KeyPrefix: "a/", LogGroupName: "/g", IdleSessionTimeout: 1}.JSON())
 		require.NoError(t, err)
-		require.Equal(t, want, got)
+		require.Equal(t, mark, d.Mark)
+		require.Equal(t, []session.Location{{Bucket: "logs", Prefix: "a"}, {LogGroup: "/g"}}, d.Locations())
 	}
-	_, err := session.OwnerOf("schemaVersion: '1.0'")
+	for _, foreign := range []string{`{}`, `{"description":"another"}`, `{"inputs":{"s3BucketName":""}}`, `{"inputs":{"s3BucketName":7}}`} {
+		d, err := session.Read(foreign)
+		require.NoError(t, err)
+		require.Empty(t, d.Mark)
+		require.Empty(t, d.Locations())
+	}
+	_, err := session.Read("schemaVersion: '1.0'")
 	require.ErrorContains(t, err, "is not JSON")
+}
+
+func TestChangesFieldByField(t *testing.T) {
+	t.Parallel()
+	was, err := session.Read(`{"inputs":{"s3BucketName":"old","kmsKeyId":"","runAsEnabled":true,"shellProfile":{"linux":"date"}}}`)
+	require.NoError(t, err)
+	is, err := session.Read(`{"inputs":{"s3BucketName":"new","runAsEnabled":true,"idleSessionTimeout":"20"}}`)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		`idleSessionTimeout: "" → "20"`, `s3BucketName: "old" → "new"`, `shellProfile: {"linux":"date"} → ""`,
+	}, was.Changes(is))
+}
+
+func TestLocations(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"s3://logs", "s3://logs/a/b", "log-group:/project/stack"} {
+		l, err := session.ParseLocation(text)
+		require.NoError(t, err)
+		require.Equal(t, text, l.String())
+	}
+	for _, text := range []string{"", "logs", "s3://my.logs/a", "s3://logs/a b", "log-group:", "log-group:a b"} {
+		_, err := session.ParseLocation(text)
+		require.ErrorContains(t, err, "is neither s3://BUCKET/PREFIX nor log-group:NAME", text)
+	}
 }

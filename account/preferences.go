@@ -1,0 +1,81 @@
+package account
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/session"
+)
+
+// Preferences are what a stack finds of its session document.
+type Preferences struct {
+	session.Document
+	Found   bool
+	Version string // the version that sessions use
+}
+
+// Adopts reports whether a stack of this owner takes the document over now.
+func (p Preferences) Adopts() bool { return p.Found && p.Mark.Owner == "" }
+
+// NextMark is the mark of the stack's own content: it remembers for good which
+// version was there before the stack.
+func (p Preferences) NextMark(owner string) session.Mark {
+	m := session.Mark{Owner: owner, Before: p.Mark.Before}
+	if p.Adopts() {
+		m.Before = p.Version
+	}
+	return m
+}
+
+// FindPreferences reads the session document of a name, if there is one.
+func FindPreferences(ctx *pulumi.Context, name string) (Preferences, error) {
+	found, err := ssm.LookupDocument(ctx, &ssm.LookupDocumentArgs{
+		Name: name, DocumentFormat: pulumi.StringRef("JSON"),
+	})
+	switch {
+	case isAbsent(err):
+		return Preferences{}, nil
+	case err != nil:
+		return Preferences{}, fmt.Errorf("finding out whether the session document %s exists: %w", name, err)
+	}
+	read, err := session.Read(found.Content)
+	if err != nil {
+		return Preferences{}, fmt.Errorf("reading the session document %s: %w", name, err)
+	}
+	p := Preferences{Document: read, Found: true}
+	if found.DocumentVersion != nil {
+		p.Version = *found.DocumentVersion
+	}
+	return p, nil
+}
+
+// Check refuses to overwrite a document that is not this stack's: creating it
+// would fail halfway, and overwriting it would take away somebody's settings.
+// What would change is told field by field. A document that no stack made can
+// be adopted; one of another stack cannot, or the two would fight over it.
+func (p Preferences) Check(project, stack, name string, adopt bool, planned session.Document) error {
+	owner := project + "/" + stack
+	if !p.Found || p.Mark.Owner == owner || p.Adopts() && adopt {
+		return nil
+	}
+	own := "pulumi config set --path '" + project + ":session.documentName' " + project + "-" + stack + " (people then name it with --document-name)"
+	m := mistake.Mistake{
+		Key: "session.documentName", Got: name,
+		Allowed: "the name of a document that does not exist yet, or of this stack's own",
+		Mend:    "use a document of the stack's own: " + own,
+	}
+	if p.Mark.Owner != "" {
+		m.Problem = "this document exists already, and it belongs to the stack " + p.Mark.Owner + "; two stacks would fight over it"
+		return mistake.List{m}
+	}
+	m.Problem = "this document exists already, and it was not made by this program; overwriting it would change the sessions of everybody in this account and Region who names no document. " +
+		"It would change\n       " + strings.Join(p.Changes(planned), "\n       ")
+	m.Mend = "adopt it: pulumi config set --path '" + project + ":session.adopt' true " +
+		"(what it says now stays as its version " + p.Version + ", and make destroy puts that back);\n" +
+		"           or " + m.Mend
+	return mistake.List{m}
+}

@@ -1,0 +1,41 @@
+package session
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Location is a place that sessions are recorded in: a prefix of a bucket, or a
+// log group.
+type Location struct {
+	Bucket   string
+	Prefix   string // without slashes at its ends
+	LogGroup string
+}
+
+var (
+	inBucket = regexp.MustCompile(`^s3://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.*'()/-]*))?$`)
+	inGroup  = regexp.MustCompile(`^log-group:([A-Za-z0-9_/.#-]{1,512})$`)
+)
+
+// ParseLocation reads what String writes.
+func ParseLocation(text string) (Location, error) {
+	if found := inBucket.FindStringSubmatch(text); found != nil {
+		return Location{Bucket: found[1], Prefix: strings.Trim(found[2], "/")}, nil
+	}
+	if found := inGroup.FindStringSubmatch(text); found != nil {
+		return Location{LogGroup: found[1]}, nil
+	}
+	return Location{}, fmt.Errorf("%q is neither s3://BUCKET/PREFIX nor log-group:NAME", text)
+}
+
+func (l Location) String() string {
+	switch {
+	case l.LogGroup != "":
+		return "log-group:" + l.LogGroup
+	case l.Prefix == "":
+		return "s3://" + l.Bucket
+	}
+	return "s3://" + l.Bucket + "/" + l.Prefix
+}

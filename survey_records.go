@@ -1,0 +1,178 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/account"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/session"
+	"private-ec2-access/internal/settings"
+)
+
+// records finds out what there is of the stack's session document, its log
+// groups and its key, and refuses what would lose a record.
+func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
+	if f.Preferences, err = account.FindPreferences(ctx, c.Session.DocumentName); err != nil {
+		return err
+	}
+	planned, err := session.Read(f.preferences(c, "(a bucket of the stack's own)", "(a key of the stack's own)").JSON())
+	if err != nil {
+		return err
+	}
+	if c.Logging.BucketName != "" {
+		planned.Fields["s3BucketName"] = settings.Show(c.Logging.BucketName)
+	}
+	if err := f.Preferences.Check(ctx.Project(), ctx.Stack(), c.Session.DocumentName, c.Session.Adopt, planned); err != nil {
+		return err
+	}
+	if f.Preferences.Adopts() {
+		say(ctx, "the session document "+c.Session.DocumentName+" is adopted. What it says now stays as its version "+f.Preferences.Version+
+			". It changes, for everybody in this account and Region who names no document:\n  "+strings.Join(f.Preferences.Changes(planned), "\n  "))
+	}
+	if err := f.nothingIsLost(ctx, c); err != nil {
+		return err
+	}
+
+	f.LogGroups = map[string]bool{}
+	for _, group := range f.groupNames(c) {
+		if f.LogGroups[group], err = account.LogGroup(ctx, group, f.Owner); err != nil {
+			return err
+		}
+	}
+	f.Key, err = account.Key(ctx, f.KeyAlias(), f.KeyDescription(), c.OwnKey())
+	if err != nil {
+		return err
+	}
+	if f.Key && !c.OwnKey() {
+		say(ctx, "the KMS key "+f.KeyAlias()+" stays in the stack: records that were encrypted with it must remain readable")
+	}
+	f.Key = f.Key || c.OwnKey()
+	if f.Key && c.KeepsRecords() {
+		// What is left behind has to stay readable, so the key's policy names it.
+		groups, err := account.LogGroups(ctx, f.Owner)
+		if err != nil {
+			return err
+		}
+		f.KeptLogGroups = slices.DeleteFunc(groups, func(group string) bool { _, in := f.LogGroups[group]; return in })
+	}
+	tellGuarantees(ctx, c)
+	return nil
+}
+
+// KeyAlias is the name of the stack's own key.
+func (f *Facts) KeyAlias() string { return "alias/" + strings.ReplaceAll(f.Owner, "/", "-") }
+
+// KeyDescription tells whose the key is.
+func (f *Facts) KeyDescription() string { return "Session records of the Pulumi stack " + f.Owner }
+
+// LogGroupName is the group that sessions are recorded in, or empty.
+func (f *Facts) LogGroupName(c *Config) string {
+	switch {
+	case !c.Logging.CloudWatch:
+		return ""
+	case c.Logging.LogGroupName != "":
+		return c.Logging.LogGroupName
+	}
+	return "/" + f.Owner + "/sessions"
+}
+
+// groupNames are the stack's log groups: the one that the document names, and
+// earlier ones.
+func (f *Facts) groupNames(c *Config) []string {
+	names := map[string]bool{}
+	if name := f.LogGroupName(c); name != "" {
+		names[name] = true
+	}
+	for _, place := range c.Logging.Earlier() {
+		if place.LogGroup != "" {
+			names[place.LogGroup] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// ownBucket reports whether a bucket has a name as the stack's own gets it.
+func ownBucket(project, bucket string) bool { return strings.HasPrefix(bucket, project+"-logs-") }
+
+// nothingIsLost refuses to take away a place that the session document names
+// today. A session keeps the settings that it began with: it writes there at
+// its end, and the agent keeps a failure to itself.
+func (f *Facts) nothingIsLost(ctx *pulumi.Context, c *Config) error {
+	if f.Preferences.Mark.Owner != f.Owner {
+		return nil
+	}
+	prefix := strings.Trim(c.Logging.KeyPrefix, "/")
+	keeps := func(place session.Location) bool {
+		switch {
+		case slices.Contains(c.Logging.Earlier(), place):
+			return true
+		case place.LogGroup != "":
+			return place.LogGroup == f.LogGroupName(c)
+		case c.Logging.BucketName == "":
+			return ownBucket(ctx.Project(), place.Bucket) && place.Prefix == prefix
+		}
+		return place.Bucket == c.Logging.BucketName && place.Prefix == prefix
+	}
+	var lost mistake.List
+	next := len(c.Logging.EarlierLocations)
+	for _, place := range f.Preferences.Locations() {
+		if keeps(place) {
+			continue
+		}
+		lost.Add(mistake.Mistake{
+			Key: "logging.earlierLocations", Got: settings.Show(c.Logging.EarlierLocations),
+			Problem: "sessions that are open now write to " + place.String() + " at their end, and would be lost without a word",
+			Allowed: "a list with " + place.String() + ", until these sessions have ended",
+			Mend: "pulumi config set " + settings.Path(ctx.Project(), "logging.earlierLocations["+settings.Show(next)+"]") + " " + place.String() +
+				", and take it out again when no session from before is open",
+		})
+		next++
+	}
+	return lost.Err()
+}
+
+// tellGuarantees says in two lines what is guaranteed and what is not.
+func tellGuarantees(ctx *pulumi.Context, c *Config) {
+	switch l := c.Logging; {
+	case l.CloudWatch && l.Encryption == encryptedByKey && l.Streaming:
+		say(ctx, "guaranteed: the agent refuses a session when its log group is missing, not encrypted or cannot be seen, or when the bucket's encryption cannot")
+		say(ctx, "not guaranteed: an upload to S3 that is denied stays silent; events that are denied in a session make its exit hang until they are let through")
+	case l.CloudWatch:
+		say(ctx, "guaranteed: the agent refuses a session when the bucket's encryption cannot be seen")
+		say(ctx, "not guaranteed: without a log group, or with an upload that is denied, a session goes on unrecorded and without a word (logging.required closes that)")
+	default:
+		say(ctx, "guaranteed: the agent refuses a session when the bucket's encryption cannot be seen")
+		say(ctx, "not guaranteed: an upload to S3 that is denied stays silent, and the session is not recorded (logging.required closes that)")
+	}
+}
+
+// preferences are the document's settings, with the names that only the engine
+// knows.
+func (f *Facts) preferences(c *Config, bucket, keyARN string) session.Preferences {
+	s, l := c.Session, c.Logging
+	p := session.Preferences{
+		Mark:               f.Preferences.NextMark(f.Owner),
+		S3BucketName:       bucket,
+		S3KeyPrefix:        l.KeyPrefix,
+		LogGroupName:       f.LogGroupName(c),
+		LogGroupEncrypted:  l.Encryption == encryptedByKey,
+		Streaming:          l.Streaming,
+		RunAsEnabled:       s.RunAsEnabled,
+		RunAsDefaultUser:   s.RunAsDefaultUser,
+		IdleSessionTimeout: s.IdleSessionTimeout,
+		MaxSessionDuration: s.MaxSessionDuration,
+		ShellProfileLinux:  s.ShellProfile.Linux,
+		ShellProfileWin:    s.ShellProfile.Windows,
+	}
+	if s.Encryption {
+		p.KMSKeyID = keyARN
+		if s.KMSKeyARN != "" {
+			p.KMSKeyID = s.KMSKeyARN
+		}
+	}
+	return p
+}
