@@ -32,7 +32,7 @@ func (r recipe) export(
 	r.ctx.Export("startSession", connect)
 	r.ctx.Export("imageParameters", images)
 	r.ctx.Export("sessionDocument", preferences.DocumentName)
-	if before := r.facts.Preferences.NextMark(r.facts.Owner).Before; before != "" {
+	if before := r.facts.Preferences.Before(); before != "" {
 		// Pulumi leaves the document as it is; make destroy does this first.
 		r.ctx.Export("restoreSessionDocument", pulumi.Sprintf(
 			"aws ssm update-document-default-version --region %s --name %s --document-version %s", region, preferences.DocumentName, before))

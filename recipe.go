@@ -134,8 +134,8 @@ func (r recipe) sessionPreferences(
 		Content: pulumi.All(to.bucket, to.sessionKeyARN).ApplyT(func(known []any) string {
 			return r.facts.preferences(r.config, known[0].(string), known[1].(string)).JSON()
 		}).(pulumi.StringOutput),
-		Adopt:   found.Adopts(),
-		Adopted: found.NextMark(r.facts.Owner).Before != "",
+		Exists:  found.Found,
+		Adopted: found.Before() != "",
 		Labels:  r.facts.Labels,
 		// The document names only what is there and may be written to.
 		After: slices.Concat(to.ready, policy.Ready, endpoints.Ready),

@@ -84,6 +84,7 @@ func (r recipe) key() (*components.EncryptionKey, error) {
 		Description:          r.facts.KeyDescription(),
 		DeletionWindowInDays: r.config.Key.DeletionWindowInDays,
 		RotationPeriodInDays: r.config.Key.RotationPeriodInDays,
+		ExistingKeyID:        r.facts.KeyID,
 		KeepRecords:          r.config.KeepsRecords(),
 		RefuseDestroy:        r.config.KeepRecords == refuse,
 		Labels:               r.facts.Labels,

@@ -25,6 +25,7 @@ type Facts struct {
 	Services       []string            // interface endpoints, by their short names
 	Preferences    account.Preferences // the session document as it is, if there is one
 	Key            bool                // there is a KMS key of the stack's own, to be made or made before
+	KeyID          string              // of the one that was made before
 	LogGroups      map[string]bool     // the stack's log groups by name, and whether they exist
 	KeptLogGroups  []string            // those of an earlier time that are not in the stack
 	NewestImages   map[string]string   // by architecture, those that the instances use

@@ -43,14 +43,13 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 			return err
 		}
 	}
-	f.Key, err = account.Key(ctx, f.KeyAlias(), f.KeyDescription(), c.OwnKey())
-	if err != nil {
+	if f.KeyID, err = account.Key(ctx, f.KeyAlias(), f.KeyDescription(), c.OwnKey()); err != nil {
 		return err
 	}
+	f.Key = f.KeyID != "" || c.OwnKey()
 	if f.Key && !c.OwnKey() {
 		say(ctx, "the KMS key "+f.KeyAlias()+" stays in the stack: records that were encrypted with it must remain readable")
 	}
-	f.Key = f.Key || c.OwnKey()
 	if f.Key && c.KeepsRecords() {
 		// What is left behind has to stay readable, so the key's policy names it.
 		groups, err := account.LogGroups(ctx, f.Owner)
@@ -155,7 +154,6 @@ func tellGuarantees(ctx *pulumi.Context, c *Config) {
 func (f *Facts) preferences(c *Config, bucket, keyARN string) session.Preferences {
 	s, l := c.Session, c.Logging
 	p := session.Preferences{
-		Mark:               f.Preferences.NextMark(f.Owner),
 		S3BucketName:       bucket,
 		S3KeyPrefix:        l.KeyPrefix,
 		LogGroupName:       f.LogGroupName(c),
@@ -174,5 +172,6 @@ func (f *Facts) preferences(c *Config, bucket, keyARN string) session.Preference
 			p.KMSKeyID = s.KMSKeyARN
 		}
 	}
+	p.Mark = f.Preferences.NextMark(f.Owner, p)
 	return p
 }

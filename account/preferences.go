@@ -16,41 +16,64 @@ type Preferences struct {
 	session.Document
 	Found   bool
 	Version string // the version that sessions use
+	// Latest is the revision in the newest version, which sessions need not use.
+	Latest int
 }
 
 // Adopts reports whether a stack of this owner takes the document over now.
 func (p Preferences) Adopts() bool { return p.Found && p.Mark.Owner == "" }
 
-// NextMark is the mark of the stack's own content: it remembers for good which
-// version was there before the stack.
-func (p Preferences) NextMark(owner string) session.Mark {
-	m := session.Mark{Owner: owner, Before: p.Mark.Before}
+// Before is the version that was there before the document was adopted, now or
+// earlier. It is remembered for good. Empty: the document is the stack's alone.
+func (p Preferences) Before() string {
 	if p.Adopts() {
-		m.Before = p.Version
+		return p.Version
 	}
+	return p.Mark.Before
+}
+
+// NextMark is the mark of the content that the stack plans.
+func (p Preferences) NextMark(owner string, planned session.Preferences) session.Mark {
+	m := session.Mark{Owner: owner, Revision: 1, Before: p.Before()}
+	if !p.Found {
+		return m
+	}
+	content, err := session.Read(planned.JSON())
+	if err == nil && p.Mark.Owner == owner && len(p.Changes(content)) == 0 {
+		return p.Mark
+	}
+	m.Revision = max(p.Mark.Revision, p.Latest) + 1
 	return m
 }
 
 // FindPreferences reads the session document of a name, if there is one.
 func FindPreferences(ctx *pulumi.Context, name string) (Preferences, error) {
-	found, err := ssm.LookupDocument(ctx, &ssm.LookupDocumentArgs{
-		Name: name, DocumentFormat: pulumi.StringRef("JSON"),
-	})
+	current, version, err := readDocument(ctx, name, nil)
 	switch {
 	case isAbsent(err):
 		return Preferences{}, nil
 	case err != nil:
 		return Preferences{}, fmt.Errorf("finding out whether the session document %s exists: %w", name, err)
 	}
-	read, err := session.Read(found.Content)
+	latest, _, err := readDocument(ctx, name, pulumi.StringRef("$LATEST"))
 	if err != nil {
-		return Preferences{}, fmt.Errorf("reading the session document %s: %w", name, err)
+		return Preferences{}, fmt.Errorf("reading the newest version of the session document %s: %w", name, err)
 	}
-	p := Preferences{Document: read, Found: true}
-	if found.DocumentVersion != nil {
-		p.Version = *found.DocumentVersion
+	return Preferences{Document: current, Found: true, Version: version, Latest: latest.Mark.Revision}, nil
+}
+
+func readDocument(ctx *pulumi.Context, name string, version *string) (session.Document, string, error) {
+	found, err := ssm.LookupDocument(ctx, &ssm.LookupDocumentArgs{
+		Name: name, DocumentFormat: pulumi.StringRef("JSON"), DocumentVersion: version,
+	})
+	if err != nil {
+		return session.Document{}, "", err
 	}
-	return p, nil
+	read, err := session.Read(found.Content)
+	if err != nil || found.DocumentVersion == nil {
+		return read, "", err
+	}
+	return read, *found.DocumentVersion, nil
 }
 
 // Check refuses to overwrite a document that is not this stack's: creating it

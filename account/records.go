@@ -68,36 +68,36 @@ func LogGroup(ctx *pulumi.Context, name, owner string) (exists bool, err error) 
 	}}
 }
 
-// Key reports whether the stack has a KMS key of its own already, by its alias.
+// Key gives the id of the stack's own KMS key, by its alias; empty if there is none.
 // Such a key stays in the stack whatever the config says: records that were
 // encrypted with it must remain readable.
 //
 // It is an error when the alias leads to a key that is not this stack's and the
 // stack needs one, or to one of its own that cannot be used.
-func Key(ctx *pulumi.Context, alias, description string, needed bool) (exists bool, err error) {
+func Key(ctx *pulumi.Context, alias, description string, needed bool) (id string, err error) {
 	found, err := kms.LookupAlias(ctx, &kms.LookupAliasArgs{Name: alias})
 	switch {
 	case isAbsent(err):
-		return false, nil
+		return "", nil
 	case err != nil:
-		return false, fmt.Errorf("finding out whether the key %s exists: %w", alias, err)
+		return "", fmt.Errorf("finding out whether the key %s exists: %w", alias, err)
 	}
 	key, err := kms.LookupKey(ctx, &kms.LookupKeyArgs{KeyId: found.TargetKeyArn})
 	switch {
 	case err != nil:
-		return false, fmt.Errorf("reading the key %s: %w", alias, err)
+		return "", fmt.Errorf("reading the key %s: %w", alias, err)
 	case key.Description != description && !needed:
-		return false, nil
+		return "", nil
 	case key.Description != description:
-		return false, mistake.List{{
+		return "", mistake.List{{
 			Key: "logging.encryption", Got: "kms",
 			Problem: fmt.Sprintf("the alias %s leads to the key %s, which is not this stack's (its description is %q)", alias, found.TargetKeyArn, key.Description),
 			Allowed: "a key by its ARN, or an alias that is free",
 			Mend:    "pulumi config set --path '" + ctx.Project() + ":logging.kmsKeyArn' " + found.TargetKeyArn + "; or delete the alias: aws kms delete-alias --alias-name " + alias,
 		}}
 	case key.KeyState != "Enabled":
-		return false, fmt.Errorf("the key %s (%s) of this stack is in the state %s, so records can be neither written nor read. "+
+		return "", fmt.Errorf("the key %s (%s) of this stack is in the state %s, so records can be neither written nor read. "+
 			"If that was not meant:\n    aws kms cancel-key-deletion --key-id %[2]s    where it is to be deleted\n    aws kms enable-key --key-id %[2]s", alias, found.TargetKeyArn, key.KeyState)
 	}
-	return true, nil
+	return found.TargetKeyId, nil
 }

@@ -14,6 +14,10 @@ type EncryptionKeyArgs struct {
 	Description          string
 	DeletionWindowInDays int // 7 to 30
 	RotationPeriodInDays int // 90 to 2560
+	// ExistingKeyID takes up a key that is there already under the alias: one
+	// that a killed update made. The engine passes over it once the key is in
+	// the stack.
+	ExistingKeyID string
 	KeepRecords          bool
 	RefuseDestroy        bool
 	Labels               Labels
@@ -54,20 +58,26 @@ func NewEncryptionKey(ctx *pulumi.Context, name string, args *EncryptionKeyArgs,
 	}
 	child := pulumi.Parent(c)
 
+	keyOptions := []pulumi.ResourceOption{child, keeping(args.KeepRecords, args.RefuseDestroy)}
+	aliasOptions := []pulumi.ResourceOption{child}
+	if args.ExistingKeyID != "" {
+		keyOptions = append(keyOptions, pulumi.Import(pulumi.ID(args.ExistingKeyID)))
+		aliasOptions = append(aliasOptions, pulumi.Import(pulumi.ID(args.Alias)))
+	}
 	key, err := kms.NewKey(ctx, name+"-key", &kms.KeyArgs{
 		Description:          pulumi.String(args.Description),
 		DeletionWindowInDays: pulumi.Int(args.DeletionWindowInDays),
 		EnableKeyRotation:    pulumi.Bool(true),
 		RotationPeriodInDays: pulumi.Int(args.RotationPeriodInDays),
 		Tags:                 args.Labels.For("records"),
-	}, child, keeping(args.KeepRecords, args.RefuseDestroy))
+	}, keyOptions...)
 	if err != nil {
 		return nil, failed("encryption key", "key", err)
 	}
 	alias, err := kms.NewAlias(ctx, name+"-key", &kms.AliasArgs{
 		Name:        pulumi.String(args.Alias),
 		TargetKeyId: key.KeyId,
-	}, child)
+	}, aliasOptions...)
 	if err != nil {
 		return nil, failed("encryption key", "alias", err)
 	}

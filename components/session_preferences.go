@@ -11,8 +11,10 @@ import (
 type SessionPreferencesArgs struct {
 	DocumentName string
 	Content      pulumi.StringInput
-	// Adopt takes up a document that exists and that no stack made.
-	Adopt bool
+	// Exists takes up a document that is there already: one that is adopted, or
+	// one that a killed update made. The engine passes over it once the document
+	// is in the stack.
+	Exists bool
 	// Adopted leaves the document behind when it leaves the stack: people used
 	// it before, and an earlier version of it is theirs.
 	Adopted bool
@@ -47,7 +49,7 @@ func NewSessionPreferences(ctx *pulumi.Context, name string, args *SessionPrefer
 	options := []pulumi.ResourceOption{
 		pulumi.Parent(c), pulumi.DependsOn(args.After), pulumi.RetainOnDelete(args.Adopted),
 	}
-	if args.Adopt {
+	if args.Exists {
 		options = append(options, pulumi.Import(pulumi.ID(args.DocumentName)))
 	}
 	document, err := ssm.NewDocument(ctx, name+"-preferences", &ssm.DocumentArgs{

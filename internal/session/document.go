@@ -98,27 +98,45 @@ func (p Preferences) JSON() string {
 	return string(text)
 }
 
-// Mark is the description that tells whose a document is, and which version of
-// it was there before it was adopted. It is part of the content because a
-// look-up of a document shows no tags, and because it has to live as long as
-// the document does.
+// Mark is the description that tells whose a document is. It is part of the
+// content because a look-up of a document shows no tags, and because it has to
+// live as long as the document does.
 type Mark struct {
-	Owner  string // the stack
-	Before string // the version that AWS gave to the content that was adopted; empty: none
+	Owner string // the stack
+	// Revision counts the stack's own contents from 1. Systems Manager refuses
+	// a content that an earlier version has already, so a document that goes
+	// back to earlier settings has to differ from then.
+	Revision int
+	// Before is the version that has what was there before the document was
+	// adopted; empty: it was not adopted.
+	Before string
 }
 
-const (
-	marker = "Session preferences, managed by the Pulumi stack "
-	before = "; adopted, version %s has what was there before"
-)
+const marker = "Session preferences, managed by the Pulumi stack "
 
-var mark = regexp.MustCompile("^" + marker + `(.+?)(?:; adopted, version (\d+) has what was there before)?$`)
+var mark = regexp.MustCompile("^" + marker + `(.+?)(?:; revision (\d+))?(?:; adopted, version (\d+) has what was there before)?$`)
 
 func (m Mark) String() string {
-	if m.Before == "" {
-		return marker + m.Owner
+	text := marker + m.Owner
+	if m.Revision > 1 {
+		text += fmt.Sprintf("; revision %d", m.Revision)
 	}
-	return marker + m.Owner + fmt.Sprintf(before, m.Before)
+	if m.Before != "" {
+		text += fmt.Sprintf("; adopted, version %s has what was there before", m.Before)
+	}
+	return text
+}
+
+func readMark(description string) Mark {
+	found := mark.FindStringSubmatch(description)
+	if found == nil {
+		return Mark{}
+	}
+	m := Mark{Owner: found[1], Revision: 1, Before: found[3]}
+	if n, err := strconv.Atoi(found[2]); err == nil {
+		m.Revision = n
+	}
+	return m
 }
 
 // Document is a session document that exists, whoever made it.
@@ -136,10 +154,7 @@ func Read(content string) (Document, error) {
 	if err := json.Unmarshal([]byte(content), &read); err != nil {
 		return Document{}, fmt.Errorf("the document's content is not JSON: %w", err)
 	}
-	d := Document{Fields: map[string]string{}}
-	if found := mark.FindStringSubmatch(read.Description); found != nil {
-		d.Mark = Mark{Owner: found[1], Before: found[2]}
-	}
+	d := Document{Mark: readMark(read.Description), Fields: map[string]string{}}
 	for name, value := range read.Inputs {
 		d.Fields[name] = string(value)
 	}

@@ -44,7 +44,10 @@ func TestNoLimitIsNotWritten(t *testing.T) {
 // What a document says is read back, whoever made it.
 func TestReading(t *testing.T) {
 	t.Parallel()
-	for _, mark := range []session.Mark{{Owner: "project/stack"}, {Owner: "project/stack", Before: "3"}, {Owner: "a; b/c", Before: "12"}} {
+	for _, mark := range []session.Mark{
+		{Owner: "project/stack", Revision: 1}, {Owner: "project/stack", Revision: 2}, {Owner: "project/stack", Revision: 1, Before: "3"},
+		{Owner: "a; b/c", Revision: 10, Before: "12"},
+	} {
 		d, err := session.Read(session.Preferences{Mark: mark, S3BucketName: "logs", S3KeyPrefix: "a/", LogGroupName: "/g", IdleSessionTimeout: 1}.JSON())
 		require.NoError(t, err)
 		require.Equal(t, mark, d.Mark)
