@@ -26,11 +26,23 @@ func (s *Service) run(ctx context.Context, l *live) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	id := l.snapshot().SessionID
+	s.limit(ctx, l)
 	if l.doc.dropped != nil {
 		// The agent's message of this session cannot be read, so nothing happens until somebody ends it.
 		s.Log("session %s: the agent drops the message: %v", id, l.doc.dropped)
-		s.limit(ctx, l)
 		s.conclude(l, statusTerminated, waitFor(ctx, l))
+		return
+	}
+	// A real agent begins at once. Here it waits for the client, so that no refusal is lost on a client that comes late.
+	select {
+	case <-l.channel.joined:
+	case <-l.ending:
+		s.conclude(l, statusTerminated, waitFor(ctx, l))
+		return
+	case <-time.After(s.Timing.Minute):
+		s.conclude(l, statusTerminated, "no client came")
+		return
+	case <-ctx.Done():
 		return
 	}
 	client, err := s.clients(ctx, l)
@@ -144,7 +156,6 @@ func (s *Service) limit(ctx context.Context, l *live) {
 
 // watchIdle ends a session whose client sends nothing for the document's idle time.
 func (s *Service) watchIdle(ctx context.Context, l *live, used <-chan struct{}) {
-	s.limit(ctx, l)
 	idle, _ := l.doc.timeouts(s.Timing.Minute)
 	timer := time.NewTimer(idle)
 	defer timer.Stop()

@@ -25,6 +25,7 @@ const (
 // connections come and go. It is the service's and the agent's side together.
 type channel struct {
 	ctx     context.Context // ends with the session
+	joined  chan struct{}   // closed when a client has come for the first time
 	arrived chan struct{}   // says that the inbox is not empty
 
 	mu       sync.Mutex
@@ -45,7 +46,7 @@ type unacked struct {
 }
 
 func newChannel(ctx context.Context) *channel {
-	c := &channel{ctx: ctx, arrived: make(chan struct{}, 1), early: map[int64]frame{}}
+	c := &channel{ctx: ctx, joined: make(chan struct{}), arrived: make(chan struct{}, 1), early: map[int64]frame{}}
 	c.changed = sync.NewCond(&c.mu)
 	context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -67,7 +68,13 @@ func (c *channel) serve(conn *websocket.Conn) {
 	}
 	c.conn = conn
 	conn.SetReadLimit(frameLimit)
-	resumed := old != nil || c.nextOut > 0 || c.expected > 0
+	resumed := true
+	select {
+	case <-c.joined:
+	default:
+		resumed = false
+		close(c.joined)
+	}
 	for _, u := range c.unacked {
 		u.sent = time.Time{} // at once
 	}

@@ -1,8 +1,10 @@
 package sessions_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -36,6 +38,10 @@ const (
 // The tests drive the real AWS CLI and the real session-manager-plugin. The Makefile sets the environment.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if problems := againstTheModel(); problems != "" {
+		fmt.Fprintf(os.Stderr, "--- FAIL: calls and answers of these tests are not as botocore's model of ssm says:\n%s\n", problems)
+		code = 1
+	}
 	if original != nil {
 		original.Stop()
 	}
@@ -50,6 +56,40 @@ var (
 	lonely   string // the one without
 )
 
+// exchanges are all calls of Systems Manager in these tests, with their answers, as lines of JSON.
+var exchanges struct {
+	sync.Mutex
+	lines bytes.Buffer
+}
+
+// keepExchange is a rule that keeps a call of the sessions with its answer.
+var keepExchange = emulator.PassOn("ssm", "StartSession|ResumeSession|TerminateSession|DescribeSessions|GetConnectionStatus|DescribeInstanceInformation",
+	func(q *emulator.Request, reply *emulator.Reply) error {
+		status := reply.Status
+		if status == 0 {
+			status = http.StatusOK
+		}
+		line, err := json.Marshal(object{"action": q.Action, "request": json.RawMessage(q.Body), "status": status, "answer": json.RawMessage(reply.Body)})
+		exchanges.Lock()
+		defer exchanges.Unlock()
+		exchanges.lines.Write(append(line, '\n'))
+		return err
+	})
+
+// againstTheModel puts everything that was asked and answered to botocore's model.
+func againstTheModel() string {
+	if exchanges.lines.Len() == 0 {
+		return ""
+	}
+	cmd := exec.Command(os.Getenv("EMULATOR_PYTHON"), "testdata/validate.py")
+	cmd.Stdin = &exchanges.lines
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Sprintf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
 // fast is the pace of the tests.
 var fast = sessions.Timing{Minute: 4 * time.Second, Tick: 100 * time.Millisecond, Handshake: 5 * time.Second}
 
@@ -61,13 +101,19 @@ type scene struct {
 
 func newScene(t *testing.T) scene {
 	t.Helper()
+	t.Parallel()
+	return newSceneSerial(t)
+}
+
+// newSceneSerial is for tests that change this process.
+func newSceneSerial(t *testing.T) scene {
+	t.Helper()
 	python := os.Getenv("EMULATOR_PYTHON")
 	if python == "" {
 		t.Skip("EMULATOR_PYTHON is not set: run the tests with `make test`")
 	}
 	_, err := exec.LookPath("session-manager-plugin")
 	require.NoError(t, err, "the tests need the session-manager-plugin on PATH: run them with `make test`")
-	t.Parallel()
 	once.Do(func() {
 		dir, err := os.MkdirTemp("", "sessions-")
 		require.NoError(t, err)
@@ -79,6 +125,7 @@ func newScene(t *testing.T) scene {
 	copied, err := original.Fork(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(copied.Stop)
+	copied.Add(keepExchange)
 	return scene{copied, t}
 }
 

@@ -37,7 +37,7 @@ type Timing struct {
 	Minute time.Duration
 	// Tick is how often records are streamed, and a refused one tried again; 0: a second.
 	Tick time.Duration
-	// Handshake is how long the agent waits for the client's answers; 0: a minute.
+	// Handshake is how long the agent waits for the client's answers; 0: 15 seconds.
 	Handshake time.Duration
 }
 
@@ -49,7 +49,7 @@ func (t Timing) withDefaults() Timing {
 	}
 	set(&t.Minute, time.Minute)
 	set(&t.Tick, time.Second)
-	set(&t.Handshake, time.Minute)
+	set(&t.Handshake, 15*time.Second)
 	return t
 }
 
