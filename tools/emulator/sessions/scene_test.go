@@ -300,17 +300,36 @@ func (c *client) expect(pattern string) []string {
 	}
 }
 
+// prompt is the end of the shell's prompt.
+const prompt = `[$#>] `
+
+// enter types a line at the shell's next prompt.
 func (c *client) enter(line string) {
 	c.t.Helper()
-	_, err := c.tty.WriteString(line + "\r")
+	c.expect(prompt)
+	c.write(line + "\r")
+}
+
+// write types, whatever is shown.
+func (c *client) write(keys string) {
+	c.t.Helper()
+	_, err := c.tty.WriteString(keys)
 	require.NoError(c.t, err)
 }
 
-// opened waits for the shell's first prompt and returns the session's id.
+// opened waits until the plugin takes input, and returns the session's id.
 func (c *client) opened() string {
 	c.t.Helper()
 	id := c.expect(`Starting session with SessionId: (\S+)`)[1]
-	c.expect(`[$#] `)
+	// The plugin shows the first prompt before it reads the keyboard, and what it reads in its first moments it may
+	// send under the number of its first size message, so that it is lost. It is past that when it has switched the echo
+	// off, which no person is fast enough to notice.
+	require.Eventually(c.t, func() bool {
+		stty := exec.Command("stty", "-a")
+		stty.Stdin = c.tty
+		out, err := stty.Output()
+		return err == nil && regexp.MustCompile(`(^|\s)-echo\s`).Match(out)
+	}, patience, 20*time.Millisecond, "the plugin does not read the keyboard")
 	return id
 }
 

@@ -14,7 +14,7 @@ func TestWhatIsTypedIsInTheRecord(t *testing.T) {
 	id := c.opened()
 	assert.Regexp(t, `^root-[0-9a-f]{17}$`, id)
 	c.enter("echo $((6 * 7))-marked $HOME $AWS_ACCESS_KEY_ID.")
-	c.expect(`42-marked \S+/home \.`)
+	c.expect(`\n42-marked \S+/home \.`)
 	c.enter("exit")
 	c.expect("Exiting session with sessionId: " + id)
 	assert.Equal(t, 0, c.ends())

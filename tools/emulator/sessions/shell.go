@@ -22,8 +22,9 @@ type shell struct {
 	tty    *os.File
 	folder string
 
-	mu   sync.Mutex
-	gone bool // collected
+	mu     sync.Mutex
+	closed bool // the terminal
+	gone   bool // the process is collected
 }
 
 func startShell(folder string) (*shell, error) {
@@ -54,6 +55,11 @@ func startShell(folder string) (*shell, error) {
 }
 
 func (s *shell) resize(columns, rows uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	_ = pty.Setsize(s.tty, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}) // a size that is refused changes nothing
 }
 
@@ -68,6 +74,7 @@ func (s *shell) killLocked() {
 	if !s.gone {
 		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may have ended, and waits for Wait
 	}
+	s.closed = true
 	_ = s.tty.Close()
 }
 

@@ -18,13 +18,13 @@ func TestTheTerminalHasTheSizeOfTheClients(t *testing.T) {
 	s := newScene(t)
 	c := s.start("--target", target)
 	c.opened()
-	c.enter("stty size")
-	c.expect(`\n24 80\r`)
+	c.enter("while [ \"$(stty size)\" != '24 80' ]; do sleep 0.1; done; echo first=$((1 + 1))") // the first size comes after the first prompt
+	c.expect(`first=2`)
 	require.NoError(t, pty.Setsize(c.tty, &pty.Winsize{Rows: 40, Cols: 132}))
 	c.enter("while [ \"$(stty size)\" != '40 132' ]; do sleep 0.1; done; echo changed=$((1 + 1))")
 	c.expect(`changed=2`)
-	_, err := c.tty.WriteString("\x04") // Ctrl-D
-	require.NoError(t, err)
+	c.expect(prompt)
+	c.write("\x04") // Ctrl-D
 	c.expect("Exiting session")
 	assert.Equal(t, 0, c.ends())
 }
@@ -52,10 +52,10 @@ func TestASessionGoesOnAfterTheConnectionWasCut(t *testing.T) {
 	c := s.start("--target", target, "--document-name", "logged")
 	id := c.opened()
 	c.enter("kept=before; (sleep 0.5; echo meanwhile=$((2 * 2))) &")
-	c.expect(`[$#] `)
+	c.expect(prompt)
 	require.True(t, s.Sessions().Cut(id))
 	c.expect("meanwhile=4")
-	c.enter("echo $kept and after=$((3 * 3))")
+	c.write("echo $kept and after=$((3 * 3))\r")
 	c.expect("before and after=9")
 	c.enter("exit")
 	c.expect("Exiting session")
@@ -120,8 +120,9 @@ func TestTheShellProfileIsRunFirst(t *testing.T) {
 	s := newScene(t)
 	s.deploy("profile", object{"shellProfile": object{"linux": "PS1='in> '; cd /", "windows": ""}})
 	c := s.start("--target", target, "--document-name", "profile")
+	c.opened()
 	c.expect("in> ")
-	c.enter("pwd; exit")
+	c.write("pwd; exit\r")
 	c.expect("\n/\r")
 	assert.Equal(t, 0, c.ends())
 }
@@ -137,9 +138,9 @@ func TestTheShellKnowsNothingOfTheDeveloper(t *testing.T) {
 	assert.NotContains(t, c.shown(), "prod")
 	assert.NotContains(t, c.shown(), "hidden-value")
 	c.enter("ls -A; echo listed=$((1 + 1))")
-	c.expect(`listed=\$[^\n]*\n+listed=2`)
+	c.expect(`\)\)\s+listed=2`)
 	c.enter("pwd")
-	folder := c.expect(`\n(?:[$#] )?(/\S+)/home\r`)[1]
+	folder := c.expect(`\n(/\S+)/home\r`)[1]
 	assert.DirExists(t, folder)
 	c.enter("touch left-behind; exit")
 	assert.Equal(t, 0, c.ends())
