@@ -5,6 +5,7 @@ go 1.25.11
 replace private-ec2-access/tools => ../tools
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/stretchr/testify v1.11.1
 	private-ec2-access/tools v0.0.0-00010101000000-000000000000
 )
@@ -24,7 +25,6 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.10 // indirect
 	github.com/aws/smithy-go v1.28.9 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
-	github.com/creack/pty v1.1.24 // indirect
 )
 
 require (

@@ -289,10 +289,3 @@ func (c *channel) cut() bool {
 	_ = conn.CloseNow()
 	return true
 }
-
-// connected tells whether a client is there.
-func (c *channel) connected() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conn != nil
-}
