@@ -208,22 +208,68 @@ func (r *record) stray(ctx context.Context, why error) {
 	r.upload(ctx, path.Join(r.S3KeyPrefix, r.session.SessionID, "Standard_Stream", "stderr"), []byte(why.Error()))
 }
 
+// partSize is the size of the parts of a larger upload, and up to which there is one part only: the agent's SDK's.
+const partSize = 5 << 20
+
 // upload puts an object, with the encryption of the bucket's default where that can be read. A failure is not passed on.
 func (r *record) upload(ctx context.Context, key string, content []byte) {
-	digest := md5.Sum(content) //nolint:gosec // S3's own
-	in := &s3.PutObjectInput{
-		Bucket: &r.S3BucketName, Key: &key, Body: bytes.NewReader(content), ACL: objects.ObjectCannedACLBucketOwnerFullControl,
-		ContentMD5: aws.String(base64.StdEncoding.EncodeToString(digest[:])),
-	}
+	var algorithm objects.ServerSideEncryption
+	var keyID *string
 	switch by, err := r.bucketEncryption(ctx); {
 	case err != nil:
 		r.log("GetBucketEncryption: %v; the object is uploaded without an encryption header", short(err))
 	case by != nil:
-		in.ServerSideEncryption, in.SSEKMSKeyId = by.SSEAlgorithm, by.KMSMasterKeyID
+		algorithm, keyID = by.SSEAlgorithm, by.KMSMasterKeyID
 	}
-	if _, err := r.s3.PutObject(ctx, in); err != nil {
-		r.log("PutObject %s/%s: %v", r.S3BucketName, key, short(err))
+	var err error
+	if len(content) <= partSize {
+		_, err = r.s3.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &r.S3BucketName, Key: &key, Body: bytes.NewReader(content), ContentMD5: digest(content),
+			ACL: objects.ObjectCannedACLBucketOwnerFullControl, ServerSideEncryption: algorithm, SSEKMSKeyId: keyID,
+		})
+	} else {
+		err = r.uploadParts(ctx, content, &s3.CreateMultipartUploadInput{
+			Bucket: &r.S3BucketName, Key: &key, ACL: objects.ObjectCannedACLBucketOwnerFullControl, ServerSideEncryption: algorithm, SSEKMSKeyId: keyID,
+		})
 	}
+	if err != nil {
+		r.log("the upload of %s/%s: %v", r.S3BucketName, key, short(err))
+	}
+}
+
+func (r *record) uploadParts(ctx context.Context, content []byte, in *s3.CreateMultipartUploadInput) error {
+	upload, err := r.s3.CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return err
+	}
+	var parts []objects.CompletedPart
+	for number := int32(1); len(content) > 0 && err == nil; number++ {
+		part := content[:min(partSize, len(content))]
+		content = content[len(part):]
+		var out *s3.UploadPartOutput
+		out, err = r.s3.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: in.Bucket, Key: in.Key, UploadId: upload.UploadId, PartNumber: &number, Body: bytes.NewReader(part), ContentMD5: digest(part),
+		})
+		if err == nil {
+			parts = append(parts, objects.CompletedPart{PartNumber: aws.Int32(number), ETag: out.ETag})
+		}
+	}
+	if err == nil {
+		_, err = r.s3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+			Bucket: in.Bucket, Key: in.Key, UploadId: upload.UploadId, MultipartUpload: &objects.CompletedMultipartUpload{Parts: parts},
+		})
+	}
+	if err != nil {
+		_, abort := r.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: upload.UploadId})
+		err = errors.Join(err, abort)
+	}
+	return err
+}
+
+// digest is the header that S3 asks for where Object Lock is on.
+func digest(content []byte) *string {
+	sum := md5.Sum(content) //nolint:gosec // S3's own
+	return aws.String(base64.StdEncoding.EncodeToString(sum[:]))
 }
 
 // finish delivers the record at the session's end and says where the agent believes it to be.

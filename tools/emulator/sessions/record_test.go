@@ -209,6 +209,22 @@ func TestTheUploadFollowsTheBucketsDefault(t *testing.T) {
 	}
 }
 
+func TestALargeRecordIsUploadedInParts(t *testing.T) {
+	s := newScene(t)
+	s.encrypt(types.ServerSideEncryptionAes256, "")
+	s.deploy("doc", object{"s3BucketName": bucket})
+	c := s.start("--target", target, "--document-name", "doc")
+	id := c.opened()
+	c.enter(`head -c 5500000 /dev/zero | tr '\0' y; echo done=$((6 * 7))`)
+	c.expect("done=42")
+	c.enter("exit")
+	assert.Equal(t, 0, c.ends())
+	log := s.object(id + ".log")
+	assert.True(t, strings.Contains(log, strings.Repeat("y", 5_500_000)), "%d bytes", len(log))
+	assert.Contains(t, log, "done=42")
+	assert.Equal(t, []string{"s3:HeadBucket", "s3:GetBucketEncryption", "s3:CreateMultipartUpload", "s3:UploadPart", "s3:UploadPart", "s3:CompleteMultipartUpload"}, s.agentCalls())
+}
+
 // The bucket's policy is judged for the instance's role, which is who the agent is.
 func TestTheAgentIsTheInstancesRole(t *testing.T) {
 	s := newScene(t)
