@@ -1,6 +1,8 @@
 // Package emulator is the emulated AWS: moto, mended by named fixes, behind one HTTP front that records
 // every call and can answer, refuse, delay or mend calls by a table of rules.
 //
+// Session Manager and the agents of the instances are played by the package sessions, in the same front.
+//
 // It needs a Python with moto/requirements.txt installed, and nothing else. It listens on 127.0.0.1 only.
 package emulator
 

@@ -386,8 +386,12 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 //	POST   /_emulator/fork        {"url", "pid"} of a copy of the whole account, with a front of its own
 //	POST   /_emulator/stop        ends a copy (only copies)
 //
-// and those of the sessions, which are at sessions.Service.Administer.
+// and those of the sessions, which are at sessions.Service.Administer. Those of a browser (with an Origin) are refused.
 func (f *front) admin(w http.ResponseWriter, h *http.Request) {
+	if origin := h.Header.Get("Origin"); origin != "" {
+		sendError(w, http.StatusForbidden, fmt.Errorf("no browser changes anything here (Origin: %s)", origin))
+		return
+	}
 	if path := strings.TrimPrefix(h.URL.Path, AdminPath); sessions.Administers(path) {
 		answer, status, err := f.sessions.Administer(h.Method, path, h)
 		if err != nil {
