@@ -424,7 +424,11 @@ func (a *app) testEnvironment() error {
 		return err
 	}
 	e := &Environment{}
-	e.set("PATH", pathWith(filepath.Dir(t.CLI.Path), a.tools, lookup(a.environ, "PATH")))
+	path := pathWith(filepath.Dir(t.CLI.Path), a.tools, lookup(a.environ, "PATH"))
+	if filepath.Dir(t.SessionPlugin) == a.tools.Bin() && filepath.Dir(t.CLI.Path) != a.tools.Bin() {
+		path += string(filepath.ListSeparator) + a.tools.Bin()
+	}
+	e.set("PATH", path)
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
 	e.set("STANDIN_BRIDGE", t.Bridge)
 	e.set("STANDIN_MIRROR", t.Mirror)

@@ -143,7 +143,7 @@ export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
 	}, e.Apply(caller))
 
 	installed := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, "http://127.0.0.1:4566", caller)
-	assert.Contains(t, installed.Exports(), "export PATH='/usr/bin:/bin'\n")
+	assert.Contains(t, installed.Exports(), "export PATH='/usr/bin:/bin:/p/.local/bin'\n")
 	proxied := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi"}, "http://127.0.0.1:4566", append(caller, "http_proxy=http://proxy", "NO_PROXY=corp"))
 	assert.Contains(t, proxied.Exports(), "export NO_PROXY='corp,127.0.0.1,localhost'\n")
 }

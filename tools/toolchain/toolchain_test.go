@@ -483,3 +483,30 @@ func TestNoPluginOnThePATHOfRealStacks(t *testing.T) {
 		assert.False(t, strings.HasPrefix(filepath.Base(path), "pulumi-resource-"), path)
 	}
 }
+
+func TestTheSessionManagerPluginIsTheInstalledOneOrBuilt(t *testing.T) {
+	tools, out := testToolchain(t)
+	bin := t.TempDir()
+	t.Setenv("PATH", tools.Bin()+string(filepath.ListSeparator)+bin)
+
+	// What an interrupted or another version's build left in .local/bin is no installed plugin, although it is on PATH.
+	script(t, filepath.Join(tools.Bin(), "session-manager-plugin"), "")
+	_, err := tools.EnsureSessionPlugin()
+	require.ErrorContains(t, err, "install Go", "PATH has no go here, so the build is seen by its failure")
+	assert.Contains(t, out.String(), "session-manager-plugin from its Go module: none is installed")
+
+	script(t, filepath.Join(bin, "session-manager-plugin"), "")
+	out.Reset()
+	path, err := tools.EnsureSessionPlugin()
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(bin, "session-manager-plugin"), path)
+	assert.Empty(t, out.String())
+}
+
+func TestTheSessionManagerPluginIsPinned(t *testing.T) {
+	gomod, err := os.ReadFile(filepath.Join("..", "..", buildSessionPlugin.folder, "go.mod"))
+	require.NoError(t, err)
+	assert.Regexp(t, `^v0\.0\.0-\d{14}-[0-9a-f]{12}$`, requiredVersion(string(gomod), "github.com/aws/session-manager-plugin"))
+	assert.Contains(t, string(gomod), "tool "+buildSessionPlugin.pkg+"\n")
+	assert.Contains(t, string(gomod), "replace github.com/twinj/uuid => github.com/twinj/uuid v0.0.0-20151029044442-89173bcdda19")
+}
