@@ -226,7 +226,7 @@ func (a *app) pulumiUp(args []string) error {
 	}
 	err := a.pulumi(c)
 	if err != nil && a.stack.Emulated {
-		a.say("To begin anew, with an empty emulated AWS: make down, then make up.")
+		a.say("If what is wrong is the emulated AWS and not what is said above: make down, then make up, begins anew with an empty one.")
 	}
 	return err
 }

@@ -449,11 +449,27 @@ func TestRepairOfLocks(t *testing.T) {
 	})
 }
 
+// On a real account nothing is broken open: what is pending is told, with the commands, and the update does not begin.
 func TestRealStacksAreNotRepaired(t *testing.T) {
-	a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", killed)
-	a.stack.Emulated = false
-	require.NoError(t, a.repair())
-	assert.Empty(t, calls())
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	for export, refused := range map[string]string{killed: "creating aws:sns/topic:Topic c", twoDeleted: "deleting aws:sns/topic:Topic c", twoTopics: ""} {
+		a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", export)
+		a.stack.Emulated, a.stack.Name = false, "dev"
+		writeLock(t, a.tools.Path("state"), "dev", "a", lock{PID: endedProcess(t), Hostname: hostname})
+		err := a.repair()
+		assert.Equal(t, "stack export --stack dev --color auto --non-interactive\n", calls(), "it only looks")
+		if refused == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, "an earlier command on the stack dev was killed, or is still at work, during: "+refused+".\n"+
+			"  What came of that is in the account and not in the state, so nothing was changed.\n"+
+			"    eval \"$(make -s env STACK=dev)\"\n"+
+			"    pulumi refresh --stack dev                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
+			"    pulumi refresh --stack dev --clear-pending-creates     the same, and forgets all creations\n"+
+			"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending.")
+	}
 }
 
 func TestUpConfirmation(t *testing.T) {
