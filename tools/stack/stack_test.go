@@ -672,6 +672,19 @@ func TestKept(t *testing.T) {
 	require.Equal(t, []string{"logs-1"}, buckets)
 	require.Equal(t, 2, resources)
 	require.Empty(t, d.protected())
+
+	// A destroy that was killed had dropped the bucket already; one that deletes the bucket leaves no word of it.
+	for retained, want := range map[string][]string{"true": {"logs-1"}, "false": nil} {
+		var killed deployment
+		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[
+			{"type":"pulumi:pulumi:Stack","outputs":{"logBucket":"logs-1"}},
+			{"type":"aws:ec2/vpc:Vpc","custom":true,"id":"vpc-1"},
+			{"type":"private-ec2-access:index:LogArchive","retainOnDelete":`+retained+`}
+		]}}`), &killed))
+		buckets, resources := killed.kept()
+		require.Equal(t, want, buckets)
+		require.Zero(t, resources)
+	}
 }
 
 func TestAProtectedArchiveStopsADestroy(t *testing.T) {
