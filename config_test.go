@@ -50,34 +50,36 @@ var mistakes = map[string]map[string]any{
 		"f": map[string]any{"imageId": "x"}, "e": map[string]any{"imageId": "x"}, "d": map[string]any{"imageId": "x"},
 		"c": map[string]any{"imageId": "x"}, "b": map[string]any{"imageId": "x"}, "a": map[string]any{"imageId": "x"},
 	}},
-	"instance-name":                {"instances": map[string]any{"App_1": map[string]any{}}},
-	"instance-no-such-key":         {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
-	"instance-subnet":              {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},
-	"instance-subnet-of-existing":  {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}, "instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}},
-	"instance-type":                {"instance.instanceType": "small"},
-	"instance-type-of-its-own":     {"instances": map[string]any{"app": map[string]any{"instanceType": "t3.nano"}}},
-	"instances-none":               {"instances": map[string]any{}},
-	"instances-not-an-object":      {"instances": []any{"app"}},
-	"keep-records":                 {"keepRecords": "never"},
-	"key-prefix":                   {"logging.keyPrefix": "a b"},
-	"max-duration":                 {"session.maxSessionDuration": 1441},
-	"policies":                     {"endpoints.policies": "tight"},
-	"retention-not-a-number":       {"logging.retentionDays": "a year"},
-	"retention-negative":           {"logging.retentionDays": -1},
-	"self-repair":                  {"selfRepair": "1"},
-	"subnet-not-an-id":             {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"private-a"}},
-	"subnet-twice":                 {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0aaaaaaaaaaaaaaaa"}},
-	"subnets-not-a-list":           {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": "subnet-0aaaaaaaaaaaaaaaa"},
-	"subnets-without-vpc":          {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
-	"tag-of-aws":                   {"tags": map[string]any{"aws:team": "platform"}},
-	"tag-of-the-program":           {"tags": map[string]any{"Name": "mine"}},
-	"unknown-key":                  {"netwrok": map[string]any{"vpcId": "vpc-1"}},
-	"unknown-nested-key":           {"network.vpcID": "vpc-0123456789abcdef0"},
-	"volume-size":                  {"instance.volumeSize": 4},
-	"vpc-not-an-id":                {"network.vpcId": "main", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
-	"vpc-without-subnets":          {"network.vpcId": "vpc-0123456789abcdef0"},
-	"zones-none":                   {"network.availabilityZoneCount": 0},
-	"zones-too-many-for-the-range": {"network.cidrBlock": "10.20.0.0/26", "network.availabilityZoneCount": 5},
+	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
+	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
+	"instance-subnet":                  {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},
+	"instance-subnet-of-existing":      {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}, "instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}},
+	"instance-type":                    {"instance.instanceType": "small"},
+	"instance-type-of-its-own":         {"instances": map[string]any{"app": map[string]any{"instanceType": "t3.nano"}}},
+	"instance-architecture-of-its-own": {"instances": map[string]any{"app": map[string]any{"architecture": "arm"}}},
+	"instance-volume-size-of-its-own":  {"instances": map[string]any{"app": map[string]any{"volumeSize": 20000}}},
+	"instances-none":                   {"instances": map[string]any{}},
+	"instances-not-an-object":          {"instances": []any{"app"}},
+	"keep-records":                     {"keepRecords": "never"},
+	"key-prefix":                       {"logging.keyPrefix": "a b"},
+	"max-duration":                     {"session.maxSessionDuration": 1441},
+	"policies":                         {"endpoints.policies": "tight"},
+	"retention-not-a-number":           {"logging.retentionDays": "a year"},
+	"retention-negative":               {"logging.retentionDays": -1},
+	"self-repair":                      {"selfRepair": "1"},
+	"subnet-not-an-id":                 {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"private-a"}},
+	"subnet-twice":                     {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0aaaaaaaaaaaaaaaa"}},
+	"subnets-not-a-list":               {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": "subnet-0aaaaaaaaaaaaaaaa"},
+	"subnets-without-vpc":              {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"tag-of-aws":                       {"tags": map[string]any{"aws:team": "platform"}},
+	"tag-of-the-program":               {"tags": map[string]any{"Name": "mine"}},
+	"unknown-key":                      {"netwrok": map[string]any{"vpcId": "vpc-1"}},
+	"unknown-nested-key":               {"network.vpcID": "vpc-0123456789abcdef0"},
+	"volume-size":                      {"instance.volumeSize": 4},
+	"vpc-not-an-id":                    {"network.vpcId": "main", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"vpc-without-subnets":              {"network.vpcId": "vpc-0123456789abcdef0"},
+	"zones-none":                       {"network.availabilityZoneCount": 0},
+	"zones-too-many-for-the-range":     {"network.cidrBlock": "10.20.0.0/26", "network.availabilityZoneCount": 5},
 	"several-of-every-kind": {
 		"netwrok": map[string]any{"vpcId": "vpc-1"}, "instance.volumeSize": "abc", "network.cidrBlock": "10.30.0.0/8",
 		"session.idleSessionTimeout": 90, "endpoints": "wide", "instances": map[string]any{"web_1": map[string]any{}},
@@ -116,15 +118,55 @@ func TestEveryMistakeIsTold(t *testing.T) {
 	}
 }
 
-// Nothing is asked of AWS and nothing registered when the config is wrong.
+// Mistakes that are in no key by itself: two keys do not go together, and each
+// of the two changes, alone, mends it.
+var relations = map[string][2]map[string]any{
+	"architecture-of-another-type":   {{"instance.architecture": "arm64"}, {"instance.instanceType": "t3.nano"}},
+	"cidr-block-too-small-for-zones": {{"network.cidrBlock": "10.20.0.0/27"}, {"network.availabilityZoneCount": 1}},
+	"idle-timeout-over-the-session":  {{"session.idleSessionTimeout": 20}, {"session.maxSessionDuration": 30}},
+	"instance-subnet": {
+		{"instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}}, {"network.availabilityZoneCount": 3},
+	},
+	"instance-subnet-of-existing": {
+		{"instances": map[string]any{"app": map[string]any{"subnetIndex": 0}}},
+		{"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"}},
+	},
+	"instance-type-of-its-own": {
+		{"instance.architecture": "x86_64", "instance.instanceType": "t3.nano"},
+		{"instances": map[string]any{"app": map[string]any{"instanceType": "t4g.micro"}}},
+	},
+	"subnets-without-vpc": {{"network.vpcId": "vpc-0123456789abcdef0"}, {"network.subnetIds": []any{}}},
+	"vpc-without-subnets": {{"network.vpcId": ""}, {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}}},
+	"zones-too-many-for-the-range": {
+		{"network.cidrBlock": "10.20.0.0/24"}, {"network.availabilityZoneCount": 4},
+	},
+}
+
+func TestRelationsBetweenKeysAreChecked(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(relations), 8)
+	for name, mends := range relations {
+		require.Contains(t, mistakes, name)
+		for _, mend := range mends {
+			_, err := load(t, with(mistakes[name], mend))
+			require.NoError(t, err, "%s, mended by %v", name, mend)
+		}
+	}
+}
+
+// Nothing is asked of AWS and nothing registered when the config is wrong, and
+// the program fails, whatever the mistake is.
 func TestAMistakeStopsBeforeTheFirstLookUp(t *testing.T) {
 	t.Parallel()
-	recorder := &pulumitest.Recorder{}
-	config := handed(t, defaults(t, with(local(ohio), mistakes["several-at-once"])))
-	resources, err := recorder.Run(t, "private-ec2-access", "test", false, program(config, localEnvironment))
-	require.ErrorContains(t, err, "5 mistakes in the stack's config; nothing was changed")
-	require.Empty(t, resources)
-	require.Empty(t, recorder.Calls())
+	require.GreaterOrEqual(t, len(mistakes), 25)
+	for name, own := range mistakes {
+		recorder := &pulumitest.Recorder{}
+		config := handed(t, defaults(t, with(local(ohio), own)))
+		resources, err := recorder.Run(t, "private-ec2-access", "test", false, program(config, localEnvironment))
+		require.ErrorContains(t, err, "in the stack's config; nothing was changed", name)
+		require.Empty(t, resources, name)
+		require.Empty(t, recorder.Calls(), name)
+	}
 }
 
 // Every key has a mistake of its own in the table above. A free-form text has
@@ -139,6 +181,9 @@ func TestEveryKeyHasAMistake(t *testing.T) {
 		for _, m := range list {
 			covered[m.Key] = true
 		}
+	}
+	for _, key := range fields("", reflect.TypeFor[Instance]()) {
+		require.True(t, covered["instances.app."+key], "no case in the table has a mistake in the %s of an instance", key)
 	}
 	for _, key := range projectKeys(t) {
 		hit := covered[key]
