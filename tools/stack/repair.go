@@ -212,7 +212,7 @@ func (a *app) explainPending(pending []string) error {
 		"    eval \"$(make -s env STACK=%[1]s)\"\n"+
 		"    pulumi refresh --stack %[1]s                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
 		"    pulumi refresh --stack %[1]s --clear-pending-creates     the same, and forgets all creations\n"+
-		"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending.",
+		"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending",
 		a.stack.Name, strings.Join(pending, ", "))
 }
 

@@ -468,7 +468,7 @@ func TestRealStacksAreNotRepaired(t *testing.T) {
 			"    eval \"$(make -s env STACK=dev)\"\n"+
 			"    pulumi refresh --stack dev                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
 			"    pulumi refresh --stack dev --clear-pending-creates     the same, and forgets all creations\n"+
-			"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending.")
+			"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending")
 	}
 }
 
