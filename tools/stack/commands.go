@@ -225,7 +225,12 @@ func (a *app) pulumiUp(args []string) error {
 		c.args, c.ask = append(c.args, "--diff"), true
 	}
 	err := a.pulumi(c)
-	if err != nil && a.stack.Emulated {
+	var exit *ExitError
+	switch {
+	case err == nil || !a.stack.Emulated:
+	case errors.As(err, &exit) && exit.Code > 128: // by a signal
+		a.say("The next make up goes on from there.")
+	default:
 		a.say("If what is wrong is the emulated AWS and not what is said above: make down, then make up, begins anew with an empty one.")
 	}
 	return err
