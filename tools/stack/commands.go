@@ -231,7 +231,7 @@ func (a *app) pulumiUp(args []string) error {
 	case errors.As(err, &exit) && exit.Code > 128: // by a signal
 		a.say("The next make up goes on from there.")
 	default:
-		a.say("If what is wrong is the emulated AWS and not what is said above: make down, then make up, begins anew with an empty one.")
+		a.say("What is wrong stands above, under Diagnostics. Only if it is the emulated AWS itself: make down, then make up, begins anew with an empty one.")
 	}
 	return err
 }
