@@ -401,7 +401,7 @@ func TestARealAccountKeepsKeyAndGroupToo(t *testing.T) {
 	require.NoError(t, err)
 	for _, r := range resources {
 		kept := strings.HasPrefix(r.Type, "aws:s3/") && !strings.Contains(r.Type, "ObjectLock") ||
-			r.Type == "aws:cloudwatch/logGroup:LogGroup" || r.Type == "aws:kms/key:Key" || r.Type == "aws:kms/keyPolicy:KeyPolicy"
+			strings.HasSuffix(r.Type, ":LogArchive") || r.Type == "aws:cloudwatch/logGroup:LogGroup" || r.Type == "aws:kms/key:Key" || r.Type == "aws:kms/keyPolicy:KeyPolicy"
 		require.Equal(t, kept, r.Retained, "%s %s", r.Type, r.Name)
 	}
 	lock := pulumitest.Find(t, resources, "aws:s3/bucketObjectLockConfigurationV2:BucketObjectLockConfigurationV2", "private-ec2-access-logs")
