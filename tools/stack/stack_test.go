@@ -666,11 +666,12 @@ func TestKept(t *testing.T) {
 		{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true},
 		{"type":"aws:s3/bucketPolicy:BucketPolicy","custom":true,"id":"logs-1","retainOnDelete":true},
 		{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"scratch"},
+		{"type":"aws:cloudwatch/logGroup:LogGroup","custom":true,"id":"/sessions","retainOnDelete":true},
+		{"type":"aws:kms/key:Key","custom":true,"id":"key-1","retainOnDelete":true},
+		{"type":"aws:kms/key:Key","custom":true,"id":"key-2"},
 		{"type":"private-ec2-access:index:LogArchive","retainOnDelete":true}
 	]}}`), &d))
-	buckets, resources := d.kept()
-	require.Equal(t, []string{"logs-1"}, buckets)
-	require.Equal(t, 2, resources)
+	require.Equal(t, kept{buckets: []string{"logs-1"}, logGroups: []string{"/sessions"}, keys: []string{"key-1"}, resources: 4}, d.kept())
 	require.Empty(t, d.protected())
 
 	// A destroy that was killed had dropped the bucket already; one that deletes the bucket leaves no word of it.
@@ -681,9 +682,7 @@ func TestKept(t *testing.T) {
 			{"type":"aws:ec2/vpc:Vpc","custom":true,"id":"vpc-1"},
 			{"type":"private-ec2-access:index:LogArchive","retainOnDelete":`+retained+`}
 		]}}`), &killed))
-		buckets, resources := killed.kept()
-		require.Equal(t, want, buckets)
-		require.Zero(t, resources)
+		require.Equal(t, kept{buckets: want}, killed.kept())
 	}
 }
 

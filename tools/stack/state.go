@@ -99,43 +99,14 @@ func (d *deployment) cloudResources() int {
 	return count
 }
 
-// kept lists the buckets that a destroy leaves behind, and counts everything that it leaves: a bucket and what protects
-// it are dropped from the state without a call to AWS. A destroy that was killed may have dropped them already; then the
-// component that they were in tells that there was something to keep, and the stack's outputs tell its name.
-func (d *deployment) kept() (buckets []string, resources int) {
-	archive, written := false, ""
+// protected lists the buckets and log groups that a destroy must not touch.
+func (d *deployment) protected() (records []string) {
 	for _, r := range d.Deployment.Resources {
-		switch {
-		case r.Type == "pulumi:pulumi:Stack":
-			var outputs struct {
-				LogBucket string `json:"logBucket"`
-			}
-			_ = json.Unmarshal(r.Outputs, &outputs) // without outputs there is no name
-			written = outputs.LogBucket
-		case !r.Retain:
-		case !r.Custom:
-			archive = archive || strings.HasSuffix(r.Type, ":LogArchive")
-		default:
-			resources++
-			if r.Type == "aws:s3/bucketV2:BucketV2" {
-				buckets = append(buckets, r.ID)
-			}
+		if r.Protect && (r.Type == bucketType || r.Type == logGroupType) {
+			records = append(records, r.ID)
 		}
 	}
-	if archive && len(buckets) == 0 && written != "" {
-		buckets = []string{written}
-	}
-	return buckets, resources
-}
-
-// protected lists the buckets that a destroy must not touch.
-func (d *deployment) protected() (buckets []string) {
-	for _, r := range d.Deployment.Resources {
-		if r.Protect && r.Type == "aws:s3/bucketV2:BucketV2" {
-			buckets = append(buckets, r.ID)
-		}
-	}
-	return buckets
+	return records
 }
 
 func (d *deployment) pending() []string {
