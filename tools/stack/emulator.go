@@ -51,10 +51,11 @@ func (e *Emulator) read() (Running, error) {
 	return r, nil
 }
 
-// Running returns the emulator if its process lives and answers.
+// Running returns the emulator if its process lives and answers. In a copy of a checkout, such as `pulumi new` makes, the
+// file may name the emulator of the other one, which is not meant.
 func (e *Emulator) Running() (Running, bool) {
 	r, err := e.read()
-	return r, err == nil && alive(r.PID) && answers(r.URL)
+	return r, err == nil && e.isOurs(r.PID) && answers(r.URL)
 }
 
 // Start starts the emulator on the port it had before, so that its URL stays the same, or on a free one. It survives

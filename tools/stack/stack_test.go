@@ -612,6 +612,12 @@ func TestEmulatorKeepsItsAddress(t *testing.T) {
 	assert.True(t, ok)
 	assert.Equal(t, first, running)
 
+	// A copy of the checkout has the file, too.
+	other := &Emulator{Folder: filepath.Join(t.TempDir(), "emulator")}
+	require.NoError(t, os.CopyFS(other.Folder, os.DirFS(e.Folder)))
+	_, ok = other.Running()
+	assert.False(t, ok)
+
 	stopped, err := e.Stop()
 	require.NoError(t, err)
 	assert.True(t, stopped)
