@@ -52,12 +52,12 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 
 	c := &LogArchive{}
 	// The component is retained as well: of a destroy that was killed it may be all that says in the state what was kept.
-	opts = append(opts, pulumi.RetainOnDelete(args.KeepRecords))
-	if err := ctx.RegisterComponentResource(token("LogArchive"), name, c, opts...); err != nil {
+	retain := pulumi.RetainOnDelete(args.KeepRecords)
+	if err := ctx.RegisterComponentResource(token("LogArchive"), name, c, append(opts, retain)...); err != nil {
 		return nil, err
 	}
 	child := pulumi.Parent(c)
-	keep := pulumi.Composite(pulumi.RetainOnDelete(args.KeepRecords), pulumi.Protect(args.RefuseDestroy))
+	keep := pulumi.Composite(retain, pulumi.Protect(args.RefuseDestroy))
 
 	bucket, err := s3.NewBucketV2(ctx, name+"-logs", &s3.BucketV2Args{
 		BucketPrefix: pulumi.String(name + "-logs-"),
