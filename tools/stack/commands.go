@@ -13,17 +13,26 @@ import (
 	"slices"
 	"strings"
 
+	"private-ec2-access/tools/sessions"
 	"private-ec2-access/tools/toolchain"
 )
 
 const usage = `usage: stack [-stack NAME] COMMAND [arguments for pulumi]
+       stack [-stack NAME] wait|connect|history|record|end|verify [flags; -h lists them]
 
   up         bring the stack up, or up to date
   preview    show what up would change
   destroy    delete everything the stack made
   outputs    print the stack's outputs as JSON
   env        print the environment of the stack, for: eval "$(make -s env)"
+  wait       until the instances are online in Systems Manager, or say what is missing
+  connect    open a session
+  history    list sessions
+  record     print the record of one session
+  end        end sessions
+  verify     prove that a session is recorded
   upgrade    NAME: pin the newest image of one instance, and bring the stack up
+  plugin     build the session-manager-plugin from its source, if none is installed
   down       stop the emulated AWS
   clean      stop the emulated AWS and delete .local
   testenv    print the environment that the tests need
@@ -81,7 +90,10 @@ func run(command, name string, args []string) error {
 		"up": (*app).up, "preview": (*app).preview, "destroy": (*app).destroy, "outputs": (*app).outputs,
 		"env": (*app).printEnvironment, "upgrade": (*app).upgrade,
 	}
-	projectCommands := map[string]func(*app) error{"down": (*app).down, "clean": (*app).clean, "testenv": (*app).testEnvironment}
+	for _, name := range sessions.Names {
+		commands[name] = func(a *app, args []string) error { return a.sessions(name, args) }
+	}
+	projectCommands := map[string]func(*app) error{"down": (*app).down, "clean": (*app).clean, "testenv": (*app).testEnvironment, "plugin": (*app).printSessionPlugin}
 	onStack, onProject := commands[command], projectCommands[command]
 	if onStack == nil && onProject == nil {
 		return fmt.Errorf("there is no command %q\n%s", command, usage)
