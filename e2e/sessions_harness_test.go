@@ -26,8 +26,6 @@ import (
 type desk struct {
 	*clone
 	url string
-	// path comes before the usual PATH.
-	path string
 }
 
 // deploy brings the stack up as a stranger does.

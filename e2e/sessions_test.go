@@ -282,7 +282,7 @@ func endedFromElsewhere(d *desk) {
 	require.Contains(d.t, problems, "has ended already")
 	_, problems, code = d.do("end", "-session", "nobody-0123456789abcdef0")
 	require.Equal(d.t, 1, code)
-	require.Contains(d.t, problems, "knows no session nobody-0123456789abcdef0")
+	require.Contains(d.t, problems, "no session nobody-0123456789abcdef0 is known")
 }
 
 func recordLate(d *desk) {

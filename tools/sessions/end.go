@@ -83,7 +83,7 @@ func (r *run) endOne(ctx context.Context, me identity) error {
 	case err != nil:
 		return r.explain(err)
 	case s.SessionID == "":
-		return fmt.Errorf("Session Manager knows no session %s: %s lists them", r.session, r.command("history"))
+		return fmt.Errorf("no session %s is known to Session Manager: %s lists them", r.session, r.command("history"))
 	case !isActive:
 		r.say("The session %s has ended already, at %s.", s.SessionID, s.EndDate.Format(time.RFC3339))
 		return nil

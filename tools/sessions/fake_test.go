@@ -83,10 +83,9 @@ var (
 
 // try is one run of a command against the fake.
 type try struct {
-	code        int
-	out, err    string
-	calls       []string
-	environment []string
+	code     int
+	out, err string
+	calls    []string
 }
 
 func runFake(t *testing.T, name string, answers []answer, args ...string) try {
