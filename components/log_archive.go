@@ -73,6 +73,8 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	}
 
 	c := &LogArchive{}
+	// The component is retained as well: of a destroy that was killed it may be all that says in the state what was kept.
+	opts = append(opts, pulumi.RetainOnDelete(args.KeepRecords))
 	if err := ctx.RegisterComponentResource(token("LogArchive"), name, c, opts...); err != nil {
 		return nil, err
 	}

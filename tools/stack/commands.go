@@ -225,8 +225,13 @@ func (a *app) pulumiUp(args []string) error {
 		c.args, c.ask = append(c.args, "--diff"), true
 	}
 	err := a.pulumi(c)
-	if err != nil && a.stack.Emulated {
-		a.say("To begin anew, with an empty emulated AWS: make down, then make up.")
+	var exit *ExitError
+	switch {
+	case err == nil || !a.stack.Emulated:
+	case errors.As(err, &exit) && exit.Code > 128: // by a signal
+		a.say("The next make up goes on from there.")
+	default:
+		a.say("What is wrong stands above, under Diagnostics. Only if it is the emulated AWS itself: make down, then make up, begins anew with an empty one.")
 	}
 	return err
 }

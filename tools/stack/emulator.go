@@ -166,14 +166,16 @@ func (e *Emulator) isOurs(pid int) bool {
 	return strings.Contains(string(out), e.Folder)
 }
 
-// alive reports whether the process exists. An ended child that nobody has waited for does not count.
+// alive reports whether the process exists. An ended child that nobody has waited for does not count; but while another of
+// its threads ends, it still has its port.
 func alive(pid int) bool {
 	if err := syscall.Kill(pid, 0); err != nil {
 		return errors.Is(err, syscall.EPERM)
 	}
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		if _, rest, ok := strings.Cut(string(stat), ") "); ok && strings.HasPrefix(rest, "Z") {
-			return false
+			threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+			return len(threads) > 1
 		}
 	}
 	return true

@@ -449,11 +449,27 @@ func TestRepairOfLocks(t *testing.T) {
 	})
 }
 
+// On a real account nothing is broken open: what is pending is told, with the commands, and the update does not begin.
 func TestRealStacksAreNotRepaired(t *testing.T) {
-	a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", killed)
-	a.stack.Emulated = false
-	require.NoError(t, a.repair())
-	assert.Empty(t, calls())
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	for export, refused := range map[string]string{killed: "creating aws:sns/topic:Topic c", twoDeleted: "deleting aws:sns/topic:Topic c", twoTopics: ""} {
+		a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", export)
+		a.stack.Emulated, a.stack.Name = false, "dev"
+		writeLock(t, a.tools.Path("state"), "dev", "a", lock{PID: endedProcess(t), Hostname: hostname})
+		err := a.repair()
+		assert.Equal(t, "stack export --stack dev --color auto --non-interactive\n", calls(), "it only looks")
+		if refused == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, "an earlier command on the stack dev was killed, or is still at work, during: "+refused+".\n"+
+			"  What came of that is in the account and not in the state, so nothing was changed.\n"+
+			"    eval \"$(make -s env STACK=dev)\"\n"+
+			"    pulumi refresh --stack dev                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
+			"    pulumi refresh --stack dev --clear-pending-creates     the same, and forgets all creations\n"+
+			"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending")
+	}
 }
 
 func TestUpConfirmation(t *testing.T) {
@@ -656,6 +672,19 @@ func TestKept(t *testing.T) {
 	require.Equal(t, []string{"logs-1"}, buckets)
 	require.Equal(t, 2, resources)
 	require.Empty(t, d.protected())
+
+	// A destroy that was killed had dropped the bucket already; one that deletes the bucket leaves no word of it.
+	for retained, want := range map[string][]string{"true": {"logs-1"}, "false": nil} {
+		var killed deployment
+		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[
+			{"type":"pulumi:pulumi:Stack","outputs":{"logBucket":"logs-1"}},
+			{"type":"aws:ec2/vpc:Vpc","custom":true,"id":"vpc-1"},
+			{"type":"private-ec2-access:index:LogArchive","retainOnDelete":`+retained+`}
+		]}}`), &killed))
+		buckets, resources := killed.kept()
+		require.Equal(t, want, buckets)
+		require.Zero(t, resources)
+	}
 }
 
 func TestAProtectedArchiveStopsADestroy(t *testing.T) {

@@ -76,7 +76,8 @@ type deployment struct {
 			ID     string `json:"id"`
 			Retain bool   `json:"retainOnDelete"`
 			// Protect makes Pulumi refuse to delete it.
-			Protect bool `json:"protect"`
+			Protect bool            `json:"protect"`
+			Outputs json.RawMessage `json:"outputs"`
 		} `json:"resources"`
 		Pending []struct {
 			Resource struct {
@@ -99,16 +100,30 @@ func (d *deployment) cloudResources() int {
 }
 
 // kept lists the buckets that a destroy leaves behind, and counts everything that it leaves: a bucket and what protects
-// it are dropped from the state without a call to AWS.
+// it are dropped from the state without a call to AWS. A destroy that was killed may have dropped them already; then the
+// component that they were in tells that there was something to keep, and the stack's outputs tell its name.
 func (d *deployment) kept() (buckets []string, resources int) {
+	archive, written := false, ""
 	for _, r := range d.Deployment.Resources {
-		if !r.Custom || !r.Retain {
-			continue
+		switch {
+		case r.Type == "pulumi:pulumi:Stack":
+			var outputs struct {
+				LogBucket string `json:"logBucket"`
+			}
+			_ = json.Unmarshal(r.Outputs, &outputs) // without outputs there is no name
+			written = outputs.LogBucket
+		case !r.Retain:
+		case !r.Custom:
+			archive = archive || strings.HasSuffix(r.Type, ":LogArchive")
+		default:
+			resources++
+			if r.Type == "aws:s3/bucketV2:BucketV2" {
+				buckets = append(buckets, r.ID)
+			}
 		}
-		resources++
-		if r.Type == "aws:s3/bucketV2:BucketV2" {
-			buckets = append(buckets, r.ID)
-		}
+	}
+	if archive && len(buckets) == 0 && written != "" {
+		buckets = []string{written}
 	}
 	return buckets, resources
 }
