@@ -241,7 +241,7 @@ func TestWhoMayTakeTheRoles(t *testing.T) {
 			},
 		})
 	}
-	for i, v := range evaluate(t, simulations) {
+	for i, v := range evaluate(t, nil, simulations) {
 		require.Empty(t, v.Error)
 		require.Equal(t, cases[i].allowed, v.Verdict == "Allowed", "%s with %s for %s is %s", cases[i].role, cases[i].sub, cases[i].aud, v.Verdict)
 	}
@@ -479,7 +479,7 @@ func (b bootstrap) verdicts(t *testing.T, role string, asks []ask) []verdict {
 		}
 		simulations = append(simulations, simulation)
 	}
-	return evaluate(t, simulations)
+	return evaluate(t, nil, simulations)
 }
 
 // surveyed is what the account says about the things that recorded calls name.

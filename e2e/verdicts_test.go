@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -148,32 +146,11 @@ func requireVerdicts(t *testing.T, in *account, outputs object) {
 		}
 		simulations = append(simulations, simulation)
 	}
-	verdicts := evaluate(t, simulations)
+	verdicts := evaluate(t, nil, simulations)
 	for i, c := range append(cases, through...) {
 		require.Empty(t, verdicts[i].Error, c.what)
 		require.Equal(t, c.allowed, verdicts[i].Verdict == "Allowed", "%s: %s on %s is %s", c.what, c.action, c.resource, verdicts[i].Verdict)
 	}
-}
-
-type verdict struct {
-	Verdict string `json:"verdict"`
-	Error   string `json:"error"`
-}
-
-func evaluate(t *testing.T, simulations []map[string]any) []verdict {
-	t.Helper()
-	input, err := json.Marshal(simulations)
-	require.NoError(t, err)
-	cmd := exec.Command("node", "evaluator/evaluate.mjs")
-	cmd.Stdin = bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	require.NoError(t, err, "%s\nthe evaluator's packages are installed by `make test`, or: cd e2e/evaluator && npm ci", stderr.String())
-	var verdicts []verdict
-	require.NoError(t, json.Unmarshal(out, &verdicts))
-	require.Len(t, verdicts, len(simulations))
-	return verdicts
 }
 
 func policyOf(in *account, arn string) any {
