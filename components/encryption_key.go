@@ -18,9 +18,9 @@ type EncryptionKeyArgs struct {
 	// that a killed update made. The engine passes over it once the key is in
 	// the stack.
 	ExistingKeyID string
-	KeepRecords          bool
-	RefuseDestroy        bool
-	Labels               Labels
+	KeepRecords   bool
+	RefuseDestroy bool
+	Labels        Labels
 }
 
 // EncryptionKey is the stack's own symmetric KMS key, with rotation, under an
