@@ -308,15 +308,15 @@ func TestTheSessionDocumentOfEveryCombination(t *testing.T) {
 // wanted is what a combination's document has to name, from the resources.
 func wanted(row combination, resources []pulumitest.Resource) facts {
 	w := facts{
-		bucket: "id-of-private-ec2-access-logs", encrypted: row["logging.encryption"] != "aes256",
+		bucket: "existing-logs", encrypted: row["logging.encryption"] != "aes256",
 		streaming: row["logging.streaming"] == "true", runAs: row["session.runAs"] != "off",
 	}
-	if row["bucket"] == "existing" {
-		w.bucket = "existing-logs"
-	}
 	for _, r := range resources {
-		if r.Type == "aws:cloudwatch/logGroup:LogGroup" {
+		switch r.Type {
+		case "aws:cloudwatch/logGroup:LogGroup":
 			w.group = fmt.Sprint(r.Inputs["name"])
+		case "aws:s3/bucketPolicy:BucketPolicy":
+			w.bucket = fmt.Sprint(r.Inputs["bucket"])
 		}
 	}
 	switch row["session.encryption"] {

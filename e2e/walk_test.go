@@ -90,7 +90,7 @@ func TestEverySettingIsTurnedOnAndOff(t *testing.T) {
 	if long() && !t.Failed() {
 		text := "# Settings that were turned on and off\n\nOne stack in an emulated account went from one setting to the next, with records there from before the first step. " +
 			"After each step the bodies, the versions, the log events and the state of each key were read back, the calls were replayed, " +
-			"and a `preview --refresh` found nothing to change.\n\n`LONG=1` writes this file anew: `make test-long`.\n\n" +
+			"and a `preview --refresh` found nothing to change.\n\n`make test-long` writes this file anew.\n\n" +
 			"| step | config | what changed in the account |\n| --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n"
 		require.NoError(t, os.WriteFile(filepath.Join(project(t), "docs", "changes.md"), []byte(text), 0o644))
 	}
