@@ -58,6 +58,8 @@ var mistakes = map[string]map[string]any{
 	"instance-subnet-of-existing":      {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}, "instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}},
 	"instance-type":                    {"instance.instanceType": "small"},
 	"instance-type-of-its-own":         {"instances": map[string]any{"app": map[string]any{"instanceType": "t3.nano"}}},
+	"instance-architecture-of-its-own": {"instances": map[string]any{"app": map[string]any{"architecture": "arm"}}},
+	"instance-volume-size-of-its-own":  {"instances": map[string]any{"app": map[string]any{"volumeSize": 20000}}},
 	"instances-none":                   {"instances": map[string]any{}},
 	"instances-not-an-object":          {"instances": []any{"app"}},
 	"keep-records":                     {"keepRecords": "never"},
@@ -154,15 +156,55 @@ func TestEveryMistakeIsTold(t *testing.T) {
 	}
 }
 
-// Nothing is asked of AWS and nothing registered when the config is wrong.
+// Mistakes that are in no key by itself: two keys do not go together, and each
+// of the two changes, alone, mends it.
+var relations = map[string][2]map[string]any{
+	"architecture-of-another-type":   {{"instance.architecture": "arm64"}, {"instance.instanceType": "t3.nano"}},
+	"cidr-block-too-small-for-zones": {{"network.cidrBlock": "10.20.0.0/27"}, {"network.availabilityZoneCount": 1}},
+	"idle-timeout-over-the-session":  {{"session.idleSessionTimeout": 20}, {"session.maxSessionDuration": 30}},
+	"instance-subnet": {
+		{"instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}}, {"network.availabilityZoneCount": 3},
+	},
+	"instance-subnet-of-existing": {
+		{"instances": map[string]any{"app": map[string]any{"subnetIndex": 0}}},
+		{"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"}},
+	},
+	"instance-type-of-its-own": {
+		{"instance.architecture": "x86_64", "instance.instanceType": "t3.nano"},
+		{"instances": map[string]any{"app": map[string]any{"instanceType": "t4g.micro"}}},
+	},
+	"subnets-without-vpc": {{"network.vpcId": "vpc-0123456789abcdef0"}, {"network.subnetIds": []any{}}},
+	"vpc-without-subnets": {{"network.vpcId": ""}, {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}}},
+	"zones-too-many-for-the-range": {
+		{"network.cidrBlock": "10.20.0.0/24"}, {"network.availabilityZoneCount": 4},
+	},
+}
+
+func TestRelationsBetweenKeysAreChecked(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(relations), 8)
+	for name, mends := range relations {
+		require.Contains(t, mistakes, name)
+		for _, mend := range mends {
+			_, err := load(t, with(mistakes[name], mend))
+			require.NoError(t, err, "%s, mended by %v", name, mend)
+		}
+	}
+}
+
+// Nothing is asked of AWS and nothing registered when the config is wrong, and
+// the program fails, whatever the mistake is.
 func TestAMistakeStopsBeforeTheFirstLookUp(t *testing.T) {
 	t.Parallel()
-	recorder := &pulumitest.Recorder{}
-	config := handed(t, defaults(t, with(local(ohio), mistakes["several-at-once"])))
-	resources, err := recorder.Run(t, "private-ec2-access", "test", false, program(config, localEnvironment))
-	require.ErrorContains(t, err, "5 mistakes in the stack's config; nothing was changed")
-	require.Empty(t, resources)
-	require.Empty(t, recorder.Calls())
+	require.GreaterOrEqual(t, len(mistakes), 25)
+	for name, own := range mistakes {
+		recorder := &pulumitest.Recorder{}
+		config := handed(t, defaults(t, with(local(ohio), own)))
+		resources, err := recorder.Run(t, "private-ec2-access", "test", false, program(config, localEnvironment))
+		require.ErrorContains(t, err, "in the stack's config; nothing was changed", name)
+		require.Empty(t, resources, name)
+		require.Empty(t, recorder.Calls(), name)
+	}
 }
 
 // Every key has a mistake of its own in the table above. A free-form text has
@@ -177,6 +219,9 @@ func TestEveryKeyHasAMistake(t *testing.T) {
 		for _, m := range list {
 			covered[m.Key] = true
 		}
+	}
+	for _, key := range fields("", reflect.TypeFor[Instance]()) {
+		require.True(t, covered["instances.app."+key], "no case in the table has a mistake in the %s of an instance", key)
 	}
 	for _, key := range projectKeys(t) {
 		hit := covered[key]

@@ -26,7 +26,7 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 	if c.Logging.BucketName != "" {
 		planned.Fields["s3BucketName"] = settings.Show(c.Logging.BucketName)
 	}
-	if err := f.Preferences.Check(ctx.Project(), ctx.Stack(), c.Session.DocumentName, c.Session.Adopt, planned); err != nil {
+	if err := f.Preferences.Check(ctx.Project(), ctx.Stack(), c.Session.Adopt, planned); err != nil {
 		return err
 	}
 	if f.Preferences.Adopts() {

@@ -15,9 +15,13 @@ import (
 type Preferences struct {
 	session.Document
 	Found   bool
+	Name    string
 	Version string // the version that sessions use
-	// Latest is the revision in the newest version, which sessions need not use.
-	Latest int
+	// Latest is the newest version, which sessions need not use.
+	Latest struct {
+		Version string
+		Mark    session.Mark
+	}
 }
 
 // Adopts reports whether a stack of this owner takes the document over now.
@@ -42,8 +46,28 @@ func (p Preferences) NextMark(owner string, planned session.Preferences) session
 	if err == nil && p.Mark.Owner == owner && len(p.Changes(content)) == 0 {
 		return p.Mark
 	}
-	m.Revision = max(p.Mark.Revision, p.Latest) + 1
+	m.Revision = max(p.Mark.Revision, p.Latest.Mark.Revision) + 1
 	return m
+}
+
+// checkNewest refuses a document of which sessions use another version than the
+// newest: Systems Manager changes the newest only
+// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UpdateDocument.html).
+// An update that was killed leaves it so, and somebody who put earlier settings
+// back.
+func (p Preferences) checkNewest() error {
+	if p.Version == p.Latest.Version {
+		return nil
+	}
+	use := fmt.Sprintf("aws ssm update-document-default-version --name %s --document-version %s", p.Name, p.Latest.Version)
+	giveUp := fmt.Sprintf("aws ssm delete-document --name %s --document-version %s", p.Name, p.Latest.Version)
+	mend := "    " + use + "    to use the newest, which this stack made\n    " + giveUp + "    to give it up"
+	if p.Mark.Owner == "" {
+		mend = "    " + giveUp + "    and so on, down to the version after " + p.Version + "\n  or use the newest:\n    " + use
+	}
+	return fmt.Errorf("sessions use version %s of the session document %s, its newest is %s, and Systems Manager changes only the newest. "+
+		"An update that was killed leaves it so, or somebody put earlier settings back. Nothing was changed. To mend:\n%s",
+		p.Version, p.Name, p.Latest.Version, mend)
 }
 
 // FindPreferences reads the session document of a name, if there is one.
@@ -55,11 +79,13 @@ func FindPreferences(ctx *pulumi.Context, name string) (Preferences, error) {
 	case err != nil:
 		return Preferences{}, fmt.Errorf("finding out whether the session document %s exists: %w", name, err)
 	}
-	latest, _, err := readDocument(ctx, name, pulumi.StringRef("$LATEST"))
+	p := Preferences{Document: current, Found: true, Name: name, Version: version}
+	latest, newest, err := readDocument(ctx, name, pulumi.StringRef("$LATEST"))
 	if err != nil {
-		return Preferences{}, fmt.Errorf("reading the newest version of the session document %s: %w", name, err)
+		return p, fmt.Errorf("reading the newest version of the session document %s: %w", name, err)
 	}
-	return Preferences{Document: current, Found: true, Version: version, Latest: latest.Mark.Revision}, nil
+	p.Latest.Version, p.Latest.Mark = newest, latest.Mark
+	return p, nil
 }
 
 func readDocument(ctx *pulumi.Context, name string, version *string) (session.Document, string, error) {
@@ -80,14 +106,14 @@ func readDocument(ctx *pulumi.Context, name string, version *string) (session.Do
 // would fail halfway, and overwriting it would take away somebody's settings.
 // What would change is told field by field. A document that no stack made can
 // be adopted; one of another stack cannot, or the two would fight over it.
-func (p Preferences) Check(project, stack, name string, adopt bool, planned session.Document) error {
+func (p Preferences) Check(project, stack string, adopt bool, planned session.Document) error {
 	owner := project + "/" + stack
 	if !p.Found || p.Mark.Owner == owner || p.Adopts() && adopt {
-		return nil
+		return p.checkNewest()
 	}
 	own := "pulumi config set --path '" + project + ":session.documentName' " + project + "-" + stack + " (people then name it with --document-name)"
 	m := mistake.Mistake{
-		Key: "session.documentName", Got: name,
+		Key: "session.documentName", Got: p.Name,
 		Allowed: "the name of a document that does not exist yet, or of this stack's own",
 		Mend:    "use a document of the stack's own: " + own,
 	}

@@ -76,7 +76,8 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	}
 
 	c := &LogArchive{}
-	if err := ctx.RegisterComponentResource(token("LogArchive"), name, c, opts...); err != nil {
+	// The component is retained as well: of a destroy that was killed it may be all that says in the state what was kept.
+	if err := ctx.RegisterComponentResource(token("LogArchive"), name, c, append(opts, pulumi.RetainOnDelete(args.KeepRecords))...); err != nil {
 		return nil, err
 	}
 	child := pulumi.Parent(c)

@@ -137,6 +137,10 @@ func TestASharedState(t *testing.T) {
 	require.Error(t, err)
 	require.Regexp(t, heldBy(t), second)
 	require.NotContains(t, second, "private-ec2-access-vpc", "it does not even look")
+	// The command that make names where operations are pending says it as well.
+	refreshed, err := s.beside("second").run("refresh", "--yes", "--stack", s.name)
+	require.Error(t, err)
+	require.Regexp(t, heldBy(t), refreshed)
 	looked := false
 	for _, call := range in.Calls() {
 		looked = looked || call.AccessKey == "second"

@@ -59,7 +59,7 @@ func TestEveryCombinationComesUp(t *testing.T) {
 	rows := combinations(t)
 	t.Run("rows", func(t *testing.T) {
 		for i, row := range rows {
-			if !long() && !slices.Contains(everyRun, i+1) {
+			if !long(t) && !slices.Contains(everyRun, i+1) {
 				continue
 			}
 			t.Run(fmt.Sprint(i+1), func(t *testing.T) {
@@ -76,15 +76,13 @@ func TestEveryCombinationComesUp(t *testing.T) {
 		}
 	})
 	file := filepath.Join(project(t), "docs", "combinations.md")
-	if long() && !t.Failed() {
+	if long(t) && !t.Failed() {
 		require.NoError(t, os.WriteFile(file, []byte(table(rows)), 0o644))
 	}
 	documented, err := os.ReadFile(file)
 	require.NoError(t, err, "run: make test-long")
 	require.Equal(t, string(documented), table(rows), "the documentation has other combinations; run: make test-long")
 }
-
-func long() bool { return os.Getenv("LONG") == "1" }
 
 // copy is another account with the same in it. The test's end stops it.
 func (a *account) copy(t *testing.T) *account {

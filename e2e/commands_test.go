@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -233,10 +234,15 @@ func TestTheCommands(t *testing.T) {
 	require.NotContains(t, out, "Updating")
 	c.requireClean()
 
-	// The emulator forgets everything when it is stopped; the stack does not.
-	c.must("make", "down")
-	require.NoFileExists(t, filepath.Join(c.dir, ".local", "emulator", "emulator.json"))
+	// The emulator forgets everything when it is killed; the stack does not, and goes on by itself.
+	text, err := os.ReadFile(filepath.Join(c.dir, ".local", "emulator", "emulator.json"))
+	require.NoError(t, err)
+	var running struct{ PID int }
+	require.NoError(t, json.Unmarshal(text, &running))
+	require.NoError(t, syscall.Kill(running.PID, syscall.SIGKILL))
 	out = c.must("make", "up")
+	require.Contains(t, out, "the emulated AWS was started anew and has forgotten the ")
+	require.Contains(t, out, "So the state is brought in line with what is there")
 	require.Contains(t, out, "created")
 	out = c.must("make", "preview", "ARGS=--refresh --expect-no-changes")
 	require.Contains(t, out, "38 unchanged")
@@ -253,6 +259,8 @@ func TestTheCommands(t *testing.T) {
 	require.Equal(t, "1", strings.TrimSpace(after))
 	c.requireClean()
 
+	c.must("make", "down")
+	require.NoFileExists(t, filepath.Join(c.dir, ".local", "emulator", "emulator.json"))
 	c.must("make", "clean")
 	require.NoDirExists(t, filepath.Join(c.dir, ".local"))
 	c.requireClean()

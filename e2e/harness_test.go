@@ -52,7 +52,7 @@ type account struct {
 func newAccount(t *testing.T, region string, rules ...emulator.Rule) *account {
 	t.Helper()
 	e, err := emulator.Start(context.Background(), emulator.Options{
-		Python: setting(t, "EMULATOR_PYTHON"), Dir: t.TempDir(), Rules: append(emulator.DefaultRules(), rules...),
+		Python: setting(t, "EMULATOR_PYTHON"), Dir: t.TempDir(), Rules: rules,
 	})
 	require.NoError(t, err)
 	t.Cleanup(e.Stop)

@@ -54,15 +54,16 @@ var (
 func TestRecoveryFromAKill(t *testing.T) {
 	t.Parallel()
 	create, remove := creations[:2], deletions[:1]
-	if os.Getenv("LONG") == "1" {
+	if long(t) {
 		create, remove = creations, deletions
 	}
 	r := newRecovery(t)
 
+	var created, deleted [][]string
 	for i, m := range create {
-		r.killedUp(m)
+		created = append(created, r.killedUp(m))
 		if i < len(remove) {
-			r.killedDestroy(remove[i], i%2 == 1)
+			deleted = append(deleted, r.killedDestroy(remove[i], i%2 == 1))
 		}
 		if i < len(create)-1 {
 			r.must("make", "destroy")
@@ -72,15 +73,20 @@ func TestRecoveryFromAKill(t *testing.T) {
 	}
 	out := r.must("make", "preview", "ARGS=--refresh --expect-no-changes")
 	require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out)
+	report(t, "The stack goes on", slices.Concat(
+		[][]string{{"killed at", "command", "in the state", "in the account", "next command", "how it ended", "seconds"}}, created, deleted))
 }
+
+const recordsHeading = "The records survive"
 
 // The records outlive a destroy that is killed in the middle, whenever that is.
 func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 	t.Parallel()
 	moments := deletions[:1]
-	if os.Getenv("LONG") == "1" {
+	if long(t) {
 		moments = deletions
 	}
+	rows := [][]string{{"destroy killed at", "gone by then", "next command", "how it ended", "seconds"}}
 	r := newRecovery(t)
 	aws := func(args ...string) object {
 		t.Helper()
@@ -118,9 +124,14 @@ func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 		versions := aws("s3api list-object-versions --bucket", bucket).at("Versions")
 		require.Len(t, versions, 2)
 
+		before := r.account()
 		r.killed("destroy", m)
+		gone := missing(before, r.account())
+		require.NotContains(t, gone, bucket, m.action)
 		require.Equal(t, versions, aws("s3api list-object-versions --bucket", bucket).at("Versions"), m.action)
+		start := time.Now()
 		out := r.must("make", "destroy")
+		took := seconds(start)
 		require.Contains(t, out, "Kept: the log bucket "+bucket, m.action)
 		require.Equal(t, versions, aws("s3api list-object-versions --bucket", bucket).at("Versions"), m.action)
 		got := filepath.Join(t.TempDir(), "record")
@@ -132,37 +143,51 @@ func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 		require.Contains(t, aws("s3api get-bucket-policy --bucket", bucket).text("Policy"), "aws:SecureTransport")
 		require.Equal(t, []string{bucket}, r.account(), m.action)
 		r.others = append(r.others, bucket)
+		rows = append(rows, []string{m.action, fmt.Sprintf("%d of %d", len(gone), len(before)), "destroy", "only the bucket is left, with " + count(len(versions.([]any)), "version"), took})
 		t.Logf("the records survived: %s", m.action)
 	}
+	report(t, recordsHeading, rows)
 }
 
-func (r *recovery) killedUp(m moment) {
+// killedUp gives a row of the report.
+func (r *recovery) killedUp(m moment) []string {
 	r.t.Helper()
 	before := r.killed("up", m)
-	require.NotEmpty(r.t, missing(r.account(), before), "%s: the kill left nothing behind", m.action)
+	left := missing(r.account(), before)
+	require.NotEmpty(r.t, left, "%s: the kill left nothing behind", m.action)
+	start := time.Now()
 	out := r.must("make", "up")
+	took := seconds(start)
 	require.Contains(r.t, out, "left the stack locked", m.action)
 	require.Contains(r.t, out, "So what is pending is cleared", m.action)
 	require.Contains(r.t, out, "Deleted, because it exists without being in the state", m.action)
 	r.requireSame(before, "an up that was killed at "+m.action)
+	return []string{m.action, "up", strconv.Itoa(len(before)), count(len(left), "resource") + " outside it", "up",
+		fmt.Sprintf("%d deleted, %d kept with their ids, %d made", len(left), len(before), len(r.state())-len(before)), took}
 }
 
 // killedDestroy goes on with an up that makes it all whole, or with the destroy.
-func (r *recovery) killedDestroy(m moment, up bool) {
+// It gives a row of the report.
+func (r *recovery) killedDestroy(m moment, up bool) []string {
 	r.t.Helper()
 	after := "a destroy that was killed at " + m.action
 	before := r.killed("destroy", m)
 	gone := missing(before, r.account())
 	require.NotEmpty(r.t, gone, "%s: the kill came too early", m.action)
+	row := []string{m.action, "destroy", strconv.Itoa(len(before)), fmt.Sprintf("%d of them gone", len(gone))}
+	start := time.Now()
 	if !up {
 		r.must("make", "destroy")
+		row = append(row, "destroy", "nothing left in either", seconds(start))
 		require.Empty(r.t, r.state(), after)
 		r.requireSame(nil, after)
-		return
+		return row
 	}
 	out := r.must("make", "up")
+	row = append(row, "up", fmt.Sprintf("%d kept with their ids, %d made", len(before)-len(gone), len(r.state())-len(before)+len(gone)), seconds(start))
 	require.NotContains(r.t, out, "Deleted, because", after)
 	r.requireSame(missing(before, gone), after)
+	return row
 }
 
 // recovery is a clone with an emulated account.

@@ -169,7 +169,7 @@ func evaluate(t *testing.T, simulations []map[string]any) []verdict {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	require.NoError(t, err, stderr.String())
+	require.NoError(t, err, "%s\nthe evaluator's packages are installed by `make test`, or: cd e2e/evaluator && npm ci", stderr.String())
 	var verdicts []verdict
 	require.NoError(t, json.Unmarshal(out, &verdicts))
 	require.Len(t, verdicts, len(simulations))

@@ -76,18 +76,18 @@ func TestEverySettingIsTurnedOnAndOff(t *testing.T) {
 
 	var rows []string
 	for _, s := range walkSteps(w, first, second) {
-		if s.long && !long() {
+		if s.long && !long(t) {
 			continue
 		}
 		w.take(t, s)
 		rows = append(rows, fmt.Sprintf("| %s | %s | %s |", s.name, shownConfig(s.config, w), strings.Join(w.changes(), ", ")))
-		if long() {
+		if long(t) {
 			w.requireNoChanges()
 		}
 	}
 	w.requireNoChanges()
 	require.Equal(t, []string{w.bucket}, w.replay.created, "no bucket was replaced")
-	if long() && !t.Failed() {
+	if long(t) && !t.Failed() {
 		text := "# Settings that were turned on and off\n\nOne stack in an emulated account went from one setting to the next, with records there from before the first step. " +
 			"After each step the bodies, the versions, the log events and the state of each key were read back, the calls were replayed, " +
 			"and a `preview --refresh` found nothing to change.\n\n`make test-long` writes this file anew.\n\n" +

@@ -76,6 +76,10 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 			outputs[resource.PropertyKey(key)] = resource.NewProperty(value)
 		}
 	}
+	if prefix, ok := args.Inputs["bucketPrefix"]; ok { // the provider chooses what follows
+		id = prefix.StringValue() + "1"
+		outputs["bucket"] = resource.NewProperty(id)
+	}
 	rec := Resource{Type: args.TypeToken, Name: args.Name, Inputs: args.Inputs.Mappable()}
 	if rpc := args.RegisterRPC; rpc != nil {
 		rec.Parent = short(rpc.GetParent())

@@ -28,10 +28,9 @@ type checkout struct {
 }
 
 func newCheckout(t *testing.T, g *githubtest.GitHub) *checkout {
-	for _, tool := range []string{"bash", "curl", "jq", "make"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			require.NoError(t, err, "the scripts of the pipelines need it, as they do where they run")
-		}
+	for _, tool := range []string{"bash", "python3", "make"} {
+		_, err := exec.LookPath(tool)
+		require.NoError(t, err, "the scripts of the pipelines need it, as they do where they run")
 	}
 	c := &checkout{t: t, github: g, root: t.TempDir()}
 	require.NoError(t, os.CopyFS(filepath.Join(c.root, "scripts", "ci"), os.DirFS("../../scripts/ci")))
@@ -167,14 +166,14 @@ func TestOneCommentForEachStack(t *testing.T) {
 	// What is in a report reaches neither a shell nor JSON as anything but text.
 	first := "one \"$(touch broken)\" `touch broken` \\n %s 'ü'"
 	c.write("dev.md", report("dev", first), 0o644)
-	c.must("comment", "5", "dev.md")
+	c.must("github.py", "comment", "5", "dev.md")
 	c.write("prod.md", report("prod", "another stack"), 0o644)
-	c.must("comment", "5", "prod.md")
+	c.must("github.py", "comment", "5", "prod.md")
 	require.Len(t, g.Comments[5], 234)
 	assert.Equal(t, report("dev", first), g.Comments[5][232].Body)
 
 	c.write("dev.md", report("dev", "two"), 0o644)
-	c.must("comment", "5", "dev.md")
+	c.must("github.py", "comment", "5", "dev.md")
 	require.Len(t, g.Comments[5], 234, "updated, not added")
 	assert.Equal(t, report("dev", "two"), g.Comments[5][232].Body)
 	assert.Equal(t, report("prod", "another stack"), g.Comments[5][233].Body)
@@ -189,19 +188,19 @@ func TestCommentFailures(t *testing.T) {
 	c.write("dev.md", report("dev", ""), 0o644)
 	c.write("unmarked.md", "text\n", 0o644)
 	for _, args := range [][]string{{"5; true", "dev.md"}, {"5", "missing.md"}, {"5", "unmarked.md"}} {
-		_, stderr, code := c.run("comment", args...)
+		_, stderr, code := c.run("github.py", append([]string{"comment"}, args...)...)
 		assert.NotZero(t, code, args)
 		assert.Contains(t, stderr, "error: ", args)
 	}
 	g.Refuse = http.MethodGet
-	_, stderr, code := c.run("comment", "5", "dev.md")
+	_, stderr, code := c.run("github.py", "comment", "5", "dev.md")
 	assert.NotZero(t, code)
 	assert.Contains(t, stderr, "error: the request GET /issues/5/comments?per_page=100&page=1 failed")
 	assert.NotContains(t, stderr, githubtest.Token)
 	assert.Empty(t, g.Writes, "if it is not known whether there is a comment, none is written")
 
 	g.Refuse = http.MethodPost
-	_, _, code = c.run("comment", "5", "dev.md")
+	_, _, code = c.run("github.py", "comment", "5", "dev.md")
 	assert.NotZero(t, code)
 }
 
@@ -215,7 +214,7 @@ func TestOneIssueAsLongAsItDiffers(t *testing.T) {
 	c := newCheckout(t, g)
 	step := func(result, text string) {
 		c.write("dev.md", report("dev", text), 0o644)
-		c.must("issue", result, "The stack dev differs", "dev.md")
+		c.must("github.py", "issue", result, "The stack dev differs", "dev.md")
 	}
 
 	step("same", "")
@@ -235,7 +234,7 @@ func TestOneIssueAsLongAsItDiffers(t *testing.T) {
 	assert.Equal(t, []string{"POST /issues", "PATCH /issues/3", "POST /issues/3/comments", "PATCH /issues/3", "POST /issues"}, g.Writes)
 	assert.Equal(t, report("dev", "forged"), forged.Body)
 
-	_, _, code := c.run("issue", "", "title", "dev.md")
+	_, _, code := c.run("github.py", "issue", "", "title", "dev.md")
 	assert.NotZero(t, code, "no result is no reason to close anything")
 }
 
@@ -243,12 +242,12 @@ func TestOnlyTheNewestCommitIsDeployed(t *testing.T) {
 	g := githubtest.New(t)
 	c := newCheckout(t, g)
 	g.Main = "abc"
-	c.must("newest")
+	c.must("github.py", "newest")
 	g.Main = "def"
-	_, stderr, code := c.run("newest")
+	_, stderr, code := c.run("github.py", "newest")
 	assert.NotZero(t, code)
 	assert.Contains(t, stderr, "main is at def, and this run is for abc. Nothing was changed.")
 	g.Refuse = http.MethodGet
-	_, _, code = c.run("newest")
+	_, _, code = c.run("github.py", "newest")
 	assert.NotZero(t, code)
 }

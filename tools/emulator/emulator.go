@@ -1,6 +1,8 @@
 // Package emulator is the emulated AWS: moto, mended by named fixes, behind one HTTP front that records
 // every call and can answer, refuse, delay or mend calls by a table of rules.
 //
+// Session Manager and the agents of the instances are played by the package sessions, in the same front.
+//
 // It needs a Python with moto/requirements.txt installed, and nothing else. It listens on 127.0.0.1 only.
 package emulator
 
@@ -23,6 +25,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"private-ec2-access/tools/emulator/sessions"
 )
 
 //go:embed moto/serve.py moto/fixes.py
@@ -41,16 +45,20 @@ type Options struct {
 	Port int
 	// Dir takes logs (moto.log, front.log) and the Python files; "" makes a temporary folder that Stop removes.
 	Dir string
-	// Rules are added after DefaultRules, so they come first.
+	// Rules come before everything else that answers.
 	Rules []Rule
+	// Sessions lets tests hurry the sessions' clocks; the zero value is AWS's pace.
+	Sessions sessions.Timing
 }
 
 // Emulator is a running emulated AWS account, in all Regions.
 type Emulator struct {
 	front  *front
 	url    string
+	dir    string
 	pid    int
 	server *http.Server
+	timing sessions.Timing
 	moto   *url.URL
 	log    *log.Logger
 	parent *Emulator // of a copy
@@ -75,7 +83,7 @@ func Start(ctx context.Context, o Options) (*Emulator, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	e := &Emulator{done: make(chan struct{})}
+	e := &Emulator{done: make(chan struct{}), dir: dir, timing: o.Sessions}
 	fail := func(err error) (*Emulator, error) {
 		if e.end != nil {
 			err = errors.Join(err, e.end())
@@ -95,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Emulator, error) {
 	if err != nil {
 		return fail(errors.Join(err, frontLog.Close()))
 	}
-	if err := e.startFront(who, o.Port, append(DefaultRules(), o.Rules...)); err != nil {
+	if err := e.startFront(who, o.Port, o.Rules); err != nil {
 		return fail(errors.Join(err, frontLog.Close()))
 	}
 	endMoto := e.end
@@ -213,6 +221,9 @@ func (e *Emulator) startFront(who identity, port int, rules []Rule) error {
 	}
 	e.url = "http://" + listener.Addr().String()
 	e.front = newFront(e.moto, rules, e.log)
+	e.front.sessions = sessions.New(sessions.Options{
+		Moto: e.moto, Front: &url.URL{Scheme: "http", Host: listener.Addr().String()}, Folder: e.dir, Log: e.log.Printf, Timing: e.timing,
+	})
 	e.front.fork = e.Fork
 	e.server = &http.Server{Handler: e.front, ErrorLog: e.log, ReadHeaderTimeout: time.Minute}
 	go func() { _ = e.server.Serve(listener) }() // ends with Stop
@@ -221,6 +232,9 @@ func (e *Emulator) startFront(who identity, port int, rules []Rule) error {
 
 // URL is the endpoint for AWS_ENDPOINT_URL.
 func (e *Emulator) URL() string { return e.url }
+
+// Sessions is the account's Session Manager.
+func (e *Emulator) Sessions() *sessions.Service { return e.front.sessions }
 
 // Calls returns the recorded calls, the oldest first; of more than keptCalls only the newest.
 func (e *Emulator) Calls() []Call { return e.front.recorded() }
@@ -245,14 +259,14 @@ func (e *Emulator) Err() error {
 }
 
 // Fork makes a copy of the whole account, in milliseconds: from then on the two know nothing of each
-// other. The copy has a front of its own, with the same rules and no recorded calls. Calls in flight
-// are finished first. A copy ends with Stop, or with its original.
+// other. The copy has a front of its own, with the same rules, no recorded calls, and no sessions, neither
+// running nor past. Calls in flight are finished first. A copy ends with Stop, or with its original.
 func (e *Emulator) Fork(ctx context.Context) (*Emulator, error) {
 	var who identity
 	if err := e.ask(ctx, "fork", &who); err != nil {
 		return nil, fmt.Errorf("copying the emulated account: %w", err)
 	}
-	c := &Emulator{parent: e, log: e.log, done: make(chan struct{})}
+	c := &Emulator{parent: e, log: e.log, done: make(chan struct{}), dir: e.dir, timing: e.timing}
 	if err := c.startFront(who, 0, nil); err != nil {
 		return nil, err
 	}
@@ -300,6 +314,7 @@ func (e *Emulator) Stop() {
 		for _, c := range copies {
 			c.Stop()
 		}
+		e.front.sessions.Close()
 		_ = e.server.Close()
 		if e.parent == nil {
 			if err := e.end(); err != nil {

@@ -79,14 +79,14 @@ func TestFixes(t *testing.T) {
 	}
 }
 
-func TestDefaultRulesAnswerWhatMotoLacks(t *testing.T) {
+func TestAnEmptyAccountHasNoSessions(t *testing.T) {
 	e := start(t)
 	for action, want := range map[string]string{
 		"DescribeInstanceInformation": `{"InstanceInformationList":[]}`,
 		"DescribeSessions":            `{"Sessions":[]}`,
 		"GetConnectionStatus":         `{"Status":"notconnected","Target":"i-1"}`,
 	} {
-		status, _, body := send(t, jsonCall(t, e.URL(), "ssm", "AmazonSSM."+action, `{"Target":"i-1"}`))
+		status, _, body := send(t, jsonCall(t, e.URL(), "ssm", "AmazonSSM."+action, `{"Target":"i-1","State":"Active"}`))
 		assert.Equal(t, 200, status, action)
 		assert.JSONEq(t, want, body)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"private-ec2-access/tools/emulator/sessions"
 )
 
 // AdminPath is where the front's own calls live. No bucket can have this name.
@@ -69,10 +72,11 @@ type added struct {
 
 // front is the HTTP server before moto.
 type front struct {
-	proxy *httputil.ReverseProxy
-	log   *log.Logger
-	fork  func(context.Context) (*Emulator, error)
-	stop  func() // ends this front's emulator; nil where others still need it
+	proxy    *httputil.ReverseProxy
+	sessions *sessions.Service
+	log      *log.Logger
+	fork     func(context.Context) (*Emulator, error)
+	stop     func() // ends this front's emulator; nil where others still need it
 
 	mu    sync.Mutex
 	next  int
@@ -173,6 +177,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 		f.admin(w, h)
 		return
 	}
+	if strings.HasPrefix(h.URL.Path, sessions.ChannelPath) {
+		f.sessions.ServeChannel(w, h)
+		return
+	}
 	if strings.HasPrefix(h.URL.Path, "/_moto/") {
 		http.Error(w, "calls of moto's own go through "+AdminPath, http.StatusNotFound)
 		return
@@ -201,6 +209,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 			}
 		}
 	}
+	if reply == nil && f.sessions.Answers(q.Service, q.Action) {
+		reply = f.session(q)
+	}
 	if reply != nil {
 		x.apply(reply)
 		x.code = errorCodeOf(reply)
@@ -208,6 +219,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 		return
 	}
 	f.proxy.ServeHTTP(seen, h.WithContext(context.WithValue(h.Context(), exchangeKey{}, x)))
+}
+
+// session lets the emulated Session Manager answer.
+func (f *front) session(q *Request) *Reply {
+	answer, err := f.sessions.Answer(sessions.Call{
+		Context: q.HTTP.Context(), Action: q.Action, Region: q.Region, AccessKey: q.AccessKey, Body: q.Body, Origin: q.HTTP.Header.Get("Origin"),
+	})
+	var known *sessions.Error
+	switch {
+	case err == nil:
+		return jsonReply(q, answer)
+	case errors.As(err, &known):
+		return errorReply(q, http.StatusBadRequest, known.Code, known.Message)
+	}
+	return errorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the emulated Session Manager: "+err.Error())
 }
 
 // mend puts moto's reply right before it goes to the client.
@@ -359,7 +385,22 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 //	DELETE /_emulator/rules       removes all that were added after the start
 //	POST   /_emulator/fork        {"url", "pid"} of a copy of the whole account, with a front of its own
 //	POST   /_emulator/stop        ends a copy (only copies)
+//
+// and those of the sessions, which are at sessions.Service.Administer. Those of a browser (with an Origin) are refused.
 func (f *front) admin(w http.ResponseWriter, h *http.Request) {
+	if origin := h.Header.Get("Origin"); origin != "" {
+		sendError(w, http.StatusForbidden, fmt.Errorf("no browser changes anything here (Origin: %s)", origin))
+		return
+	}
+	if path := strings.TrimPrefix(h.URL.Path, AdminPath); sessions.Administers(path) {
+		answer, status, err := f.sessions.Administer(h.Method, path, h)
+		if err != nil {
+			sendError(w, status, err)
+			return
+		}
+		sendJSON(w, status, answer)
+		return
+	}
 	what, id, _ := strings.Cut(strings.TrimPrefix(h.URL.Path, AdminPath), "/")
 	switch h.Method + " " + what {
 	case "GET health":
@@ -402,7 +443,7 @@ func (f *front) admin(w http.ResponseWriter, h *http.Request) {
 		sendJSON(w, http.StatusOK, map[string]any{})
 		go f.stop()
 	default:
-		sendError(w, http.StatusNotFound, fmt.Errorf("%s %s is not a call of the emulator; it has calls, rules, fork, stop and health under %s",
+		sendError(w, http.StatusNotFound, fmt.Errorf("%s %s is not a call of the emulator; it has calls, rules, fork, stop and health, and agents and sessions, under %s",
 			h.Method, h.URL.Path, AdminPath))
 	}
 }

@@ -218,23 +218,6 @@ func SetParameter(name, value string) Rule {
 	}
 }
 
-// DefaultRules is the table that every emulated AWS starts with: answers, after the documented shapes,
-// to calls that moto does not know. They describe an account in which nothing happened yet; what can be
-// changed by calls lives in moto/fixes.py, so that it is copied by a fork.
-func DefaultRules() []Rule {
-	return []Rule{
-		AnswerJSON("ssm", "DescribeInstanceInformation", func(*Request) any {
-			return map[string]any{"InstanceInformationList": []any{}}
-		}),
-		AnswerJSON("ssm", "DescribeSessions", func(*Request) any {
-			return map[string]any{"Sessions": []any{}}
-		}),
-		AnswerJSON("ssm", "GetConnectionStatus", func(q *Request) any {
-			return map[string]any{"Target": q.Params["Target"], "Status": "notconnected"}
-		}),
-	}
-}
-
 // RuleSpec is a rule as JSON, for fronts in another process. Exactly one of Answer, Fail, WithoutService
 // and SetParameter may be given; none of them makes a rule that only records or waits.
 type RuleSpec struct {

@@ -225,8 +225,13 @@ func (a *app) pulumiUp(args []string) error {
 		c.args, c.ask = append(c.args, "--diff"), true
 	}
 	err := a.pulumi(c)
-	if err != nil && a.stack.Emulated {
-		a.say("To begin anew, with an empty emulated AWS: make down, then make up.")
+	var exit *ExitError
+	switch {
+	case err == nil || !a.stack.Emulated:
+	case errors.As(err, &exit) && exit.Code > 128: // by a signal
+		a.say("The next make up goes on from there.")
+	default:
+		a.say("What is wrong stands above, under Diagnostics. Only if it is the emulated AWS itself: make down, then make up, begins anew with an empty one.")
 	}
 	return err
 }
@@ -297,12 +302,12 @@ func (a *app) destroyPrepared(args []string) error {
 	if err != nil {
 		return err
 	}
-	if buckets := before.protected(); len(buckets) > 0 {
+	if records := before.protected(); len(records) > 0 {
 		// Pulumi would notice in its preview, which can be skipped, and otherwise only when it comes to the bucket.
 		return fmt.Errorf("the stack %s refuses to be destroyed (%s:keepRecords is refuse), for the records in %s. Nothing was deleted.\n"+
 			"  To destroy it and keep the records:    pulumi config set %[2]s:keepRecords true, and make up STACK=%[1]s\n"+
 			"  To destroy it with the records:        pulumi config set %[2]s:keepRecords false, and make up STACK=%[1]s\n"+
-			"  and then: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(buckets, ", "))
+			"  and then: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(records, ", "))
 	}
 	if err := a.pulumi(c); err != nil {
 		return err
@@ -311,15 +316,10 @@ func (a *app) destroyPrepared(args []string) error {
 	if err != nil {
 		return err
 	}
-	buckets, kept := before.kept()
+	left := before.kept()
 	a.say("Removed: %d AWS resources of the stack %s; %d are left in its state.",
-		before.cloudResources()-after.cloudResources()-kept, a.stack.Name, after.cloudResources())
-	for _, bucket := range buckets {
-		a.say("Kept: the log bucket %s, with every record and version in it, its access block, policy, encryption, versions and lifecycle.\n"+
-			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
-			"  To bring up: make up STACK=%s makes a new bucket beside it; pulumi config set --path '%[3]s:logging.bucketName' %[1]s takes this one up again.\n"+
-			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name, a.stack.Project)
-	}
+		before.cloudResources()-after.cloudResources()-left.resources, a.stack.Name, after.cloudResources())
+	a.tellKept(left)
 	if a.stack.Emulated {
 		a.say("The emulated AWS still runs: `make down` stops it.")
 	}
@@ -424,7 +424,11 @@ func (a *app) testEnvironment() error {
 		return err
 	}
 	e := &Environment{}
-	e.set("PATH", pathWith(filepath.Dir(t.CLI.Path), a.tools, lookup(a.environ, "PATH")))
+	path := pathWith(filepath.Dir(t.CLI.Path), a.tools, lookup(a.environ, "PATH"))
+	if filepath.Dir(t.SessionPlugin) == a.tools.Bin() && filepath.Dir(t.CLI.Path) != a.tools.Bin() {
+		path += string(filepath.ListSeparator) + a.tools.Bin()
+	}
+	e.set("PATH", path)
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
 	e.set("STANDIN_BRIDGE", t.Bridge)
 	e.set("STANDIN_MIRROR", t.Mirror)

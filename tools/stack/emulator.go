@@ -51,10 +51,11 @@ func (e *Emulator) read() (Running, error) {
 	return r, nil
 }
 
-// Running returns the emulator if its process lives and answers.
+// Running returns the emulator if its process lives and answers. In a copy of a checkout, such as `pulumi new` makes, the
+// file may name the emulator of the other one, which is not meant.
 func (e *Emulator) Running() (Running, bool) {
 	r, err := e.read()
-	return r, err == nil && alive(r.PID) && answers(r.URL)
+	return r, err == nil && e.isOurs(r.PID) && answers(r.URL)
 }
 
 // Start starts the emulator on the port it had before, so that its URL stays the same, or on a free one. It survives
@@ -166,14 +167,16 @@ func (e *Emulator) isOurs(pid int) bool {
 	return strings.Contains(string(out), e.Folder)
 }
 
-// alive reports whether the process exists. An ended child that nobody has waited for does not count.
+// alive reports whether the process exists. An ended child that nobody has waited for does not count; but while another of
+// its threads ends, it still has its port.
 func alive(pid int) bool {
 	if err := syscall.Kill(pid, 0); err != nil {
 		return errors.Is(err, syscall.EPERM)
 	}
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		if _, rest, ok := strings.Cut(string(stat), ") "); ok && strings.HasPrefix(rest, "Z") {
-			return false
+			threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+			return len(threads) > 1
 		}
 	}
 	return true

@@ -88,6 +88,10 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	slices.Sort(e.unset)
 
 	path := pathWith(filepath.Dir(cli.Path), t, lookup(caller, "PATH"))
+	if filepath.Dir(cli.Path) != t.Bin() {
+		// The session-manager-plugin is there, where the user has none.
+		path += string(filepath.ListSeparator) + t.Bin()
+	}
 	if venv := t.Path("venv", "bin"); isFolder(venv) {
 		// Its AWS CLI serves where the user has none.
 		path += string(filepath.ListSeparator) + venv

@@ -54,12 +54,10 @@ func (a *app) sameInstance() bool {
 
 // repair brings the stack into a state from which Pulumi can go on: no lock of a killed process, no operation that was
 // interrupted, nothing in the state that a restarted emulator has forgotten, and nothing in the emulated account that the
-// state does not know. State and emulator stay. With selfRepair off it explains what to do.
+// state does not know. State and emulator stay. With selfRepair off it explains what to do, and the command ends there:
+// Pulumi would go on, and make again what may be there already. Who holds a real stack's lock, Pulumi itself says.
 // Afterwards the emulator's instance is recorded for the stack.
 func (a *app) repair() error {
-	if !a.stack.Emulated && !a.stack.SelfRepair {
-		return nil // Pulumi itself explains locks and interrupted operations of a real stack.
-	}
 	unlocked := false
 	if a.stack.Emulated {
 		var err error
@@ -84,6 +82,9 @@ func (a *app) repair() error {
 		reasons = append(reasons, "a command was killed that may have left the state half compared")
 	}
 	if len(reasons) > 0 {
+		if !a.stack.SelfRepair && !a.stack.Emulated {
+			return a.explainPending(d.pending())
+		}
 		if !a.stack.SelfRepair {
 			return a.explainRepair(strings.Join(reasons, "; and "), "pulumi "+strings.Join(refresh, " "))
 		}
@@ -202,6 +203,17 @@ func (a *app) sweepAccount(state string) ([]leftover, error) {
 func (a *app) explainRepair(reason, command string) error {
 	return fmt.Errorf("%s.\n  %s:selfRepair is off for this stack, so nothing was changed. To mend:\n    eval \"$(make -s env STACK=%s)\"\n    %s",
 		reason, a.stack.Project, a.stack.Name, command)
+}
+
+// explainPending is for a real account, where only a person can tell what became of an operation that was interrupted.
+func (a *app) explainPending(pending []string) error {
+	return fmt.Errorf("an earlier command on the stack %[1]s was killed, or is still at work, during: %[2]s.\n"+
+		"  What came of that is in the account and not in the state, so nothing was changed.\n"+
+		"    eval \"$(make -s env STACK=%[1]s)\"\n"+
+		"    pulumi refresh --stack %[1]s                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
+		"    pulumi refresh --stack %[1]s --clear-pending-creates     the same, and forgets all creations\n"+
+		"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending",
+		a.stack.Name, strings.Join(pending, ", "))
 }
 
 // repairLocks takes away the locks of processes that have ended, and reports whether there were any.

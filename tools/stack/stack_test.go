@@ -143,7 +143,7 @@ export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
 	}, e.Apply(caller))
 
 	installed := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, "http://127.0.0.1:4566", caller)
-	assert.Contains(t, installed.Exports(), "export PATH='/usr/bin:/bin'\n")
+	assert.Contains(t, installed.Exports(), "export PATH='/usr/bin:/bin:/p/.local/bin'\n")
 	proxied := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi"}, "http://127.0.0.1:4566", append(caller, "http_proxy=http://proxy", "NO_PROXY=corp"))
 	assert.Contains(t, proxied.Exports(), "export NO_PROXY='corp,127.0.0.1,localhost'\n")
 }
@@ -449,11 +449,27 @@ func TestRepairOfLocks(t *testing.T) {
 	})
 }
 
+// On a real account nothing is broken open: what is pending is told, with the commands, and the update does not begin.
 func TestRealStacksAreNotRepaired(t *testing.T) {
-	a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", killed)
-	a.stack.Emulated = false
-	require.NoError(t, a.repair())
-	assert.Empty(t, calls())
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	for export, refused := range map[string]string{killed: "creating aws:sns/topic:Topic c", twoDeleted: "deleting aws:sns/topic:Topic c", twoTopics: ""} {
+		a, _, calls := testApp(t, "private-ec2-access:selfRepair: false", export)
+		a.stack.Emulated, a.stack.Name = false, "dev"
+		writeLock(t, a.tools.Path("state"), "dev", "a", lock{PID: endedProcess(t), Hostname: hostname})
+		err := a.repair()
+		assert.Equal(t, "stack export --stack dev --color auto --non-interactive\n", calls(), "it only looks")
+		if refused == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, "an earlier command on the stack dev was killed, or is still at work, during: "+refused+".\n"+
+			"  What came of that is in the account and not in the state, so nothing was changed.\n"+
+			"    eval \"$(make -s env STACK=dev)\"\n"+
+			"    pulumi refresh --stack dev                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
+			"    pulumi refresh --stack dev --clear-pending-creates     the same, and forgets all creations\n"+
+			"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending")
+	}
 }
 
 func TestUpConfirmation(t *testing.T) {
@@ -596,6 +612,12 @@ func TestEmulatorKeepsItsAddress(t *testing.T) {
 	assert.True(t, ok)
 	assert.Equal(t, first, running)
 
+	// A copy of the checkout has the file, too.
+	other := &Emulator{Folder: filepath.Join(t.TempDir(), "emulator")}
+	require.NoError(t, os.CopyFS(other.Folder, os.DirFS(e.Folder)))
+	_, ok = other.Running()
+	assert.False(t, ok)
+
 	stopped, err := e.Stop()
 	require.NoError(t, err)
 	assert.True(t, stopped)
@@ -650,12 +672,24 @@ func TestKept(t *testing.T) {
 		{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true},
 		{"type":"aws:s3/bucketPolicy:BucketPolicy","custom":true,"id":"logs-1","retainOnDelete":true},
 		{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"scratch"},
+		{"type":"aws:cloudwatch/logGroup:LogGroup","custom":true,"id":"/sessions","retainOnDelete":true},
+		{"type":"aws:kms/key:Key","custom":true,"id":"key-1","retainOnDelete":true},
+		{"type":"aws:kms/key:Key","custom":true,"id":"key-2"},
 		{"type":"private-ec2-access:index:LogArchive","retainOnDelete":true}
 	]}}`), &d))
-	buckets, resources := d.kept()
-	require.Equal(t, []string{"logs-1"}, buckets)
-	require.Equal(t, 2, resources)
+	require.Equal(t, kept{buckets: []string{"logs-1"}, logGroups: []string{"/sessions"}, keys: []string{"key-1"}, resources: 4}, d.kept())
 	require.Empty(t, d.protected())
+
+	// A destroy that was killed had dropped the bucket already; one that deletes the bucket leaves no word of it.
+	for retained, want := range map[string][]string{"true": {"logs-1"}, "false": nil} {
+		var killed deployment
+		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[
+			{"type":"pulumi:pulumi:Stack","outputs":{"logBucket":"logs-1"}},
+			{"type":"aws:ec2/vpc:Vpc","custom":true,"id":"vpc-1"},
+			{"type":"private-ec2-access:index:LogArchive","retainOnDelete":`+retained+`}
+		]}}`), &killed))
+		require.Equal(t, kept{buckets: want}, killed.kept())
+	}
 }
 
 func TestAProtectedArchiveStopsADestroy(t *testing.T) {

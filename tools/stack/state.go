@@ -76,7 +76,8 @@ type deployment struct {
 			ID     string `json:"id"`
 			Retain bool   `json:"retainOnDelete"`
 			// Protect makes Pulumi refuse to delete it.
-			Protect bool `json:"protect"`
+			Protect bool            `json:"protect"`
+			Outputs json.RawMessage `json:"outputs"`
 		} `json:"resources"`
 		Pending []struct {
 			Resource struct {
@@ -98,29 +99,14 @@ func (d *deployment) cloudResources() int {
 	return count
 }
 
-// kept lists the buckets that a destroy leaves behind, and counts everything that it leaves: a bucket and what protects
-// it are dropped from the state without a call to AWS.
-func (d *deployment) kept() (buckets []string, resources int) {
+// protected lists the buckets and log groups that a destroy must not touch.
+func (d *deployment) protected() (records []string) {
 	for _, r := range d.Deployment.Resources {
-		if !r.Custom || !r.Retain {
-			continue
-		}
-		resources++
-		if r.Type == "aws:s3/bucketV2:BucketV2" {
-			buckets = append(buckets, r.ID)
+		if r.Protect && (r.Type == bucketType || r.Type == logGroupType) {
+			records = append(records, r.ID)
 		}
 	}
-	return buckets, resources
-}
-
-// protected lists the buckets that a destroy must not touch.
-func (d *deployment) protected() (buckets []string) {
-	for _, r := range d.Deployment.Resources {
-		if r.Protect && r.Type == "aws:s3/bucketV2:BucketV2" {
-			buckets = append(buckets, r.ID)
-		}
-	}
-	return buckets
+	return records
 }
 
 func (d *deployment) pending() []string {

@@ -51,6 +51,8 @@ func (t *Toolchain) EnsureReal() (CLI, error) {
 type TestTools struct {
 	CLI    CLI
 	Python string
+	// SessionPlugin is the session-manager-plugin; tests find it on PATH.
+	SessionPlugin string
 	// Bridge and Mirror are what the stand-in is made of; empty where there is no mirror, and tests of it are skipped.
 	Bridge, Mirror string
 }
@@ -62,6 +64,9 @@ func (t *Toolchain) EnsureTests() (TestTools, error) {
 		return TestTools{}, err
 	}
 	result := TestTools{CLI: tools.CLI, Python: tools.Python}
+	if result.SessionPlugin, err = t.EnsureSessionPlugin(); err != nil {
+		return TestTools{}, err
+	}
 	if result.Mirror, err = t.FindMirror(); err != nil {
 		t.say("• the tests of the stand-in for the AWS plugin will be skipped: %v", err)
 		return result, nil

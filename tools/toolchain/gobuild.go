@@ -51,6 +51,12 @@ var (
 		folder: "tools",
 		pkg:    "./cmd/emulator",
 	}
+	buildSessionPlugin = build{
+		step:    step{name: "build the AWS CLI's session-manager-plugin from its Go module", usual: "15 to 60 seconds the first time"},
+		folder:  "tools/pins/session-manager-plugin",
+		pkg:     "github.com/aws/session-manager-plugin/src/sessionmanagerplugin-main",
+		ldflags: "-s -w",
+	}
 )
 
 // goBuild builds a program and puts it at the path by one rename.

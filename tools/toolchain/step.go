@@ -84,7 +84,7 @@ func (t *Toolchain) command(log, mend string, cmd *exec.Cmd) error {
 	if err := cmd.Run(); err != nil {
 		lines := Tail(path, 15)
 		message := fmt.Sprintf("%s\n%s\n  All of it: %s", err, indent(lines), path)
-		if strings.Contains(lines, "no space left on device") {
+		if strings.Contains(strings.ToLower(lines), "no space left on device") { // Python writes it with a capital
 			mend = "the disk is full: make room (a first run needs about 6 GB in .local and Go's caches) and run the same command again"
 		}
 		if mend != "" {

@@ -330,9 +330,8 @@ func TestNeitherServerNorMirrorIsSaidAtOnce(t *testing.T) {
 func realGo(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("PATH")
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("no go on PATH")
-	}
+	_, err := exec.LookPath("go")
+	require.NoError(t, err)
 	return path
 }
 
@@ -436,6 +435,85 @@ esac`)
 	require.ErrorContains(t, err, "must pin moto")
 }
 
+// The disk is full during a build: half a program has been written when the system refuses the rest. That is said with
+// the mend, nothing half-finished is in place, and once there is room the same command goes through.
+//
+// The device that is full is the system's /dev/full, and a script in the place of go writes to it: that go itself leaves
+// half a file behind is taken from what it does on a full disk, and not shown here.
+func TestAFullDisk(t *testing.T) {
+	path := realGo(t)
+	goPath, err := exec.LookPath("go")
+	require.NoError(t, err)
+	tools, _ := testToolchain(t)
+	bin, full := t.TempDir(), filepath.Join(t.TempDir(), "full")
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+path)
+	t.Setenv("LC_ALL", "C")
+	script(t, filepath.Join(bin, "go"), `if [ -e "`+full+`" ] && [ "$1 $2" = "build -o" ]; then
+	echo half > "$3" && chmod +x "$3"
+	exec cat "$3" > /dev/full
+fi
+exec "`+goPath+`" "$@"`)
+	setFull := func(yes bool) {
+		if yes {
+			require.NoError(t, os.WriteFile(full, nil, 0o644))
+		} else {
+			require.NoError(t, os.Remove(full))
+		}
+	}
+	refused := func(err error) {
+		t.Helper()
+		require.ErrorContains(t, err, "No space left on device")
+		require.ErrorContains(t, err, "To mend: the disk is full: make room")
+		assert.Empty(t, leftovers(t, tools))
+	}
+	says := func() string {
+		t.Helper()
+		text, err := exec.Command(tools.Emulator()).CombinedOutput()
+		require.NoError(t, err)
+		return string(text)
+	}
+	write := func(file, content string) {
+		t.Helper()
+		file = filepath.Join(tools.Root, "tools", file)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o644))
+	}
+
+	write("go.mod", "module example/tools\n")
+	write("cmd/emulator/main.go", "package main\nfunc main() { println(1) }\n")
+	setFull(true)
+	refused(tools.EnsureEmulator())
+	assert.NoFileExists(t, tools.Emulator())
+	setFull(false)
+	require.NoError(t, tools.EnsureEmulator())
+	assert.Equal(t, "1\n", says())
+
+	write("cmd/emulator/main.go", "package main\nfunc main() { println(2) }\n")
+	setFull(true)
+	refused(tools.EnsureEmulator())
+	assert.Equal(t, "1\n", says(), "the old program is still whole")
+	setFull(false)
+	require.NoError(t, tools.EnsureEmulator())
+	assert.Equal(t, "2\n", says())
+
+	// The same while pip installs.
+	write("emulator/moto/requirements.txt", "moto==5.2.1\n")
+	script(t, filepath.Join(bin, "inner"), `case "$*" in
+*pip*) echo half > "$(dirname "$0")/half" && [ ! -e "`+full+`" ] || exec cat "$0" > /dev/full ;;
+esac`)
+	script(t, filepath.Join(bin, "python3"), `case "$2" in
+venv) mkdir -p "$3/bin" && cp "`+bin+`/inner" "$3/bin/python3" ;;
+*) printf '5.0.0\n/the/interpreter\n' ;;
+esac`)
+	setFull(true)
+	_, err = tools.EnsurePython()
+	refused(err)
+	setFull(false)
+	python, err := tools.EnsurePython()
+	require.NoError(t, err)
+	assert.Equal(t, tools.Path("venv", "bin", "python3"), python)
+}
+
 func TestProgress(t *testing.T) {
 	tools, out := testToolchain(t)
 	tools.every = 10 * time.Millisecond
@@ -482,4 +560,31 @@ func TestNoPluginOnThePATHOfRealStacks(t *testing.T) {
 	for _, path := range []string{tools.Bridge(), tools.Emulator()} {
 		assert.False(t, strings.HasPrefix(filepath.Base(path), "pulumi-resource-"), path)
 	}
+}
+
+func TestTheSessionManagerPluginIsTheInstalledOneOrBuilt(t *testing.T) {
+	tools, out := testToolchain(t)
+	bin := t.TempDir()
+	t.Setenv("PATH", tools.Bin()+string(filepath.ListSeparator)+bin)
+
+	// What an interrupted or another version's build left in .local/bin is no installed plugin, although it is on PATH.
+	script(t, filepath.Join(tools.Bin(), "session-manager-plugin"), "")
+	_, err := tools.EnsureSessionPlugin()
+	require.ErrorContains(t, err, "install Go", "PATH has no go here, so the build is seen by its failure")
+	assert.Contains(t, out.String(), "session-manager-plugin from its Go module: none is installed")
+
+	script(t, filepath.Join(bin, "session-manager-plugin"), "")
+	out.Reset()
+	path, err := tools.EnsureSessionPlugin()
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(bin, "session-manager-plugin"), path)
+	assert.Empty(t, out.String())
+}
+
+func TestTheSessionManagerPluginIsPinned(t *testing.T) {
+	gomod, err := os.ReadFile(filepath.Join("..", "..", buildSessionPlugin.folder, "go.mod"))
+	require.NoError(t, err)
+	assert.Regexp(t, `^v0\.0\.0-\d{14}-[0-9a-f]{12}$`, requiredVersion(string(gomod), "github.com/aws/session-manager-plugin"))
+	assert.Contains(t, string(gomod), "tool "+buildSessionPlugin.pkg+"\n")
+	assert.Contains(t, string(gomod), "replace github.com/twinj/uuid => github.com/twinj/uuid v0.0.0-20151029044442-89173bcdda19")
 }

@@ -14,11 +14,13 @@ var breaks = []breakage{
 	{"a Region by hand", []edit{{"internal/scope/scope.go", `"com.amazonaws." + s.Region + "."`, `"com.amazonaws.us-east-2."`}}},
 	{"a partition by hand", []edit{{"internal/scope/scope.go", `[]string{"arn", s.Partition,`, `[]string{"arn", "aws",`}}},
 	{"a service principal by hand", []edit{{"internal/scope/scope.go", `service + "." + s.DNSSuffix`, `service + ".amazonaws.com"`}}},
-	{"a wider PutObject", []edit{{"internal/iam/instance.go", `[]string{s.ObjectsARN(a.Bucket, a.Prefix)}`, `[]string{s.ObjectsARN(a.Bucket, "")}`}}},
+	{"a wider PutObject", []edit{{"internal/iam/instance.go", `s.ObjectsARN(archive.Bucket, archive.Prefix))
+		buckets`, `s.ObjectsARN(archive.Bucket, ""))
+		buckets`}}},
 	{"an instance that reads its logs", []edit{{"internal/iam/instance.go", `"s3:PutObject", "s3:PutObjectAcl"`, `"s3:PutObject", "s3:PutObjectAcl", "s3:GetObject"`}}},
 	{"a bucket of the seven left out", []edit{{"internal/scope/scope.go", `		s.Region + "-birdwatcher-prod",` + "\n", ""}}},
 	{"an endpoint open to other accounts", []edit{{"internal/iam/endpoint.go", `"aws:PrincipalAccount": {s.AccountID}`, `"aws:PrincipalAccount": {"*"}`}}},
-	{"plain HTTP to the bucket", []edit{{"internal/iam/bucket.go", `{"false"}`, `{"true"}`}}},
+	{"plain HTTP to the bucket", []edit{{"internal/iam/bucket.go", `"Bool": {"aws:SecureTransport": {"false"}}`, `"Bool": {"aws:SecureTransport": {"true"}}`}}},
 
 	// The network.
 	{"a route out", []edit{{"components/network.go", "		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),",
@@ -43,7 +45,7 @@ var breaks = []breakage{
 	{"a root volume in the clear", []edit{{"components/private_instance.go", "pulumi.Bool(true),\n			VolumeType", "pulumi.Bool(false),\n			VolumeType"}}},
 	{"a newer image replaces an instance", []edit{{"components/private_instance.go", `pulumi.IgnoreChanges([]string{"ami"})`, `pulumi.IgnoreChanges(nil)`}}},
 	{"a pinned image is not followed", []edit{{"components/private_instance.go", "if !args.PinImage", "if true"}}},
-	{"an instance that boots too early", []edit{{"recipe.go", "slices.Concat(role.Ready, group.Ready, endpoints.Ready, preferences.Ready)", "nil"}}},
+	{"an instance that boots too early", []edit{{"recipe.go", "slices.Concat(role.Ready, policy.Ready, group.Ready, endpoints.Ready, preferences.Ready)", "nil"}}},
 
 	// Records.
 	{"a number for a string in the document", []edit{
@@ -51,15 +53,30 @@ var breaks = []breakage{
 		{"internal/session/document.go", "strconv.Itoa(p.IdleSessionTimeout)", "p.IdleSessionTimeout"},
 	}},
 	{"a required flag left out", []edit{{"internal/session/document.go", "`json:\"cloudWatchStreamingEnabled\"`", "`json:\"cloudWatchStreamingEnabled,omitempty\"`"}}},
-	{"records that go with the stack", []edit{{"components/log_archive.go", "pulumi.RetainOnDelete(args.KeepRecords)", "pulumi.RetainOnDelete(false)"}}},
+	{"records that go with the stack", []edit{{"components/labels.go", "pulumi.RetainOnDelete(keepRecords)", "pulumi.RetainOnDelete(false)"}}},
 	{"a bucket that destroys what is in it", []edit{{"components/log_archive.go", "pulumi.Bool(!args.KeepRecords)", "pulumi.Bool(true)"}}},
 	{"a public bucket", []edit{{"components/log_archive.go", "BlockPublicPolicy:     pulumi.Bool(true)", "BlockPublicPolicy:     pulumi.Bool(false)"}}},
-	{"a foreign document overwritten", []edit{{"account/account.go", "if has == owner {", "if true {"}}},
+	{"a foreign document overwritten", []edit{{"account/preferences.go", "p.Mark.Owner == owner || p.Adopts() && adopt {", "true {"}}},
+
+	{"a key that goes before its records", []edit{{"components/log_archive.go", "keep, pulumi.DependsOn(args.After))", "keep)"}}},
+	{"a key dropped with its switch", []edit{{"survey_records.go", "f.Key = f.KeyID != \"\" || c.OwnKey()", "f.Key = c.OwnKey()"}}},
+	{"another stack's document adopted", []edit{{"account/preferences.go", "return p.Found && p.Mark.Owner == \"\"", "return p.Found"}}},
+	{"an adopted document that goes with the stack", []edit{{"components/session_preferences.go", "pulumi.RetainOnDelete(args.Adopted)", "pulumi.RetainOnDelete(false)"}}},
+	{"a content that a version has already", []edit{{"account/preferences.go", "m.Revision = max(p.Mark.Revision, p.Latest.Mark.Revision) + 1", "m.Revision = 1"}}},
+	{"a document before what it names", []edit{{"recipe.go", "slices.Concat(to.ready, policy.Ready, endpoints.Ready)", "nil"}}},
+	{"a place taken from open sessions", []edit{{"survey_records.go", "if keeps(place) {", "if true {"}}},
+	{"a record required of S3 alone", []edit{{"config.go", `v.check(l.CloudWatch, "logging.cloudWatch"`, `v.check(true, "logging.cloudWatch"`}}},
+	{"a group that need not be encrypted", []edit{{"internal/session/document.go", `p.LogGroupName != "" && p.LogGroupEncrypted`, `false`}}},
+	{"a duration that AWS may refuse", []edit{{"config.go", "minutes%100 < 40", "minutes%100 < 99"}}},
+	{"a key for every bucket", []edit{{"internal/iam/key.go", "Condition: throughS3(s, s.BucketARN(u.Bucket)),\n			},\n			Statement{", "},\n			Statement{"}}},
+	{"a session key without its context", []edit{{"internal/iam/key.go", "Condition: ofASession(),\n	})\n}\n\nvar", "})\n}\n\nvar"}}},
+	{"a lock that stays when it is switched off", []edit{{"components/log_archive.go", "}, child, pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err", "}, append(with, pulumi.DependsOn([]pulumi.Resource{versioning}))...); err"}}},
+	{"an expiry of what was written over", []edit{{"components/log_archive.go", "NoncurrentDays: pulumi.Int(retentionDays)", "NoncurrentDays: pulumi.Int(1)"}}},
 
 	// How the program is built.
 	{"a child without its parent", []edit{{"components/instance_role.go", "		AssumeRolePolicy: args.Trust,\n		Tags:             args.Labels.For(\"instance\"),\n	}, child)",
 		"		AssumeRolePolicy: args.Trust,\n		Tags:             args.Labels.For(\"instance\"),\n	})"}}},
-	{"options that leak to a child", []edit{{"components/session_preferences.go", "}, pulumi.Parent(c))", "}, append(opts, pulumi.Parent(c))...)"}}},
+	{"options that leak to a child", []edit{{"components/session_preferences.go", "}, options...)", "}, append(opts, options...)...)"}}},
 	{"a child with a fixed name", []edit{{"components/endpoints.go", `name+"-"+service`, `"endpoint-"+service`}}},
 	{"an unsorted iteration over instances", []edit{{"config.go", "for _, name := range slices.Sorted(maps.Keys(c.Instances)) {\n		i, prefix", "for name := range maps.Keys(c.Instances) {\n		i, prefix"}}},
 	{"unsorted ranges of a VPC", []edit{{"account/network.go", "	slices.Sort(blocks)\n", ""}}},

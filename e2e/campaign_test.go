@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// long reports whether a test does all of its work, as in `make test-long`, and
+// not the part that `make test` has the time for.
+//
+// A test that asks must be one that `make test-long` runs; so the name decides,
+// in every run.
+func long(t *testing.T) bool {
+	t.Helper()
+	makefile, err := os.ReadFile(filepath.Join(project(t), "Makefile"))
+	require.NoError(t, err)
+	line := regexp.MustCompile(`LONG=1 go test .*-run '?([^\s']+)`).FindSubmatch(makefile)
+	require.NotNil(t, line, "the Makefile has no line of the long tests")
+	require.Regexp(t, string(line[1]), t.Name(), "`make test-long` would not run this test: its name must match %s", line[1])
+	return os.Getenv("LONG") == "1"
+}
+
+// Nobody asks for the long part past the function above.
+func TestNoLongPartIsForgotten(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if file != "campaign_test.go" {
+			require.NotContains(t, string(text), `Getenv("LONG")`, "%s: ask long(t), which holds the test's name to what `make test-long` runs", file)
+		}
+	}
+}
+
+// reportFile is what the campaigns leave: a table of each, under its heading.
+const reportFile = "docs/recovery.md"
+
+var reporting sync.Mutex
+
+// report writes a campaign's table to the report. A run that was not long, or
+// that failed, leaves the report as it is.
+func report(t *testing.T, heading string, rows [][]string) {
+	t.Helper()
+	if os.Getenv("LONG") != "1" || t.Failed() {
+		return
+	}
+	reporting.Lock()
+	defer reporting.Unlock()
+	path := filepath.Join(project(t), reportFile)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var table strings.Builder
+	for i, row := range rows {
+		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			table.WriteString(strings.Repeat("| --- ", len(row)) + "|\n")
+		}
+	}
+	made, found := replaceTable(string(text), heading, table.String())
+	require.True(t, found, "%s has no table under %q", reportFile, heading)
+	require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
+}
+
+// replaceTable puts a table in the place of the one under a heading.
+func replaceTable(text, heading, table string) (string, bool) {
+	start := strings.Index(text, "## "+heading+"\n")
+	if start < 0 {
+		return text, false
+	}
+	at := regexp.MustCompile(`(?m)(^\|.*\n)+`).FindStringIndex(text[start:])
+	if at == nil || strings.Contains(text[start+1:start+at[0]], "\n## ") {
+		return text, false
+	}
+	return text[:start+at[0]] + table + text[start+at[1]:], true
+}
+
+// The report has a row for each moment, so it is of the campaign as it is now.
+func TestTheReportHasEveryMoment(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(project(t), reportFile))
+	require.NoError(t, err)
+	kills, records, found := strings.Cut(string(text), "## "+recordsHeading)
+	require.True(t, found)
+	for _, m := range creations {
+		require.Contains(t, kills, "| "+m.action+" | up |", "run `make test-long`, which writes it")
+	}
+	for _, m := range deletions {
+		require.Contains(t, kills, "| "+m.action+" | destroy |", "run `make test-long`, which writes it")
+		require.Contains(t, records, "| "+m.action+" |", "run `make test-long`, which writes it")
+	}
+}
+
+func seconds(since time.Time) string { return fmt.Sprintf("%.0f", time.Since(since).Seconds()) }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
