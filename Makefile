@@ -67,8 +67,8 @@ test: lint command ## lint, and run the tests of all modules
 	@$(with_test_tools) && scripts/test
 
 # A test with a part for LONG=1 has a name that -run matches; the tests see to that.
-test-long: command ## the campaigns that take long: commands killed at every moment. Writes docs/recovery.md
-	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -timeout 60m -v -run Kill .
+test-long: command ## the campaigns that take long: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
+	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting' .
 
 test-breaks: ## break the program on purpose, one way after the other, and see which test notices
 	@cd tools && go run ./cmd/breaks -project ..

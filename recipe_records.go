@@ -107,7 +107,8 @@ func (r recipe) bucket(to *records, role *components.InstanceRole, key *componen
 		Policy: func(bucket, keyARN string) string {
 			return iam.BucketPolicy(r.facts.Scope, bucket, r.bucketRules(*to, bucket, keyARN)).JSON()
 		},
-		KeyARN: archiveKey,
+		KeyARN:      archiveKey,
+		ReplacesKey: len(logging.EarlierKMSKeyARNs) > 0,
 		Grant: func(bucket pulumi.StringOutput) (ready components.Ready, err error) {
 			granted, err = grant(bucket)
 			return granted, err

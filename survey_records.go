@@ -36,15 +36,18 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 	if err := f.nothingIsLost(ctx, c); err != nil {
 		return err
 	}
+	if f.KeyID, err = account.Key(ctx, f.KeyAlias(), f.KeyDescription(), c.OwnKey()); err != nil {
+		return err
+	}
+	if err := f.noKeyIsRefused(ctx, c); err != nil {
+		return err
+	}
 
 	f.LogGroups = map[string]bool{}
 	for _, group := range f.groupNames(c) {
 		if f.LogGroups[group], err = account.LogGroup(ctx, group, f.Owner); err != nil {
 			return err
 		}
-	}
-	if f.KeyID, err = account.Key(ctx, f.KeyAlias(), f.KeyDescription(), c.OwnKey()); err != nil {
-		return err
 	}
 	f.Key = f.KeyID != "" || c.OwnKey()
 	if f.Key && !c.OwnKey() {
@@ -132,6 +135,37 @@ func (f *Facts) nothingIsLost(ctx *pulumi.Context, c *Config) error {
 		next++
 	}
 	return lost.Err()
+}
+
+// noKeyIsRefused refuses to replace the key of the stack's own bucket without
+// letting the one of today through until the bucket's default is another. The
+// agent asks for the default's key by its ARN, and keeps a refusal to itself.
+func (f *Facts) noKeyIsRefused(ctx *pulumi.Context, c *Config) error {
+	l := c.Logging
+	if f.Preferences.Mark.Owner != f.Owner || l.Encryption != encryptedByKey || l.BucketName != "" {
+		return nil
+	}
+	for _, place := range f.Preferences.Locations() {
+		if !ownBucket(ctx.Project(), place.Bucket) {
+			continue
+		}
+		key, err := account.BucketKey(ctx, place.Bucket)
+		if err != nil {
+			return err
+		}
+		same := key == l.KMSKeyARN || l.KMSKeyARN == "" && f.KeyID != "" && strings.HasSuffix(key, "/"+f.KeyID)
+		if key == "" || same || slices.Contains(l.EarlierKMSKeyARNs, key) {
+			continue
+		}
+		at := "logging.earlierKmsKeyArns[" + settings.Show(len(l.EarlierKMSKeyARNs)) + "]"
+		return mistake.List{{
+			Key: "logging.earlierKmsKeyArns", Got: settings.Show(l.EarlierKMSKeyARNs),
+			Problem: "records are encrypted with the key " + key + " until another takes its place, and in between would be refused without a word",
+			Allowed: "a list with " + key + " while the key is replaced",
+			Mend:    "pulumi config set " + settings.Path(ctx.Project(), at) + " " + key + ", and take it out again after the update",
+		}}
+	}
+	return nil
 }
 
 // tellGuarantees says in two lines what is guaranteed and what is not.

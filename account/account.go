@@ -124,6 +124,7 @@ var absences = []string{
 	"query returned no results",
 	"InvalidServiceName",
 	"InvalidDocument:",
+	"NoSuchBucket", // also of its policy
 	"couldn't find resource",
 	"empty result",
 }

@@ -8,8 +8,10 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/kms"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/resourcegroupstaggingapi"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"private-ec2-access/internal/iam"
 	"private-ec2-access/internal/mistake"
 )
 
@@ -18,6 +20,19 @@ import (
 // (https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html).
 func LogBuckets(ctx *pulumi.Context, owner string) ([]string, error) {
 	return tagged(ctx, owner, "s3", ":::")
+}
+
+// BucketKey gives the KMS key that records in a log bucket of a stack's own are
+// encrypted with, by the bucket's policy; empty: there is none.
+func BucketKey(ctx *pulumi.Context, bucket string) (string, error) {
+	found, err := s3.LookupBucketPolicy(ctx, &s3.LookupBucketPolicyArgs{Bucket: bucket})
+	switch {
+	case isAbsent(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading the policy of the log bucket %s: %w", bucket, err)
+	}
+	return iam.BucketKey(found.Policy)
 }
 
 // LogGroups lists the log groups likewise.

@@ -16,6 +16,9 @@ type LogArchiveArgs struct {
 	// KeyARN is the KMS key that records are encrypted with. Nil: S3's own
 	// encryption.
 	KeyARN pulumi.StringInput
+	// ReplacesKey says that KeyARN takes the place of another key, and that
+	// Policy lets both through. Then the policy comes before the default.
+	ReplacesKey bool
 	// Grant, if there is one, lets the writers of records use the key. It needs
 	// the bucket's name, and the bucket's default has to wait for it.
 	Grant          func(bucket pulumi.StringOutput) (Ready, error)
@@ -144,7 +147,7 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	}
 	var encrypted pulumi.Resource
 	var policy *s3.BucketPolicy
-	if args.KeyARN != nil {
+	if args.KeyARN != nil && !args.ReplacesKey {
 		if encrypted, err = newEncryption(granted); err != nil {
 			return nil, failed("log archive", "encryption", err)
 		}
@@ -155,7 +158,7 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 		if policy, err = newPolicy(nil); err != nil {
 			return nil, failed("log archive", "bucket policy", err)
 		}
-		if encrypted, err = newEncryption(Ready{policy}); err != nil {
+		if encrypted, err = newEncryption(append(granted, policy)); err != nil {
 			return nil, failed("log archive", "encryption", err)
 		}
 	}

@@ -22,7 +22,7 @@ func long(t *testing.T) bool {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(project(t), "Makefile"))
 	require.NoError(t, err)
-	line := regexp.MustCompile(`LONG=1 go test .*-run (\S+)`).FindSubmatch(makefile)
+	line := regexp.MustCompile(`LONG=1 go test .*-run '?([^\s']+)`).FindSubmatch(makefile)
 	require.NotNil(t, line, "the Makefile has no line of the long tests")
 	require.Regexp(t, string(line[1]), t.Name(), "`make test-long` would not run this test: its name must match %s", line[1])
 	return os.Getenv("LONG") == "1"

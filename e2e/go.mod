@@ -6,9 +6,12 @@ replace private-ec2-access/tools => ../tools
 
 require (
 	github.com/creack/pty v1.1.24
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/stretchr/testify v1.11.1
 	private-ec2-access/tools v0.0.0-00010101000000-000000000000
 )
+
+require golang.org/x/text v0.40.0 // indirect
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.48.0 // indirect

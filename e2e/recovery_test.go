@@ -357,7 +357,7 @@ func (r *recovery) state() []string {
 // what AWS itself puts into every VPC. Not by tags: what lost them counts too.
 const listAccount = `
 import boto3, json
-ec2, iam, ssm, s3 = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3"))
+ec2, iam, ssm, s3, kms, logs = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3", "kms", "logs"))
 tables = ec2.describe_route_tables()["RouteTables"]
 groups = [g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
 associations = [a for t in tables for a in t["Associations"]]
@@ -375,6 +375,8 @@ print(json.dumps(
     + [p["InstanceProfileName"] for p in iam.list_instance_profiles()["InstanceProfiles"]]
     + [d["Name"] for d in ssm.list_documents(Filters=[{"Key": "Owner", "Values": ["Self"]}])["DocumentIdentifiers"]]
     + [b["Name"] for b in s3.list_buckets()["Buckets"]]
+    + [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]
+    + [k for k in (key["KeyId"] for key in kms.list_keys()["Keys"]) if kms.describe_key(KeyId=k)["KeyMetadata"]["KeyState"] == "Enabled"]
 ))
 `
 
@@ -410,7 +412,7 @@ func (r *recovery) requireSame(before []string, after string) {
 // state what has its id there.
 const besideItsOwn = `
 import boto3, json
-ec2, iam, ssm, s3 = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3"))
+ec2, iam, ssm, s3, kms, logs = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3", "kms", "logs"))
 own = [{"Key": "private-ec2-access:stack", "Value": "private-ec2-access/local"}]
 other = [{"Key": "private-ec2-access:stack", "Value": "private-ec2-access/other"}]
 go, stay, known = [], [], []
@@ -482,9 +484,38 @@ bucket(4, own, stay, record=True)
 bucket(5, other, stay)
 bucket(6, None, stay, name="private-ec2-access-logs-mine-")
 
+def key(of, to, policy=None, alias=None, state=False):
+    more = {"Policy": json.dumps(policy)} if policy else {}
+    id = kms.create_key(Tags=[{"TagKey": t["Key"], "TagValue": t["Value"]} for t in of], **more)["KeyMetadata"]["KeyId"]
+    if alias: kms.create_alias(AliasName=alias, TargetKeyId=id)
+    if state: known.append(id)
+    to += [id]
+
+administer = {"Sid": "Administer", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:Get*", "Resource": "*"}
+key(own, go)  # killed before the alias
+key(own, stay, alias="alias/private-ec2-access-local")  # the program takes it up
+key(own, stay, policy={"Version": "2012-10-17", "Statement": [administer]})  # kept by a destroy
+key(own, stay, state=True)
+key(other, stay)
+key([], stay)
+
+def group(name, of, to, retention=None, stream=False, state=False):
+    logs.create_log_group(logGroupName=name, tags={t["Key"]: t["Value"] for t in of})
+    if retention: logs.put_retention_policy(logGroupName=name, retentionInDays=retention)
+    if stream: logs.create_log_stream(logGroupName=name, logStreamName="session")
+    if state: known.append(name)
+    to += [name]
+
+group("/killed", own, go)  # before its retention
+group("/kept", own, stay, retention=365)
+group("/kept-for-good", own, stay, stream=True)
+group("/in-the-state", own, stay, state=True)
+group("/of-another-stack", other, stay)
+group("/of-nobody", [], stay)
+
 print(json.dumps({"go": go, "stay": stay, "state": {"deployment": {
     "resources": [{"custom": True, "id": id} for id in known],
-    "pending_operations": [{"type": "creating", "resource": {"type": "aws:s3/bucketV2:BucketV2"}}],
+    "pending_operations": [{"type": "creating", "resource": {"type": t}} for t in ("aws:s3/bucketV2:BucketV2", "aws:cloudwatch/logGroup:LogGroup")],
 }}}))
 `
 

@@ -31,6 +31,9 @@ type Resource struct {
 	URN           string         `json:"-"`
 }
 
+// TargetKeyARN is where every alias leads to.
+const TargetKeyARN = "arn:aws:kms:us-east-2:111122223333:key/0a1b2c3d-2222-2222-2222-222222222222"
+
 // Recorder is a mock engine and provider.
 type Recorder struct {
 	// Answer gives the result of a look-up by its token.
@@ -66,6 +69,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	outputs := args.Inputs.Copy()
 	computed := map[string]string{
 		"name": args.Name, "arn": "arn-of-" + args.Name, "bucket": args.Name, "privateIp": "10.20.0.4", "prefixListId": "pl-s3",
+		"targetKeyArn": TargetKeyARN,
 	}
 	for key, value := range computed {
 		if _, given := outputs[resource.PropertyKey(key)]; !given {

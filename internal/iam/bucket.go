@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 
 	"private-ec2-access/internal/scope"
@@ -9,7 +11,7 @@ import (
 // BucketRules are what the log bucket asks of a request.
 type BucketRules struct {
 	Prefixes []string // the key prefixes that may be written under; none or an empty one: any key
-	KeyARNs  []string // the KMS keys that objects may be encrypted with; none: S3's own encryption
+	KeyARNs  []string // the KMS keys that objects may be encrypted with, the current one first; none: S3's own encryption
 }
 
 // BucketPolicy is the policy of the log bucket. It refuses, whoever asks, what
@@ -22,7 +24,8 @@ type BucketRules struct {
 //
 // Without a key both AES256 and aws:kms are let through. When a key is added or
 // taken away, the bucket's default and this policy change one after the other,
-// and a record that is written in between must pass.
+// and a record that is written in between must pass. With several keys, one of
+// them replaces another, and the same holds.
 func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 	statements := []Statement{{
 		Sid:       "OnlyOverTLS",
@@ -47,7 +50,7 @@ func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 		})
 	}
 	algorithms := []string{"AES256", "aws:kms"}
-	if len(rules.KeyARNs) > 0 {
+	if len(rules.KeyARNs) == 1 {
 		algorithms = []string{"aws:kms"}
 	}
 	statements = append(statements, Statement{
@@ -62,15 +65,49 @@ func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 		},
 	})
 	if len(rules.KeyARNs) > 0 {
-		const key = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 		statements = append(statements, Statement{
-			Sid:       "NoOtherKey",
+			Sid:       noOtherKey,
 			Effect:    Deny,
 			Principal: Anyone(),
 			Action:    []string{"s3:PutObject"},
 			Resource:  []string{everywhere},
-			Condition: Condition{"Null": {key: {"false"}}, "StringNotEquals": {key: rules.KeyARNs}},
+			Condition: Condition{"Null": {keyOfRequest: {"false"}}, "StringNotEquals": {keyOfRequest: rules.KeyARNs}},
 		})
 	}
 	return document(statements...)
+}
+
+const (
+	noOtherKey   = "NoOtherKey"
+	keyOfRequest = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+)
+
+// BucketKey reads, from a policy that BucketPolicy made, the key that records
+// are encrypted with; empty: S3's own encryption.
+func BucketKey(policy string) (string, error) {
+	var read struct {
+		Statement []struct {
+			Sid       string
+			Condition map[string]map[string]json.RawMessage
+		}
+	}
+	if err := json.Unmarshal([]byte(policy), &read); err != nil {
+		return "", fmt.Errorf("the bucket's policy is not JSON: %w", err)
+	}
+	for _, s := range read.Statement {
+		if s.Sid != noOtherKey {
+			continue
+		}
+		allowed := s.Condition["StringNotEquals"][keyOfRequest]
+		var one string
+		if json.Unmarshal(allowed, &one) == nil { // AWS may write a list of one so
+			return one, nil
+		}
+		var several []string
+		if err := json.Unmarshal(allowed, &several); err != nil || len(several) == 0 {
+			return "", fmt.Errorf("the statement %s of the bucket's policy names no key: %s", noOtherKey, allowed)
+		}
+		return several[0], nil
+	}
+	return "", nil
 }

@@ -90,3 +90,31 @@ func TestAnEmptyPrefixIsTheWholeBucket(t *testing.T) {
 	rules := iam.BucketRules{Prefixes: []string{"", "earlier"}}
 	require.NotContains(t, iam.BucketPolicy(here, "logs", rules).JSON(), "OnlyUnderThePrefix")
 }
+
+// A later preview learns from the bucket's policy which key records are
+// encrypted with.
+func TestTheKeyOfABucketIsReadBack(t *testing.T) {
+	t.Parallel()
+	for want, keys := range map[string][]string{"": nil, key: {key}, key + "2": {key + "2", key}} {
+		got, err := iam.BucketKey(iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: keys}).JSON())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	text := iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: []string{key}}).JSON()
+	got, err := iam.BucketKey(strings.ReplaceAll(text, `["`+key+`"]`, `"`+key+`"`))
+	require.NoError(t, err)
+	require.Equal(t, key, got)
+	_, err = iam.BucketKey(strings.ReplaceAll(text, `["`+key+`"]`, `[]`))
+	require.ErrorContains(t, err, "names no key")
+	_, err = iam.BucketKey("no policy")
+	require.ErrorContains(t, err, "is not JSON")
+}
+
+// While one key replaces another, the bucket's default and the policy change
+// one after the other, and both encryptions pass.
+func TestAKeyThatReplacesAnotherLetsBothEncryptionsPass(t *testing.T) {
+	t.Parallel()
+	one := iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: []string{key}}).JSON()
+	require.NotContains(t, one, "AES256")
+	require.Contains(t, iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: []string{key, key + "2"}}).JSON(), `["AES256","aws:kms"]`)
+}

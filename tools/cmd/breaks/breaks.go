@@ -64,6 +64,8 @@ var breaks = []breakage{
 	{"an adopted document that goes with the stack", []edit{{"components/session_preferences.go", "pulumi.RetainOnDelete(args.Adopted)", "pulumi.RetainOnDelete(false)"}}},
 	{"a content that a version has already", []edit{{"account/preferences.go", "m.Revision = max(p.Mark.Revision, p.Latest.Mark.Revision) + 1", "m.Revision = 1"}}},
 	{"a document before what it names", []edit{{"recipe.go", "slices.Concat(to.ready, policy.Ready, endpoints.Ready)", "nil"}}},
+	{"a key replaced without the earlier one", []edit{{"survey_records.go", "if key == \"\" || same ||", "if key != \"\" || same ||"}}},
+	{"a new key before its policy", []edit{{"recipe_records.go", "ReplacesKey: len(logging.EarlierKMSKeyARNs) > 0", "ReplacesKey: false"}}},
 	{"a place taken from open sessions", []edit{{"survey_records.go", "if keeps(place) {", "if true {"}}},
 	{"a record required of S3 alone", []edit{{"config.go", `v.check(l.CloudWatch, "logging.cloudWatch"`, `v.check(true, "logging.cloudWatch"`}}},
 	{"a group that need not be encrypted", []edit{{"internal/session/document.go", `p.LogGroupName != "" && p.LogGroupEncrypted`, `false`}}},

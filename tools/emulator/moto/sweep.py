@@ -38,9 +38,9 @@ class Account:
         self.owner = owner
         self.interrupted = interrupted  # types of the creations that were killed
         # Said to every client, so that no other setting leads elsewhere.
-        self.ec2, self.iam, self.s3, self.ssm = (
+        self.ec2, self.iam, self.kms, self.logs, self.s3, self.ssm = (
             boto3.client(service, endpoint_url=endpoint)
-            for service in ("ec2", "iam", "s3", "ssm")
+            for service in ("ec2", "iam", "kms", "logs", "s3", "ssm")
         )
 
     def own(self, call: str, answer: str, *filters: dict[str, Any]) -> list[Any]:
@@ -212,6 +212,46 @@ class Account:
     def delete_bucket(self, name: str) -> None:
         self.s3.delete_bucket(Bucket=name)
 
+    # KMS and CloudWatch Logs
+
+    def keys(self) -> Iterator[str]:
+        # A destroy may have left a key behind that records are encrypted with, without its alias but with
+        # the policy of the program. The policy that AWS gives a new key shows that it was never used.
+        for id in (k["KeyId"] for k in self.listed(self.kms, "list_keys", "Keys")):
+            about = self.kms.describe_key(KeyId=id)["KeyMetadata"]
+            if about["KeyManager"] != "CUSTOMER" or about["KeyState"] == "PendingDeletion":
+                continue
+            tags = self.kms.list_resource_tags(KeyId=id)["Tags"]
+            if {"TagKey": TAG, "TagValue": self.owner} not in tags:
+                continue
+            if self.kms.list_aliases(KeyId=id)["Aliases"]:
+                continue  # the program finds it by its alias, and takes it up
+            policy = json.loads(self.kms.get_key_policy(KeyId=id, PolicyName="default")["Policy"])
+            if [s.get("Sid") for s in policy["Statement"]] == ["Enable IAM User Permissions"]:
+                yield id
+
+    def delete_key(self, id: str) -> None:
+        # KMS gives a week at least, in which it can be called off.
+        self.kms.schedule_key_deletion(KeyId=id, PendingWindowInDays=7)
+
+    def log_groups(self) -> Iterator[str]:
+        # A destroy may have left groups with records behind. What a killed creation leaves has no
+        # retention yet, which comes with a second call, and no stream, so no record.
+        if "aws:cloudwatch/logGroup:LogGroup" not in self.interrupted:
+            return
+        for group in self.listed(self.logs, "describe_log_groups", "logGroups"):
+            if "retentionInDays" in group:
+                continue
+            tags = self.logs.list_tags_log_group(logGroupName=group["logGroupName"])["tags"]
+            if tags.get(TAG) != self.owner:
+                continue
+            name = group["logGroupName"]
+            if not self.logs.describe_log_streams(logGroupName=name, limit=1)["logStreams"]:
+                yield name
+
+    def delete_log_group(self, name: str) -> None:
+        self.logs.delete_log_group(logGroupName=name)
+
 
 def loopback(endpoint: str) -> str:
     host = urlsplit(endpoint).hostname or ""
@@ -245,6 +285,8 @@ def sweep(endpoint: str, owner: str, state: dict[str, Any]) -> list[dict[str, st
         ("policy", account.policies, account.delete_policy),
         ("document", account.documents, account.delete_document),
         ("bucket", account.buckets, account.delete_bucket),
+        ("log group", account.log_groups, account.delete_log_group),
+        ("KMS key", account.keys, account.delete_key),
     ):
         for id in [i for i in find() if i not in known]:
             error = None

@@ -1,0 +1,248 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+)
+
+// combination is a row of the table that the program's own tests make and
+// judge: every possible pair of values stands in one.
+type combination struct {
+	Values [][2]string    `json:"values"` // factor and value
+	Config map[string]any `json:"config"` // words in capitals stand for what the account has
+}
+
+func combinations(t *testing.T) (rows []combination) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(project(t), "testdata", "combinations.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &rows))
+	return rows
+}
+
+func (c combination) value(factor string) string {
+	for _, v := range c.Values {
+		if v[0] == factor {
+			return v[1]
+		}
+	}
+	return ""
+}
+
+// The rows that every run brings up: between them they have each choice of
+// encryption by a key, of lock, session key and keeping, both networks and both buckets.
+var everyRun = []int{2, 5, 6, 16}
+
+// Each combination comes up in an account of its own, as a copy of one that has
+// a network, a bucket and two keys. A second look finds nothing to change, and
+// the session document has the form that AWS describes.
+//
+// It does not prove that AWS takes each of them, nor that sessions are recorded.
+// moto lacks AssociateKmsKey, and Object Lock on a bucket that holds objects:
+// named fixes of the emulator answer those after AWS's documented shapes.
+func TestEveryCombinationComesUp(t *testing.T) {
+	t.Parallel()
+	prepared := newAccount(t, "us-east-2")
+	words := existing(prepared)
+	check := sessionSchema(t)
+	rows := combinations(t)
+	t.Run("rows", func(t *testing.T) {
+		for i, row := range rows {
+			if !long(t) && !slices.Contains(everyRun, i+1) {
+				continue
+			}
+			t.Run(fmt.Sprint(i+1), func(t *testing.T) {
+				t.Parallel()
+				in := prepared.copy(t)
+				s := builtStack(t, in, fmt.Sprintf("row-%d", i+1), spoken(row.Config, words))
+				s.up()
+				s.requireNoChanges()
+				outputs := s.outputs()
+				content := in.aws("ssm", "get-document", "--name", outputs.text("sessionDocument")).text("Content")
+				require.NoError(t, check(content), content)
+				requireWhatTheDocumentNames(t, in, row, content)
+			})
+		}
+	})
+	file := filepath.Join(project(t), "docs", "combinations.md")
+	if long(t) && !t.Failed() {
+		require.NoError(t, os.WriteFile(file, []byte(table(rows)), 0o644))
+	}
+	documented, err := os.ReadFile(file)
+	require.NoError(t, err, "run: make test-long")
+	require.Equal(t, string(documented), table(rows), "the documentation has other combinations; run: make test-long")
+}
+
+// copy is another account with the same in it. The test's end stops it.
+func (a *account) copy(t *testing.T) *account {
+	t.Helper()
+	e, err := a.Fork(context.Background())
+	require.NoError(t, err)
+	t.Cleanup(e.Stop)
+	return &account{Emulator: e, t: t, region: a.region}
+}
+
+// existing makes what a stack may be told to use, and gives it by the words of
+// the table.
+func existing(in *account) map[string]any {
+	in.t.Helper()
+	vpc := in.aws("ec2", "create-vpc", "--cidr-block", "10.50.0.0/16").text("Vpc.VpcId")
+	in.aws("ec2", "modify-vpc-attribute", "--vpc-id", vpc, "--enable-dns-hostnames")
+	subnet := func(block, zone string) string {
+		return in.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", block, "--availability-zone", in.region+zone).text("Subnet.SubnetId")
+	}
+	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint="+in.region)
+	return map[string]any{
+		"VPC": vpc, "SUBNET_A": subnet("10.50.0.0/24", "a"), "SUBNET_B": subnet("10.50.1.0/24", "b"),
+		"KEY": newKey(in), "SESSION_KEY": newKey(in),
+	}
+}
+
+func newKey(in *account) string { return in.aws("kms", "create-key").text("KeyMetadata.Arn") }
+
+// spoken puts the account's ids in the place of the words, and nests the keys
+// as a stack's file has them.
+func spoken(config, words map[string]any) map[string]any {
+	nested := map[string]any{}
+	id := func(value any) any {
+		if word, ok := value.(string); ok && words[word] != nil {
+			return words[word]
+		}
+		return value
+	}
+	for key, value := range config {
+		value = id(value)
+		if items, ok := value.([]any); ok {
+			ids := make([]any, len(items))
+			for i, item := range items {
+				ids[i] = id(item)
+			}
+			value = ids
+		}
+		at := nested
+		parts := strings.Split(key, ".")
+		for _, part := range parts[:len(parts)-1] {
+			if at[part] == nil {
+				at[part] = map[string]any{}
+			}
+			at = at[part].(map[string]any)
+		}
+		at[parts[len(parts)-1]] = value
+	}
+	return nested
+}
+
+// built is the program, built once as the engine would build it for each
+// command.
+var built = sync.OnceValues(func() (string, error) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(root, ".local", "bin", "program-under-test")
+	cmd := exec.Command("go", "build", "-o", binary, ".")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// builtStack is a stack that starts the built program, in place of a copy that
+// the engine builds for each command. Tests with many commands are quick by it.
+func builtStack(t *testing.T, in *account, name string, own map[string]any) *stack {
+	t.Helper()
+	binary, err := built()
+	require.NoError(t, err)
+	s := newStack(t, in, name, own)
+	entries, err := os.ReadDir(s.dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), "Pulumi.") {
+			require.NoError(t, os.RemoveAll(filepath.Join(s.dir, entry.Name())))
+		}
+	}
+	start := fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\nfunc main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", binary)
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "main.go"), []byte(start), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "go.mod"), []byte("module start\n\ngo 1.25\n"), 0o600))
+	return s
+}
+
+// sessionSchema compiles the schema of a session document, which is kept as
+// data and knows nothing of the Go type.
+func sessionSchema(t *testing.T) func(content string) error {
+	t.Helper()
+	schema, err := jsonschema.NewCompiler().Compile(filepath.Join(project(t), "internal", "session", "testdata", "schema.json"))
+	require.NoError(t, err)
+	return func(content string) error {
+		document, err := jsonschema.UnmarshalJSON(strings.NewReader(content))
+		if err != nil {
+			return err
+		}
+		return schema.Validate(document)
+	}
+}
+
+// requireWhatTheDocumentNames asks the account for what the document names.
+func requireWhatTheDocumentNames(t *testing.T, in *account, row combination, content string) {
+	t.Helper()
+	var d object
+	require.NoError(t, json.Unmarshal([]byte(content), &d))
+	bucket := d.text("inputs.s3BucketName")
+	require.Equal(t, row.value("bucket") == "existing", bucket == "existing-logs")
+	in.aws("s3api", "head-bucket", "--bucket", bucket)
+
+	group := d.text("inputs.cloudWatchLogGroupName")
+	require.Equal(t, row.value("logging.cloudWatch") == "on", group != "")
+	byKey := row.value("logging.encryption") != "aes256"
+	if group != "" {
+		found := in.aws("logs", "describe-log-groups", "--log-group-name-prefix", group).list("logGroups")
+		require.Len(t, found, 1)
+		require.Equal(t, byKey, found[0].text("kmsKeyId") != "")
+		require.Equal(t, byKey, d.at("inputs.cloudWatchEncryptionEnabled"))
+	}
+	if bucket != "existing-logs" {
+		rule := in.aws("s3api", "get-bucket-encryption", "--bucket", bucket).text("ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm")
+		require.Equal(t, map[bool]string{false: "AES256", true: "aws:kms"}[byKey], rule)
+	}
+	key := d.text("inputs.kmsKeyId")
+	require.Equal(t, row.value("session.encryption") != "off", key != "")
+	if key != "" {
+		require.Equal(t, "Enabled", in.aws("kms", "describe-key", "--key-id", key).text("KeyMetadata.KeyState"))
+	}
+	if mode := row.value("logging.objectLock"); mode != "off" {
+		lock := in.aws("s3api", "get-object-lock-configuration", "--bucket", bucket)
+		require.Equal(t, strings.ToUpper(mode), lock.text("ObjectLockConfiguration.Rule.DefaultRetention.Mode"))
+	}
+}
+
+func table(rows []combination) string {
+	var b strings.Builder
+	b.WriteString("# Combinations that were brought up\n\n" +
+		"Every possible pair of values stands in a row. Each row was brought up through the engine in an emulated account of its own, " +
+		"a `preview --refresh` after it found nothing to change, and the account had what the session document names.\n\n" +
+		"`make test-long` writes this file anew.\n\n| row")
+	for _, v := range rows[0].Values {
+		b.WriteString(" | " + v[0])
+	}
+	b.WriteString(" |\n|" + strings.Repeat(" --- |", len(rows[0].Values)+1) + "\n")
+	for i, row := range rows {
+		fmt.Fprintf(&b, "| %d", i+1)
+		for _, v := range row.Values {
+			b.WriteString(" | " + v[1])
+		}
+		b.WriteString(" |\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,435 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+// walk is one stack that goes from one setting to the next, with records that
+// were there from the beginning.
+type walk struct {
+	*stack
+	replay  *replay
+	config  map[string]any // by the full keys with dots; a value nil is the default
+	bucket  string
+	group   string // the first log group, once there is one
+	objects map[string]string
+	events  []any
+	keys    []string // that something may be encrypted with
+}
+
+// step changes one setting.
+type step struct {
+	name   string
+	config map[string]any
+	long   bool // not in every run
+	// refusedWithout is a place or a key that the preview asks for first.
+	refusedWithout string
+	// refuses are faults that a step may have for a moment: sessions do not
+	// open. Nothing else may be the matter, and never a lost record.
+	refuses string
+	check   func(t *testing.T, w *walk)
+}
+
+// Each setting is turned on and off again, one after the other, with records
+// there from before the first step. After each step they are read back by the
+// AWS CLI: bodies, versions, log events, and that the keys can be used. The
+// calls of each step are replayed: after none of them a session document names
+// what is not there.
+//
+// It does not prove that AWS applies a change at once: IAM takes seconds, KMS up
+// to minutes. moto lacks AssociateKmsKey, and Object Lock on a bucket that holds
+// objects; named fixes of the emulator answer them after AWS's documented
+// shapes. moto encrypts nothing, so that what a key encrypted can be read is
+// judged by the key's state.
+func TestEverySettingIsTurnedOnAndOff(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	first, second := newKey(in), newKey(in)
+	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint="+in.region)
+	// What sessions need in the existing one is its owner's to give.
+	in.Reset()
+	w := &walk{replay: newReplay(in.region), config: map[string]any{"keepRecords": "true"}, objects: map[string]string{}, keys: []string{first, second}}
+	for _, arn := range w.keys {
+		w.replay.keys[arn[strings.LastIndex(arn, "/")+1:]] = true
+	}
+	w.replay.buckets["existing-logs"] = &replayedBucket{}
+	w.stack = builtStack(t, in, "walk", w.config)
+	w.up()
+	w.bucket = w.outputs().text("logBucket")
+	w.follow(t, "")
+	w.put(t, "sessions/user-0123.log", "the first version")
+	w.put(t, "sessions/user-0123.log", "the second version")
+	w.put(t, "sessions/user-4567.log", strings.Repeat("another session\n", 1000))
+
+	var rows []string
+	for _, s := range walkSteps(w, first, second) {
+		if s.long && !long(t) {
+			continue
+		}
+		w.take(t, s)
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s |", s.name, shownConfig(s.config, w), strings.Join(w.changes(), ", ")))
+		if long(t) {
+			w.requireNoChanges()
+		}
+	}
+	w.requireNoChanges()
+	require.Equal(t, []string{w.bucket}, w.replay.created, "no bucket was replaced")
+	if long(t) && !t.Failed() {
+		text := "# Settings that were turned on and off\n\nOne stack in an emulated account went from one setting to the next, with records there from before the first step. " +
+			"After each step the bodies, the versions, the log events and the state of each key were read back, the calls were replayed, " +
+			"and a `preview --refresh` found nothing to change.\n\n`make test-long` writes this file anew.\n\n" +
+			"| step | config | what changed in the account |\n| --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n"
+		require.NoError(t, os.WriteFile(filepath.Join(project(t), "docs", "changes.md"), []byte(text), 0o644))
+	}
+}
+
+func walkSteps(w *walk, first, second string) []step {
+	records := func(prefix string) string { return "s3://" + w.bucket + "/" + prefix }
+	const group = "log-group:/private-ec2-access/walk/sessions"
+	// The endpoint of KMS names one key, and the document another one after it:
+	// for that moment no session opens.
+	const endpointOfKMS = "the endpoint lets no kms:Decrypt through"
+	encryptedBy := func(algorithm, key string) func(*testing.T, *walk) {
+		return func(t *testing.T, w *walk) {
+			rule := w.in.aws("s3api", "get-bucket-encryption", "--bucket", w.bucket)
+			by := "ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault."
+			require.Equal(t, algorithm, rule.text(by+"SSEAlgorithm"))
+			if key == "own" {
+				key = w.keys[len(w.keys)-1]
+			}
+			require.Equal(t, key, rule.text(by+"KMSMasterKeyID"))
+			if w.replay.groups[strings.TrimPrefix(group, "log-group:")] != key {
+				require.Fail(t, "the log group has another key")
+			}
+		}
+	}
+	lock := func(mode, days string) func(*testing.T, *walk) {
+		return func(t *testing.T, w *walk) {
+			found := w.in.aws("s3api", "get-object-lock-configuration", "--bucket", w.bucket)
+			require.Equal(t, "Enabled", found.text("ObjectLockConfiguration.ObjectLockEnabled"))
+			require.Equal(t, mode, found.text("ObjectLockConfiguration.Rule.DefaultRetention.Mode"))
+			require.Equal(t, days, found.text("ObjectLockConfiguration.Rule.DefaultRetention.Days"))
+		}
+	}
+	says := func(field, want string) func(*testing.T, *walk) {
+		return func(t *testing.T, w *walk) {
+			name, _ := w.config["session.documentName"].(string)
+			if name == "" {
+				name = "SSM-SessionManagerRunShell"
+			}
+			require.Equal(t, want, parsedObject(t, w.replay.content(name)).text("inputs."+field), field)
+		}
+	}
+	return []step{
+		{name: "CloudWatch Logs on", config: map[string]any{"logging.cloudWatch": true}, check: func(t *testing.T, w *walk) {
+			w.group = strings.TrimPrefix(group, "log-group:")
+			w.in.aws("logs", "create-log-stream", "--log-group-name", w.group, "--log-stream-name", "user-0123")
+			now := fmt.Sprintf("timestamp=%d", time.Now().UnixMilli())
+			w.in.aws("logs", "put-log-events", "--log-group-name", w.group, "--log-stream-name", "user-0123",
+				"--log-events", now+",message=first", now+",message=second")
+			w.events, _ = w.in.aws(w.getEvents()...).at("events").([]any)
+			require.Len(t, w.events, 2)
+		}},
+		{name: "records encrypted by a key of the stack's own", config: map[string]any{"logging.encryption": "kms"}, check: func(t *testing.T, w *walk) {
+			w.keys = append(w.keys, w.outputs().text("keyArn"))
+			encryptedBy("aws:kms", "own")(t, w)
+			w.put(t, "sessions/user-89ab.log", "encrypted by a key")
+		}},
+		{name: "sessions encrypted", config: map[string]any{"session.encryption": true}, check: func(t *testing.T, w *walk) {
+			says("kmsKeyId", w.keys[2])(t, w)
+		}},
+		{name: "a record is required", long: true, config: map[string]any{"logging.required": true}},
+		{name: "a record is not required", long: true, config: map[string]any{"logging.required": false}},
+		{name: "streaming off", long: true, config: map[string]any{"logging.streaming": false}, check: says("cloudWatchStreamingEnabled", "false")},
+		{name: "streaming on", long: true, config: map[string]any{"logging.streaming": true}, check: says("cloudWatchStreamingEnabled", "true")},
+
+		{name: "records encrypted by an existing key", long: true, check: encryptedBy("aws:kms", first), refusedWithout: "KEY_3",
+			config: map[string]any{"logging.kmsKeyArn": first, "logging.earlierKmsKeyArns": []any{"KEY_3"}}},
+		{name: "that key replaced by another", long: true, check: encryptedBy("aws:kms", second), refusedWithout: first,
+			config: map[string]any{"logging.kmsKeyArn": second, "logging.earlierKmsKeyArns": []any{first}}},
+		{name: "the earlier key let go", long: true, config: map[string]any{"logging.earlierKmsKeyArns": []any{}}},
+		{name: "records encrypted by the own key again", long: true, check: encryptedBy("aws:kms", "own"), refusedWithout: second,
+			config: map[string]any{"logging.kmsKeyArn": nil, "logging.earlierKmsKeyArns": []any{second}}},
+		{name: "nor that one any more", long: true, config: map[string]any{"logging.earlierKmsKeyArns": []any{}}},
+		{name: "sessions encrypted by an existing key", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": first}, check: says("kmsKeyId", first)},
+		{name: "that session key replaced by another", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": second}, check: says("kmsKeyId", second)},
+		{name: "sessions encrypted by the own key again", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": nil}},
+		{name: "the key rotates sooner", long: true, config: map[string]any{"key.rotationPeriodInDays": 90}},
+		{name: "the key rotates as before", long: true, config: map[string]any{"key.rotationPeriodInDays": nil}},
+
+		{name: "Object Lock on", config: map[string]any{"logging.objectLock": "governance", "logging.objectLockDays": 1}, check: lock("GOVERNANCE", "1")},
+		{name: "Object Lock longer", long: true, config: map[string]any{"logging.objectLockDays": 2}, check: lock("GOVERNANCE", "2")},
+		{name: "Object Lock that nobody can lift", long: true, config: map[string]any{"logging.objectLock": "compliance"}, check: lock("COMPLIANCE", "2")},
+		{name: "Object Lock off", config: map[string]any{"logging.objectLock": "off", "logging.objectLockDays": 0}, check: lock("", "")},
+
+		{name: "records move to a cheaper class", long: true, config: map[string]any{"logging.transitionDays": 30}},
+		{name: "records stay in their class", long: true, config: map[string]any{"logging.transitionDays": 0}},
+		{name: "records for good", long: true, config: map[string]any{"logging.retentionDays": 0}},
+		{name: "records for a year", long: true, config: map[string]any{"logging.retentionDays": 365}},
+		{name: "log events for a month", long: true, config: map[string]any{"logging.logGroupRetentionDays": 30}},
+		{name: "log events for a year", long: true, config: map[string]any{"logging.logGroupRetentionDays": 365}},
+		{name: "a destroy is refused", long: true, config: map[string]any{"keepRecords": "refuse"}},
+		{name: "a destroy keeps records", long: true, config: map[string]any{"keepRecords": "true"}},
+
+		{name: "the prefix renamed", config: map[string]any{"logging.keyPrefix": "moved/here", "logging.earlierLocations": []any{records("sessions")}},
+			refusedWithout: records("sessions"), check: says("s3KeyPrefix", "moved/here")},
+		{name: "the earlier prefix let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
+		{name: "the prefix as before", long: true, refusedWithout: records("moved/here"), check: says("s3KeyPrefix", "sessions"),
+			config: map[string]any{"logging.keyPrefix": nil, "logging.earlierLocations": []any{records("moved/here")}}},
+		{name: "the group renamed", long: true, refusedWithout: group, check: says("cloudWatchLogGroupName", "/renamed"),
+			config: map[string]any{"logging.logGroupName": "/renamed", "logging.earlierLocations": []any{records("moved/here"), group}}},
+		{name: "the earlier group let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
+		{name: "the group as before", long: true, refusedWithout: "log-group:/renamed",
+			config: map[string]any{"logging.logGroupName": nil, "logging.earlierLocations": []any{"log-group:/renamed"}}},
+		{name: "an existing bucket", long: true, refusedWithout: records("sessions"), check: says("s3BucketName", "existing-logs"),
+			config: map[string]any{"logging.bucketName": "existing-logs", "logging.earlierLocations": []any{"log-group:/renamed", records("sessions")}}},
+		{name: "the own bucket again", long: true, refusedWithout: "s3://existing-logs/sessions",
+			config: map[string]any{"logging.bucketName": nil, "logging.earlierLocations": []any{"s3://existing-logs/sessions"}}},
+		{name: "earlier places let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
+
+		{name: "a document of the stack's own name", long: true, config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
+		{name: "the account's default document again", long: true, config: map[string]any{"session.documentName": nil}},
+		{name: "sessions run as a user", long: true, config: map[string]any{"session.runAsEnabled": true, "session.runAsDefaultUser": "operator"}, check: says("runAsDefaultUser", "operator")},
+		{name: "sessions run as ssm-user", long: true, config: map[string]any{"session.runAsEnabled": false, "session.runAsDefaultUser": nil}, check: says("runAsEnabled", "false")},
+		{name: "shell profiles", long: true, config: map[string]any{"session.shellProfile.linux": "date", "session.shellProfile.windows": "Get-Date"}, check: says("shellProfile.linux", "date")},
+		{name: "no shell profiles", long: true, config: map[string]any{"session.shellProfile.linux": nil, "session.shellProfile.windows": nil}, check: says("shellProfile", "")},
+		{name: "sessions end after an hour", long: true, config: map[string]any{"session.maxSessionDuration": 60}, check: says("maxSessionDuration", "60")},
+		{name: "sessions without a limit", long: true, config: map[string]any{"session.maxSessionDuration": 0}, check: says("maxSessionDuration", "")},
+
+		{name: "sessions not encrypted", config: map[string]any{"session.encryption": false}, check: says("kmsKeyId", "")},
+		// The group's key goes before the document that asks for it: for that
+		// moment the agent refuses sessions.
+		{name: "records not encrypted by a key", config: map[string]any{"logging.encryption": "aes256"}, check: encryptedBy("AES256", ""), refuses: "has no key"},
+		{name: "CloudWatch Logs off", refusedWithout: group, check: says("cloudWatchLogGroupName", ""),
+			config: map[string]any{"logging.cloudWatch": false, "logging.earlierLocations": []any{records("sessions"), group}}},
+		{name: "nothing from before", config: map[string]any{"logging.earlierLocations": []any{}}, check: func(t *testing.T, w *walk) {
+			require.Nil(t, w.replay.endpoints["logs"])
+			require.Nil(t, w.replay.endpoints["kms"])
+		}},
+	}
+}
+
+// take changes the config, brings the stack up and looks at everything.
+func (w *walk) take(t *testing.T, s step) {
+	t.Helper()
+	if s.refusedWithout != "" {
+		before := maps.Clone(w.config)
+		maps.Copy(w.config, s.config)
+		for _, key := range []string{"logging.earlierLocations", "logging.earlierKmsKeyArns"} {
+			w.config[key] = before[key]
+		}
+		w.rewrite(t)
+		out, err := w.preview()
+		require.Error(t, err, "%s: nobody asks for %s", s.name, s.refusedWithout)
+		wanted, isKey := w.words()[s.refusedWithout].(string)
+		if !isKey {
+			wanted = s.refusedWithout
+		}
+		require.Contains(t, out, "a list with "+wanted, s.name)
+		w.config = before
+	}
+	maps.Copy(w.config, s.config)
+	w.rewrite(t)
+	w.in.Reset()
+	w.up()
+	w.follow(t, s.refuses)
+	if s.check != nil {
+		s.check(t, w)
+	}
+	w.requireRecords(t, s.name)
+}
+
+// follow replays the calls of an update.
+func (w *walk) follow(t *testing.T, refuses string) {
+	t.Helper()
+	calls := w.in.Calls()
+	w.replay.follow(calls)
+	faults := slices.DeleteFunc(w.replay.faults, func(fault string) bool {
+		return refuses != "" && strings.HasPrefix(fault, "refused: ") && strings.Contains(fault, refuses)
+	})
+	require.Empty(t, faults)
+	w.replay.faults = nil
+	// The ids of endpoints stand in no request that makes one.
+	names := slices.Sorted(maps.Keys(w.replay.documents))
+	commands := [][]string{{"ec2", "describe-vpc-endpoints"}}
+	for _, name := range names {
+		commands = append(commands, []string{"ssm", "get-document", "--name", name})
+	}
+	answers := w.in.several(commands)
+	for _, e := range answers[0].list("VpcEndpoints") {
+		if known := w.replay.endpoints[serviceOf(e.text("ServiceName"))]; known != nil && e.text("State") != "deleted" {
+			known.id = e.text("VpcEndpointId")
+		}
+	}
+	// The replay knows what the account knows.
+	require.Len(t, names, 1)
+	require.JSONEq(t, w.replay.content(names[0]), answers[1].text("Content"))
+}
+
+// changes are the calls of the last step that changed something.
+func (w *walk) changes() []string {
+	var names []string
+	for _, c := range w.in.Calls() {
+		own := c.Service == "logs" && (c.Action == "CreateLogStream" || c.Action == "PutLogEvents") || c.Action == "PutObject"
+		if c.Writes() && c.Status < 300 && !own {
+			names = append(names, c.Service+":"+c.Action)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// put writes a record and remembers its version.
+func (w *walk) put(t *testing.T, key, text string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "record")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	version := w.in.aws("s3api", "put-object", "--bucket", w.bucket, "--key", key, "--body", file).text("VersionId")
+	w.objects[key+" "+version] = text
+}
+
+func (w *walk) getEvents() []string {
+	return []string{"logs", "get-log-events", "--log-group-name", w.group, "--log-stream-name", "user-0123"}
+}
+
+// requireRecords reads back every record that was ever written, and asks for the
+// state of every key.
+func (w *walk) requireRecords(t *testing.T, after string) {
+	t.Helper()
+	dir := t.TempDir()
+	records := slices.Sorted(maps.Keys(w.objects))
+	commands := [][]string{{"s3api", "list-object-versions", "--bucket", w.bucket}}
+	for i, record := range records {
+		key, version, _ := strings.Cut(record, " ")
+		commands = append(commands, []string{"s3api", "get-object", "--bucket", w.bucket, "--key", key, "--version-id", version, filepath.Join(dir, fmt.Sprint(i))})
+	}
+	for _, key := range w.keys {
+		commands = append(commands, []string{"kms", "describe-key", "--key-id", key})
+	}
+	if w.group != "" {
+		commands = append(commands, w.getEvents())
+	}
+	answers := w.in.several(commands)
+
+	var listed []string
+	for _, v := range answers[0].list("Versions") {
+		listed = append(listed, v.text("Key")+" "+v.text("VersionId"))
+	}
+	require.ElementsMatch(t, records, listed, after)
+	for i, record := range records {
+		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(i)))
+		require.NoError(t, err, after)
+		require.Equal(t, w.objects[record], string(text), after)
+	}
+	for i := range w.keys {
+		require.Equal(t, "Enabled", answers[1+len(records)+i].text("KeyMetadata.KeyState"), after)
+	}
+	if w.group != "" {
+		require.Equal(t, w.events, answers[len(answers)-1].at("events"), after)
+	}
+}
+
+// several runs commands of the AWS CLI one after the other in one process, which
+// saves most of what they take.
+func (a *account) several(commands [][]string) []object {
+	a.t.Helper()
+	input, err := json.Marshal(commands)
+	require.NoError(a.t, err)
+	cmd := exec.Command(setting(a.t, "EMULATOR_PYTHON"), "-c", severalCommands)
+	cmd.Env, cmd.Stdin = a.environment(), bytes.NewReader(input)
+	var problem bytes.Buffer
+	cmd.Stderr = &problem
+	out, err := cmd.Output()
+	require.NoError(a.t, err, problem.String())
+	var answers []object
+	require.NoError(a.t, json.Unmarshal(out, &answers), "%s", out)
+	require.Len(a.t, answers, len(commands))
+	return answers
+}
+
+const severalCommands = `
+import json, os, sys, tempfile
+from awscli.clidriver import create_clidriver
+answers, out = [], os.dup(1)
+for args in json.load(sys.stdin):
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 1)
+        code = create_clidriver().main(["--output", "json", *args])
+        sys.stdout.flush()
+        file.seek(0)
+        text = file.read()
+    if code: sys.exit(f"aws {args}: {code}")
+    answers.append(json.loads(text or "null"))
+os.dup2(out, 1)
+print(json.dumps(answers))
+`
+
+// rewrite writes the config as a user does who edits the stack's file.
+func (w *walk) rewrite(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(w.dir, "Pulumi."+w.name+".yaml")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var settings map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &settings))
+	config := settings["config"].(map[string]any)
+	for key := range config {
+		if strings.HasPrefix(key, "private-ec2-access:") && key != "private-ec2-access:emulated" {
+			delete(config, key)
+		}
+	}
+	given := maps.Clone(w.config)
+	maps.DeleteFunc(given, func(_ string, value any) bool { return value == nil })
+	for key, value := range spoken(given, w.words()) {
+		config["private-ec2-access:"+key] = value
+	}
+	text, err = yaml.Marshal(settings)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+}
+
+// words are the keys as the table calls them.
+func (w *walk) words() map[string]any {
+	words := map[string]any{}
+	for i, arn := range w.keys {
+		words[fmt.Sprintf("KEY_%d", i+1)] = arn
+	}
+	return words
+}
+
+// shownConfig is a step's config as the table shows it, without what differs
+// from run to run.
+func shownConfig(config map[string]any, w *walk) string {
+	var shown []string
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		value := fmt.Sprint(config[key])
+		if config[key] == nil {
+			value = "(default)"
+		}
+		replace := []string{w.bucket, "BUCKET"}
+		for i, arn := range w.keys {
+			replace = append(replace, arn, fmt.Sprintf("KEY_%d", i+1))
+		}
+		shown = append(shown, "`"+key+": "+strings.NewReplacer(replace...).Replace(value)+"`")
+	}
+	return strings.Join(shown, " ")
+}
+
+func parsedObject(t *testing.T, text string) object {
+	t.Helper()
+	value, _ := parsed(t, text).(map[string]any)
+	return value
+}
