@@ -66,7 +66,7 @@ const (
 	managed                  = "AmazonSSMManagedInstanceCore"
 )
 
-func deploy(t *testing.T, config func(*account) map[string]any) deployed {
+func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 	t.Helper()
 	in := newAccount(t, "us-east-2")
 	stack := newStack(t, in, "judged", config(in))
@@ -128,7 +128,7 @@ func TestTheVerdicts(t *testing.T) {
 	for name, config := range configurations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireVerdicts(t, name, deploy(t, config))
+			requireVerdicts(t, name, deployStack(t, config))
 		})
 	}
 }
