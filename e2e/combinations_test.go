@@ -48,7 +48,7 @@ var everyRun = []int{2, 5, 6, 16}
 // a network, a bucket and two keys. A second look finds nothing to change, and
 // the session document has the form that AWS describes.
 //
-// It does not prove that AWS takes each of them, nor that sessions are recorded.
+// It does not prove that AWS takes each of them.
 // moto lacks AssociateKmsKey, and Object Lock on a bucket that holds objects:
 // named fixes of the emulator answer those after AWS's documented shapes.
 func TestEveryCombinationComesUp(t *testing.T) {
@@ -72,6 +72,7 @@ func TestEveryCombinationComesUp(t *testing.T) {
 				content := in.aws("ssm", "get-document", "--name", outputs.text("sessionDocument")).text("Content")
 				require.NoError(t, check(content), content)
 				requireWhatTheDocumentNames(t, in, row, content)
+				requireSessionsAsPromised(t, in, s, row)
 			})
 		}
 	})
@@ -103,6 +104,9 @@ func existing(in *account) map[string]any {
 		return in.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", block, "--availability-zone", in.region+zone).text("Subnet.SubnetId")
 	}
 	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint="+in.region)
+	// AWS encrypts every bucket by itself.
+	in.aws("s3api", "put-bucket-encryption", "--bucket", "existing-logs", "--server-side-encryption-configuration",
+		`{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}`)
 	return map[string]any{
 		"VPC": vpc, "SUBNET_A": subnet("10.50.0.0/24", "a"), "SUBNET_B": subnet("10.50.1.0/24", "b"),
 		"KEY": newKey(in), "SESSION_KEY": newKey(in),

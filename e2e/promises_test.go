@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/emulator"
+)
+
+// requireSessionsAsPromised opens a session as the stack says, with the real AWS
+// CLI and plugin, and looks for what was typed in every place that the deployed
+// document names. Where the document asks for a user that the instance does not
+// have, the agent has to refuse.
+//
+// The service, the agent and the instance's shell are the emulator's.
+func requireSessionsAsPromised(t *testing.T, in *account, s *stack, row combination) {
+	t.Helper()
+	outputs := s.outputs()
+	line := strings.Fields(outputs.text("startSession.app"))[1:]
+	if needs := row.value("session.runAs"); needs != "off" {
+		if _, err := user.Lookup("operator"); needs == "by tag" || err != nil {
+			require.Regexp(t, `RunAs`, in.refused(t, line))
+			return
+		}
+	}
+	shown := in.typed(t, line, "echo marked=$((6 * 7))", "exit")
+	id := regexp.MustCompile(`Starting session with SessionId: (\S+)`).FindStringSubmatch(shown)
+	require.NotNil(t, id, shown)
+	key := strings.TrimPrefix(outputs.text("logLocation"), "s3://"+outputs.text("logBucket")+"/") + id[1] + ".log"
+	require.Eventually(t, func() bool { return strings.Contains(in.object(t, outputs.text("logBucket"), key), "marked=42") },
+		30*time.Second, time.Second, "no record in S3")
+	if group := outputs.text("logGroup"); group != "" {
+		require.Eventually(t, func() bool {
+			out, err := in.try("logs", "get-log-events", "--log-group-name", group, "--log-stream-name", id[1])
+			return err == nil && bytes.Contains(out, []byte("marked=42"))
+		}, 30*time.Second, time.Second, "no record in the log group")
+	}
+}
+
+// object is the text of an object; empty if there is none.
+func (a *account) object(t *testing.T, bucket, key string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "object")
+	if _, err := a.try("s3api", "get-object", "--bucket", bucket, "--key", key, file); err != nil {
+		return ""
+	}
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// refused opens a session that has to be refused, and gives what the person was
+// shown and what the history says of it.
+func (a *account) refused(t *testing.T, arguments []string) string {
+	t.Helper()
+	cmd := exec.Command(setting(t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli"}, arguments...)...)
+	cmd.Env, cmd.Dir = a.environment(), t.TempDir()
+	terminal, err := pty.Start(cmd)
+	require.NoError(t, err)
+	defer terminal.Close()
+	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
+	var shown bytes.Buffer
+	_, _ = shown.ReadFrom(terminal) // it ends with an error when the other side is closed
+	_ = cmd.Wait()                  // how a refused session ends is the plugin's
+	require.NotContains(t, shown.String(), "$ ", "there was a shell")
+	session := a.aws("ssm", "describe-sessions", "--state", "History")
+	require.Equal(t, "Failed", session.text("Sessions[0].Status"), shown.String())
+	return shown.String() + session.text("Sessions[0].Details")
+}
+
+// No record, no shell: with logging.required the agent refuses a session whose
+// log group is gone, is not encrypted any more or cannot be seen, whose bucket's
+// encryption cannot be read, and whose key cannot be used. Without any of that
+// the same stack's sessions open, and are recorded in both places.
+//
+// That a real agent refuses is what was observed of one; moto hands out data
+// keys of a disabled key, so there the front answers as KMS does.
+func TestNoRecordNoShell(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	words := existing(in)
+	s := builtStack(t, in, "required", spoken(map[string]any{
+		"network.vpcId": "VPC", "network.subnetIds": []any{"SUBNET_A", "SUBNET_B"}, "logging.bucketName": "existing-logs",
+		"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "session.encryption": true,
+	}, words))
+	s.up()
+	requireSessionsAsPromised(t, in, s, combination{Values: [][2]string{{"session.runAs", "off"}}})
+
+	outputs := s.outputs()
+	group := outputs.text("logGroup")
+	line := strings.Fields(outputs.text("startSession.app"))[1:]
+	for name, broken := range map[string]func(*account){
+		"the log group is deleted":       func(in *account) { in.aws("logs", "delete-log-group", "--log-group-name", group) },
+		"the log group has lost its key": func(in *account) { in.aws("logs", "disassociate-kms-key", "--log-group-name", group) },
+		"the log group cannot be seen": func(in *account) {
+			in.Add(emulator.Fail("logs", "DescribeLogGroups", 400, "AccessDeniedException", "no"))
+		},
+		"the bucket's encryption is gone":  func(in *account) { in.aws("s3api", "delete-bucket-encryption", "--bucket", "existing-logs") },
+		"that encryption cannot be read":   func(in *account) { in.Add(emulator.Fail("s3", "GetBucketEncryption", 403, "AccessDenied", "no")) },
+		"the key is disabled at the agent": func(in *account) { in.disable(outputs.text("keyArn"), "Decrypt") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := in.copy(t)
+			broken(in)
+			in.refused(t, line)
+			require.Empty(t, in.aws("s3api", "list-objects-v2", "--bucket", "existing-logs", "--prefix", "sessions/", "--query", "Contents[1:]"), "one record, from before")
+		})
+	}
+}
+
+func (a *account) disable(key, action string) {
+	a.aws("kms", "disable-key", "--key-id", key)
+	a.Add(emulator.Fail("kms", action, 400, "DisabledException", key+" is disabled."))
+}
