@@ -3,6 +3,7 @@
 STACK ?= local
 ARGS ?=
 INSTANCE ?=
+SESSION ?=
 
 command := .local/bin/stack
 run := $(command) -stack '$(STACK)'
@@ -10,13 +11,14 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy outputs env upgrade test test-long test-breaks lint down clean command
+.PHONY: help up preview destroy outputs env wait connect history record end verify plugin picture upgrade test test-long test-breaks lint down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  STACK=name chooses the stack: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, an emulated AWS on this machine).'
 	@echo '  ARGS="…" is handed to pulumi, as in: make preview ARGS=--expect-no-changes'
+	@echo '  V=1 shows each aws line that a command about sessions runs.'
 
 up: command ## bring the stack up, or up to date
 	@$(run) up $(ARGS)
@@ -32,6 +34,31 @@ outputs: command ## print the stack's outputs as JSON
 
 env: command ## for plain pulumi and aws by hand: eval "$(make -s env)"
 	@$(run) env
+
+wait: command ## until the instances are online, or what is missing: INSTANCE= TIMEOUT=10m
+	@$(run) wait -instance '$(INSTANCE)' -timeout '$(TIMEOUT)' -verbose '$(V)' $(ARGS)
+
+connect: command ## open a session: INSTANCE=name or id
+	@$(run) connect -instance '$(INSTANCE)' -verbose '$(V)' $(ARGS)
+
+history: command ## list sessions: FORMAT=table|json|csv WHO= INSTANCE= SINCE= UNTIL= LIMIT= NEXT= ALL=1
+	@$(run) history -format '$(FORMAT)' -who '$(WHO)' -instance '$(INSTANCE)' -since '$(SINCE)' -until '$(UNTIL)' \
+		-limit '$(LIMIT)' -next '$(NEXT)' -all '$(ALL)' -verbose '$(V)' $(ARGS)
+
+record: command ## SESSION=id: print the record of that session
+	@$(run) record -session '$(SESSION)' -verbose '$(V)' $(ARGS)
+
+end: command ## SESSION=id, or INSTANCE=: end your sessions (ALL=1: everybody's, YES=1: do not ask)
+	@$(run) end -session '$(SESSION)' -instance '$(INSTANCE)' -all '$(ALL)' -sure '$(YES)' -verbose '$(V)' $(ARGS)
+
+verify: command ## prove that a session is recorded: INSTANCE= TIMEOUT=5m
+	@$(run) verify -instance '$(INSTANCE)' -timeout '$(TIMEOUT)' -verbose '$(V)' $(ARGS)
+
+picture: up ## record docs/session.svg anew, from a session on the stack local
+	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
+
+plugin: command ## build the AWS CLI's session-manager-plugin from its source, if none is installed
+	@$(command) plugin
 
 upgrade: command ## INSTANCE=name: pin its newest image and bring the stack up
 	@$(run) upgrade '$(INSTANCE)' $(ARGS)

@@ -36,9 +36,6 @@ func TestTheRecipe(t *testing.T) {
 			requirePreferences(t, in, outputs)
 			requireTags(t, in, s)
 			requireOwnRegionOnly(t, in, region)
-			if region == "us-east-2" {
-				requireVerdicts(t, in, outputs)
-			}
 
 			s.requireNoChanges()
 

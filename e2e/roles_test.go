@@ -34,7 +34,14 @@ func TestTheRolesOfTheBootstrap(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	shared := newSharedState(t, in)
-	s := shared.stack(t, in, "dev", map[string]any{"tags": map[string]any{"team": "platform", "old": "x"}})
+	// Everything that the program can make. The records are kept, as on a real account.
+	s := shared.stack(t, in, "dev", map[string]any{
+		"tags": map[string]any{"team": "platform", "old": "x"}, "keepRecords": true,
+		"logging": map[string]any{
+			"required": true, "cloudWatch": true, "encryption": "kms", "objectLock": "governance", "objectLockDays": 20, "transitionDays": 10,
+		},
+		"session": map[string]any{"encryption": true},
+	})
 	// As make does it.
 	in.Reset()
 	s.must("stack", "select", "dev", "--create")
@@ -52,6 +59,10 @@ func TestTheRolesOfTheBootstrap(t *testing.T) {
 	in.Reset()
 	s.set("session.idleSessionTimeout", "30")
 	s.set("logging.retentionDays", "30")
+	s.set("logging.logGroupRetentionDays", "30")
+	s.set("logging.objectLockDays", "10")
+	s.set("key.rotationPeriodInDays", "180")
+	s.set("session.encryption", "false")
 	s.set("tags.team", "security")
 	s.must("config", "rm", "--path", "private-ec2-access:tags.old", "--stack", s.name)
 	s.up()
@@ -63,6 +74,7 @@ func TestTheRolesOfTheBootstrap(t *testing.T) {
 	deployed = append(deployed, in.Calls()...)
 
 	b := readBootstrap(t, shared, nil)
+	b.keyPolicies = map[string]any{known.records: known.keyPolicy}
 	requireAllowed(t, b, "PreviewRole", known.asks(t, previewed))
 	requireAllowed(t, b, "DeployRole", known.asks(t, deployed))
 }
@@ -78,7 +90,18 @@ func TestWhatTheRolesMayNot(t *testing.T) {
 		ec2     = "arn:aws:ec2:us-east-2:" + here + ":"
 		doc     = "arn:aws:ssm:us-east-2:" + here + ":document/"
 		own     = iam + "role/private-ec2-access-instance-1"
+		logs    = "arn:aws:logs:us-east-2:" + here + ":log-group:"
+		group   = logs + "/private-ec2-access/dev/sessions"
+		another = logs + "/another/group"
+		keys    = "arn:aws:kms:us-east-2:" + here + ":"
+		ownKey  = keys + "key/records"
+		// Its policy leaves everything to IAM, as AWS's default does.
+		otherKey = keys + "key/another"
 	)
+	// The deploy role may write the policy of the stack's own key, so records have to be safe from its worst one.
+	b.keyPolicies = map[string]any{ownKey: map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+	}}}}
 	foreign := map[string]string{"aws:ResourceTag/" + stackTag: "another-project/dev"}
 	ours := map[string]string{"aws:ResourceTag/" + stackTag: ownStack}
 	both := []ask{
@@ -112,7 +135,44 @@ func TestWhatTheRolesMayNot(t *testing.T) {
 		{"iam:CreatePolicyVersion", iam + "policy/private-ec2-access-deploy-rest", nil},
 		{"iam:AttachRolePolicy", iam + "role/private-ec2-access-preview", map[string]string{"iam:PolicyARN": iam + "policy/private-ec2-access-deploy-rest"}},
 		{"iam:AttachRolePolicy", own, map[string]string{"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}},
-		{"iam:PutRolePolicy", own, nil},
+		{"iam:PutRolePolicy", iam + "role/admin", nil},
+		{"iam:PutRolePolicy", iam + "role/private-ec2-access-deploy", nil},
+		{"iam:DeleteRolePolicy", iam + "role/private-ec2-access-preview", nil},
+		{"logs:GetLogEvents", group + ":log-stream:user-0123", nil},
+		{"logs:FilterLogEvents", group, nil},
+		{"logs:StartQuery", group, nil},
+		{"logs:PutLogEvents", group + ":log-stream:user-0123", nil},
+		{"logs:DeleteLogStream", group + ":log-stream:user-0123", nil},
+		{"logs:DeleteLogGroup", group, nil},
+		{"logs:PutSubscriptionFilter", group, nil},
+		{"logs:DeleteLogGroup", another, nil},
+		{"logs:PutRetentionPolicy", another, nil},
+		{"logs:AssociateKmsKey", another, nil},
+		{"logs:DisassociateKmsKey", another, nil},
+		{"kms:Decrypt", ownKey, ours},
+		{"kms:Encrypt", ownKey, ours},
+		{"kms:GenerateDataKey", ownKey, ours},
+		{"kms:ReEncryptFrom", ownKey, ours},
+		{"kms:CreateGrant", ownKey, ours},
+		{"kms:ScheduleKeyDeletion", ownKey, ours},
+		{"kms:DisableKey", ownKey, ours},
+		{"kms:PutKeyPolicy", otherKey, foreign},
+		{"kms:PutKeyPolicy", otherKey, nil},
+		{"kms:ScheduleKeyDeletion", otherKey, foreign},
+		{"kms:ScheduleKeyDeletion", otherKey, nil},
+		{"kms:DisableKeyRotation", otherKey, foreign},
+		{"kms:CreateAlias", otherKey, foreign},
+		{"kms:UpdateAlias", otherKey, nil},
+		{"kms:DeleteAlias", b.values["Key.Arn"], nil},
+		{"kms:CreateAlias", keys + "alias/another", nil},
+		{"kms:DeleteAlias", keys + "alias/aws/s3", nil},
+		{"kms:CreateKey", "*", nil},
+		{"kms:CreateKey", "*", map[string]string{"aws:RequestTag/" + stackTag: "another-project/dev"}},
+		{"kms:TagResource", otherKey, map[string]string{"aws:RequestTag/" + stackTag: ownStack, "aws:ResourceTag/" + stackTag: "another-project/dev"}},
+		{"kms:TagResource", otherKey, nil},
+		{"s3:PutBucketObjectLockConfiguration", "arn:aws:s3:::another", nil},
+		{"s3:PutObjectRetention", records + "/sessions/a.log", nil},
+		{"s3:BypassGovernanceRetention", records + "/sessions/a.log", nil},
 		{"iam:CreateServiceLinkedRole", iam + "role/aws-service-role/x.amazonaws.com/x", nil},
 		{"iam:DeleteOpenIDConnectProvider", iam + "oidc-provider/token.actions.githubusercontent.com", nil},
 		{"ec2:TerminateInstances", ec2 + "instance/i-1", foreign},
@@ -148,6 +208,11 @@ func TestWhatTheRolesMayNot(t *testing.T) {
 		{"ec2:CreateVpc", ec2 + "vpc/new", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
 		{"iam:CreateRole", own, nil},
 		{"iam:PassRole", own, toEC2},
+		{"iam:PutRolePolicy", own, nil},
+		{"logs:CreateLogGroup", group, nil},
+		{"logs:PutRetentionPolicy", group, nil},
+		{"logs:AssociateKmsKey", group, nil},
+		{"s3:PutBucketObjectLockConfiguration", records, nil},
 		{"ssm:UpdateDocument", doc + "SSM-SessionManagerRunShell", ours},
 	}...))
 
@@ -166,6 +231,22 @@ func TestWhatTheRolesMayNot(t *testing.T) {
 		{"ec2:StopInstances", ec2 + "instance/i-1", ours},
 		{"iam:CreatePolicyVersion", iam + "policy/private-ec2-access-instance-1", nil},
 		{"iam:UpdateAssumeRolePolicy", own, nil},
+		{"logs:AssociateKmsKey", group, nil},
+		{"logs:DisassociateKmsKey", group, nil},
+		{"logs:DeleteRetentionPolicy", group, nil},
+		{"s3:DeleteBucket", records, nil},
+		{"ssm:DeleteDocument", doc + "private-ec2-access-dev", ours},
+	})
+
+	// So do those about keys, where a key's policy leaves the decision to IAM.
+	b.keyPolicies = nil
+	requireAllowed(t, b, "DeployRole", []ask{
+		{"kms:CreateKey", "*", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"kms:TagResource", ownKey, map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"kms:PutKeyPolicy", ownKey, ours},
+		{"kms:CreateAlias", ownKey, ours},
+		{"kms:CreateAlias", keys + "alias/private-ec2-access-dev", nil},
+		{"kms:UpdateKeyDescription", ownKey, ours},
 	})
 }
 
@@ -241,7 +322,7 @@ func TestWhoMayTakeTheRoles(t *testing.T) {
 			},
 		})
 	}
-	for i, v := range evaluate(t, simulations) {
+	for i, v := range evaluate(t, nil, simulations) {
 		require.Empty(t, v.Error)
 		require.Equal(t, cases[i].allowed, v.Verdict == "Allowed", "%s with %s for %s is %s", cases[i].role, cases[i].sub, cases[i].aud, v.Verdict)
 	}
@@ -291,6 +372,7 @@ func TestTheBootstrapKeepsWhatMatters(t *testing.T) {
 // bootstrap is the template, resolved for an account.
 type bootstrap struct {
 	resources, parameters map[string]any
+	keyPolicies           map[string]any    // of keys that are not the bootstrap's, by their ARNs
 	values                map[string]string // of parameters, pseudo parameters and attributes
 }
 
@@ -465,6 +547,8 @@ func (b bootstrap) verdicts(t *testing.T, role string, asks []ask) []verdict {
 			},
 		}
 		switch {
+		case b.keyPolicies[a.resource] != nil:
+			simulation["resourcePolicy"] = b.keyPolicies[a.resource]
 		case strings.HasPrefix(a.action, "kms:"): // a key's own policy has to refer to the account's
 			simulation["resourcePolicy"] = b.properties(t, "Key")["KeyPolicy"]
 		case strings.HasPrefix(a.resource, "arn:aws:s3:::private-ec2-access-logs-") && strings.Contains(a.resource, "/"):
@@ -479,14 +563,16 @@ func (b bootstrap) verdicts(t *testing.T, role string, asks []ask) []verdict {
 		}
 		simulations = append(simulations, simulation)
 	}
-	return evaluate(t, simulations)
+	return evaluate(t, nil, simulations)
 }
 
 // surveyed is what the account says about the things that recorded calls name.
 type surveyed struct {
 	tagged       map[string]bool     // EC2 ids with the stack's tag
 	associations map[string][]string // of a route table: the table and the subnet
-	key          string
+	key          string              // of the state
+	records      string              // the stack's own key
+	keyPolicy    any                 // its policy, as the program wrote it
 }
 
 func survey(in *account) surveyed {
@@ -502,6 +588,8 @@ func survey(in *account) surveyed {
 		}
 	}
 	s.key = in.aws("kms", "describe-key", "--key-id", stateAlias).text("KeyMetadata.Arn")
+	s.records = in.aws("kms", "describe-key", "--key-id", recordsAlias).text("KeyMetadata.Arn")
+	s.keyPolicy = parsed(in.t, in.aws("kms", "get-key-policy", "--key-id", s.records, "--policy-name", "default").text("Policy"))
 	return s
 }
 
@@ -567,6 +655,7 @@ var s3Actions = map[string]string{
 	"ListObjectVersions":               "ListBucketVersions",
 	"PutBucketEncryption":              "PutEncryptionConfiguration",
 	"PutBucketLifecycleConfiguration":  "PutLifecycleConfiguration",
+	"PutObjectLockConfiguration":       "PutBucketObjectLockConfiguration",
 	"PutPublicAccessBlock":             "PutBucketPublicAccessBlock",
 }
 
@@ -614,9 +703,9 @@ func (s surveyed) asks(t *testing.T, calls []emulator.Call) []ask {
 		case "ssm":
 			found = askSSM(call, made)
 		case "kms":
-			id := call.Params["KeyId"]
-			require.True(t, id == stateAlias || strings.HasSuffix(s.key, id), "%s works on a key that is not the state's: ask with its ARN and tags", call)
-			found = []ask{{"kms:" + call.Action, s.key, nil}}
+			found = s.kms(t, call)
+		case "logs":
+			found = askLogs(t, call)
 		case "tagging":
 			found = []ask{{"tag:" + call.Action, "*", nil}}
 		default:
@@ -745,6 +834,61 @@ func askS3(call emulator.Call) []ask {
 	return []ask{{"s3:" + action, bucket, nil}}
 }
 
+// kms asks about the key of the state, and about the stack's own, which has the
+// stack's tag from the call on that makes it.
+func (s surveyed) kms(t *testing.T, call emulator.Call) []ask {
+	t.Helper()
+	action, tagged := "kms:"+call.Action, map[string]string{"aws:ResourceTag/" + stackTag: ownStack}
+	given := map[string]string{}
+	if value := tagsOf(call)[stackTag]; value != "" {
+		given["aws:RequestTag/"+stackTag] = value
+	}
+	switch call.Action {
+	case "ListAliases":
+		return []ask{{action, "*", nil}}
+	case "CreateKey":
+		return []ask{{action, "*", given}, {"kms:TagResource", s.records, given}}
+	case "CreateAlias", "DeleteAlias":
+		require.Equal(t, recordsAlias, call.Params["AliasName"])
+		return []ask{{action, s.arnOf(recordsAlias), nil}, {action, s.records, tagged}}
+	}
+	switch id := call.Params["KeyId"]; {
+	case id == stateAlias || id != "" && strings.HasSuffix(s.key, id):
+		return []ask{{action, s.key, nil}}
+	case id == recordsAlias || id != "" && strings.HasSuffix(s.records, id):
+		maps.Copy(given, tagged)
+		return []ask{{action, s.records, given}}
+	}
+	require.Fail(t, "a key that is neither the state's nor the stack's own", "%s: ask with its ARN and tags", call)
+	return nil
+}
+
+// arnOf is the ARN of an alias of the stack's own key.
+func (s surveyed) arnOf(alias string) string {
+	account, _, _ := strings.Cut(s.records, ":key/")
+	return account + ":" + alias
+}
+
+const recordsAlias = "alias/private-ec2-access-dev"
+
+func askLogs(t *testing.T, call emulator.Call) []ask {
+	t.Helper()
+	action := "logs:" + call.Action
+	if call.Action == "DescribeLogGroups" {
+		return []ask{{action, "*", nil}}
+	}
+	arn := call.Params["resourceArn"]
+	if name := call.Params["logGroupName"]; name != "" {
+		arn = "arn:aws:logs:" + call.Region + ":" + here + ":log-group:" + name
+	}
+	require.Contains(t, arn, ":log-group:", "%s", call)
+	asks := []ask{{action, arn, nil}}
+	if call.Action == "CreateLogGroup" {
+		asks = append(asks, ask{"logs:TagResource", arn, nil})
+	}
+	return asks
+}
+
 func askSSM(call emulator.Call, made map[string]bool) []ask {
 	name := call.Params["Name"] + call.Params["ResourceId"]
 	arn := "arn:aws:ssm:" + call.Region + ":" + here + ":document/" + name
@@ -769,6 +913,9 @@ func tagsOf(call emulator.Call) map[string]string {
 	for name, value := range call.Params {
 		if key, found := strings.CutSuffix(name, ".Key"); found && (strings.HasPrefix(name, "Tag") || strings.Contains(name, ".Tag.")) {
 			tags[value] = call.Params[key+".Value"]
+		}
+		if key, found := strings.CutSuffix(name, ".TagKey"); found { // KMS
+			tags[value] = call.Params[key+".TagValue"]
 		}
 	}
 	return tags

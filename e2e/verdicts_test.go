@@ -1,179 +1,822 @@
 package e2e
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"os/exec"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// request is one call put to the evaluator.
-type request struct {
-	what      string
-	principal string // of the account below unless it is another ARN or "anonymous"
-	action    string
-	resource  string
-	context   map[string]string
-	through   string // the endpoint it goes through, by its service; empty: none
-	allowed   bool
+var update = flag.Bool("update", false, "write docs/verdicts.md anew")
+
+// configurations are the stacks whose policies are judged.
+var configurations = map[string]func(*account) map[string]any{
+	"The default": func(*account) map[string]any { return nil },
+	"Everything on": func(*account) map[string]any {
+		return map[string]any{
+			"logging": map[string]any{
+				"required": true, "cloudWatch": true, "encryption": "kms", "objectLock": "governance", "objectLockDays": 30,
+			},
+			"session": map[string]any{"encryption": true},
+		}
+	},
+	"Existing bucket and keys": func(in *account) map[string]any {
+		key := func() string { return in.aws("kms", "create-key").text("KeyMetadata.Arn") }
+		return map[string]any{
+			"logging": map[string]any{
+				"bucketName": existingBucket, "earlierLocations": []string{"s3://" + earlierBucket + "/before", "log-group:" + earlierGroup},
+				"required": true, "cloudWatch": true, "encryption": "kms", "kmsKeyArn": key(),
+			},
+			"session": map[string]any{"encryption": true, "kmsKeyArn": key()},
+		}
+	},
 }
 
-// requireVerdicts puts the policies that the program made, as AWS has them now,
-// to an IAM evaluator.
-//
-// It does not prove that AWS evaluates alike; the emulator does not enforce
-// policies, so the evaluator is asked instead.
-func requireVerdicts(t *testing.T, in *account, outputs object) {
+const existingBucket, earlierBucket, earlierGroup = "existing-logs", "earlier-logs", "/earlier/sessions"
+
+// deployed is what a stack consists of, as the account has it: what the program
+// made of names, and of policies, by where they are attached.
+type deployed struct {
+	Region   string
+	Role     string // its name
+	Bucket   string
+	Group    string
+	Key      string         // the ARN of what records are encrypted with; empty: S3's own keys
+	Session  string         // of what sessions are encrypted with, or empty
+	OwnKey   bool           // the key has a policy of the program's
+	Own      bool           // so has the bucket
+	Instance string         // its id
+	Policies map[string]any // what the program wrote
+	AWS      map[string]any // what AWS wrote: the managed policy, and the policies of keys that exist already
+}
+
+// The names of policies.
+const (
+	ofBucket, ofKey, ofTrust = "bucket policy", "key policy", "trust policy"
+	ofRole, ofEndpoint       = "role: ", "endpoint: "
+	managed                  = "AmazonSSMManagedInstanceCore"
+)
+
+func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 	t.Helper()
-	const accountID = "123456789012"
-	role := "arn:aws:iam::" + accountID + ":role/" + outputs.text("roleName")
-	bucket := "arn:aws:s3:::" + outputs.text("logBucket")
-	record, other := bucket+"/sessions/user-0123.log", bucket+"/elsewhere/user-0123.log"
-	own := map[string]string{"aws:PrincipalAccount": accountID, "aws:SecureTransport": "true"}
-	plain := map[string]string{"aws:PrincipalAccount": accountID, "aws:SecureTransport": "false"}
-	foreign := map[string]string{"aws:PrincipalAccount": "999999999999", "aws:SecureTransport": "true"}
-	unsigned := map[string]string{"aws:SecureTransport": "true"}
-	instance := "arn:aws:ec2:" + in.region + ":" + accountID + ":instance/" + outputs.text("instanceIds.app")
-
-	cases := []request{
-		{"the instance writes a record", role, "s3:PutObject", record, own, "s3", true},
-		{"it sends the ACL with it", role, "s3:PutObjectAcl", record, own, "s3", true},
-		{"it asks how the bucket encrypts", role, "s3:GetEncryptionConfiguration", bucket, own, "s3", true},
-		{"it writes over plain HTTP", role, "s3:PutObject", record, plain, "s3", false},
-		{"it writes outside the prefix", role, "s3:PutObject", other, own, "s3", false},
-		{"it writes an ACL outside the prefix", role, "s3:PutObjectAcl", other, own, "s3", false},
-		{"it writes into another bucket", role, "s3:PutObject", "arn:aws:s3:::elsewhere/sessions/x.log", own, "s3", false},
-		{"it reads a record", role, "s3:GetObject", record, own, "", false},
-		{"it reads a version", role, "s3:GetObjectVersion", record, own, "", false},
-		{"it deletes a record", role, "s3:DeleteObject", record, own, "", false},
-		{"it deletes a version", role, "s3:DeleteObjectVersion", record, own, "", false},
-		{"it lists the records", role, "s3:ListBucket", bucket, own, "", false},
-		{"it changes the bucket's encryption", role, "s3:PutEncryptionConfiguration", bucket, own, "", false},
-		{"it changes the bucket's policy", role, "s3:PutBucketPolicy", bucket, own, "", false},
-		{"it stops versioning", role, "s3:PutBucketVersioning", bucket, own, "", false},
-		{"it asks how another bucket encrypts", role, "s3:GetEncryptionConfiguration", "arn:aws:s3:::elsewhere", own, "", false},
-
-		{"it reports to Systems Manager", role, "ssm:UpdateInstanceInformation", instance, own, "ssm", true},
-		{"it opens its control channel", role, "ssmmessages:OpenControlChannel", "*", own, "ssmmessages", true},
-		{"it opens a data channel", role, "ssmmessages:OpenDataChannel", "*", own, "ssmmessages", true},
-		{"it polls the older service", role, "ec2messages:GetMessages", "*", own, "ec2messages", true},
-		{"it opens a session itself", role, "ssm:StartSession", instance, own, "", false},
-		{"it changes the session document", role, "ssm:UpdateDocument", "arn:aws:ssm:" + in.region + ":" + accountID + ":document/SSM-SessionManagerRunShell", own, "", false},
-		{"it makes itself another role", role, "iam:PutRolePolicy", role, own, "", false},
+	in := newAccount(t, "us-east-2")
+	stack := newStack(t, in, "judged", config(in))
+	stack.up()
+	outputs := stack.outputs()
+	d := deployed{
+		Region: in.region, Role: outputs.text("roleName"), Bucket: outputs.text("logBucket"), Group: outputs.text("logGroup"),
+		Key: outputs.text("keyArn"), Session: outputs.text("sessionKeyArn"), Instance: outputs.text("instanceIds.app"),
+		Policies: map[string]any{}, AWS: map[string]any{},
 	}
-	for _, b := range []string{
-		"aws-ssm-" + in.region, "aws-windows-downloads-" + in.region, "amazon-ssm-" + in.region, "amazon-ssm-packages-" + in.region,
-		in.region + "-birdwatcher-prod", "aws-ssm-distributor-file-" + in.region, "patch-baseline-snapshot-" + in.region,
-	} {
-		cases = append(cases,
-			request{"it reads AWS's bucket " + b, role, "s3:GetObject", "arn:aws:s3:::" + b + "/x", own, "s3", true},
-			request{"it writes to AWS's bucket " + b, role, "s3:PutObject", "arn:aws:s3:::" + b + "/x", own, "s3", false},
-		)
-	}
-	var simulations []map[string]any
-	managed := policyOf(in, "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")
-	identity := []map[string]any{{"name": "managed", "policy": managed}}
-	for _, attached := range in.aws("iam", "list-attached-role-policies", "--role-name", outputs.text("roleName")).list("AttachedPolicies") {
-		if !strings.HasPrefix(attached.text("PolicyArn"), "arn:aws:iam::aws:") {
-			identity = append(identity, map[string]any{"name": "own", "policy": policyOf(in, attached.text("PolicyArn"))})
+	for _, attached := range in.aws("iam", "list-attached-role-policies", "--role-name", d.Role).list("AttachedPolicies") {
+		if name := attached.text("PolicyName"); name == managed {
+			d.AWS[ofRole+name] = policyOf(in, attached.text("PolicyArn"))
+		} else {
+			d.Policies[ofRole+"records"] = policyOf(in, attached.text("PolicyArn"))
 		}
 	}
-	require.Len(t, identity, 2)
-	bucketPolicy := parsed(t, in.aws("s3api", "get-bucket-policy", "--bucket", outputs.text("logBucket")).text("Policy"))
-	endpoints := map[string]any{}
+	for _, name := range texts(in.aws("iam", "list-role-policies", "--role-name", d.Role).at("PolicyNames")) {
+		policy := in.aws("iam", "get-role-policy", "--role-name", d.Role, "--policy-name", name).at("PolicyDocument")
+		kind := ofRole + "session key"
+		if strings.Contains(name, "-archive-key-") {
+			kind = ofRole + "records' key"
+			d.Key = texts(object(policy.(map[string]any)).at("Statement[0].Resource"))[0]
+		}
+		require.NotContains(t, d.Policies, kind)
+		d.Policies[kind] = policy
+	}
+	d.Policies[ofTrust] = in.aws("iam", "get-role", "--role-name", d.Role).at("Role.AssumeRolePolicyDocument")
+	if d.Own = d.Bucket != existingBucket; d.Own {
+		d.Policies[ofBucket] = parsed(t, in.aws("s3api", "get-bucket-policy", "--bucket", d.Bucket).text("Policy"))
+	}
+	d.OwnKey = outputs.text("keyArn") != ""
+	for _, key := range []string{d.Key, d.Session} {
+		switch {
+		case key == "":
+		case d.OwnKey:
+			d.Policies[ofKey] = parsed(t, in.aws("kms", "get-key-policy", "--key-id", key, "--policy-name", "default").text("Policy"))
+		default:
+			d.AWS[ofKey] = parsed(t, in.aws("kms", "get-key-policy", "--key-id", key, "--policy-name", "default").text("Policy"))
+		}
+	}
 	for _, e := range in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
 		name := e.text("ServiceName")
-		endpoints[name[strings.LastIndex(name, ".")+1:]] = parsed(t, e.text("PolicyDocument"))
+		d.Policies[ofEndpoint+name[strings.LastIndex(name, ".")+1:]] = parsed(t, e.text("PolicyDocument"))
 	}
+	return d
+}
 
-	// What the endpoints let through is judged by itself, for a caller who may
-	// do everything.
-	everything := []map[string]any{{"name": "everything", "policy": map[string]any{
-		"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"}},
-	}}}
-	admin := "arn:aws:iam::" + accountID + ":role/admin"
-	stranger := "arn:aws:iam::999999999999:role/admin"
-	readable := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
-		"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": []any{"arn:aws:s3:::*"},
-	}}}
-	repository := "arn:aws:s3:::al2023-repos-" + in.region + "-de612dc2/core/x.rpm"
-	through := []request{
-		{"dnf reads unsigned", "anonymous", "s3:GetObject", repository, unsigned, "s3", true},
-		{"dnf reads the kernel patches unsigned", "anonymous", "s3:GetObject", "arn:aws:s3:::al2023-" + in.region + "/x.rpm", unsigned, "s3", true},
-		{"the agent reads unsigned", "anonymous", "s3:GetObject", "arn:aws:s3:::amazon-ssm-" + in.region + "/x", unsigned, "s3", true},
-		{"an unsigned HeadBucket", "anonymous", "s3:ListBucket", bucket, unsigned, "s3", true},
-		{"an unsigned write of a record", "anonymous", "s3:PutObject", record, unsigned, "s3", false},
-		{"an unsigned read elsewhere", "anonymous", "s3:GetObject", "arn:aws:s3:::elsewhere/x", unsigned, "s3", false},
-		{"even an administrator does not read a record through it", admin, "s3:GetObject", record, own, "s3", false},
-		{"nor delete one", admin, "s3:DeleteObject", record, own, "s3", false},
-		{"nor write outside the prefix", admin, "s3:PutObject", other, own, "s3", false},
-		{"nor write into another bucket", admin, "s3:PutObject", "arn:aws:s3:::elsewhere/x", own, "s3", false},
-		{"nor list another bucket", admin, "s3:ListBucket", "arn:aws:s3:::elsewhere", own, "s3", false},
-		{"HeadBucket", admin, "s3:ListBucket", bucket, own, "s3", true},
-		{"a stranger's key writes no record", stranger, "s3:PutObject", record, foreign, "s3", false},
-		{"a stranger's key carries nothing out by ssm", stranger, "ssm:PutParameter", "arn:aws:ssm:" + in.region + ":999999999999:parameter/x", foreign, "ssm", false},
-		{"nor by ssmmessages", stranger, "ssmmessages:CreateDataChannel", "*", foreign, "ssmmessages", false},
-		{"this account's key passes", admin, "ssm:GetParameter", "arn:aws:ssm:" + in.region + ":" + accountID + ":parameter/x", own, "ssm", true},
-		{"another service does not pass", admin, "ec2messages:GetMessages", "*", own, "ssm", false},
-	}
-	for i, c := range append(cases, through...) {
-		resourceAccount := accountID
-		simulation := map[string]any{
-			"identityPolicies": identity, "serviceControlPolicies": []any{}, "resourceControlPolicies": []any{},
-		}
-		switch {
-		case strings.HasPrefix(c.resource, bucket) && i < len(cases):
-			simulation["resourcePolicy"] = bucketPolicy
-		case strings.HasPrefix(c.action, "s3:") && (i >= len(cases) || !strings.Contains(c.resource, "elsewhere")):
-			simulation["resourcePolicy"] = readable // AWS's buckets are public
-		}
-		if c.principal == stranger {
-			resourceAccount = "999999999999"
-		}
-		if i >= len(cases) {
-			simulation["identityPolicies"] = everything
-		}
-		if c.principal == "anonymous" {
-			simulation["identityPolicies"] = []any{}
-		}
-		if c.through != "" {
-			simulation["vpcEndpointPolicies"] = []any{map[string]any{"name": c.through, "policy": endpoints[c.through]}}
-		}
-		simulation["request"] = map[string]any{
-			"principal": c.principal, "action": c.action, "contextVariables": c.context,
-			"resource": map[string]any{"resource": c.resource, "accountId": resourceAccount},
-		}
-		simulations = append(simulations, simulation)
-	}
-	verdicts := evaluate(t, simulations)
-	for i, c := range append(cases, through...) {
-		require.Empty(t, verdicts[i].Error, c.what)
-		require.Equal(t, c.allowed, verdicts[i].Verdict == "Allowed", "%s: %s on %s is %s", c.what, c.action, c.resource, verdicts[i].Verdict)
+// The policies that the program writes, as the account has them: what they let
+// through and what not, as the tables of docs/verdicts.md, and what each part of
+// them is for.
+//
+// It does not prove that AWS evaluates alike, nor that a request carries the
+// context that AWS documents for it. A policy that somebody else wrote is left
+// out or stands open: what another account's bucket or an existing key allows is
+// not for this program to say.
+func TestTheVerdicts(t *testing.T) {
+	t.Parallel()
+	for name, config := range configurations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireVerdicts(t, name, deployStack(t, config))
+		})
 	}
 }
 
-type verdict struct {
-	Verdict string `json:"verdict"`
-	Error   string `json:"error"`
-}
-
-func evaluate(t *testing.T, simulations []map[string]any) []verdict {
+func requireVerdicts(t *testing.T, name string, d deployed) {
 	t.Helper()
-	input, err := json.Marshal(simulations)
+	j := &judged{deployed: d, t: t}
+	j.sessions()
+	j.amazon()
+	j.records()
+	j.logs()
+	j.keys()
+	policies := j.standIns()
+	maps.Copy(policies, d.AWS)
+	maps.Copy(policies, d.Policies)
+
+	// One process judges it all: the requests as they are, and each again with
+	// every policy that it meets in every one of its broken forms.
+	var simulations []map[string]any
+	for _, r := range j.rows {
+		simulations = append(simulations, j.simulation(r.request))
+	}
+	type attempt struct{ broken, row int }
+	var attempts []attempt
+	breaks := breaksOf(t, d.Policies)
+	for b, broken := range breaks {
+		as := fmt.Sprintf("%s, broken %d", broken.policy, b)
+		policies[as] = broken.document
+		for n := range j.rows {
+			if simulation := simulations[n]; meets(simulation, broken.policy) {
+				simulations = append(simulations, instead(simulation, broken.policy, as))
+				attempts = append(attempts, attempt{b, n})
+			}
+		}
+	}
+	verdicts := evaluate(t, policies, simulations)
+
+	table := [][]string{{"", "request", "who asks", "action", "endpoint", "verdict"}}
+	for n, r := range j.rows {
+		require.Empty(t, verdicts[n].Error, "%s: %s", r.what, r.action)
+		require.Equal(t, r.allowed, verdicts[n].allowed(), "%d. %s: %s asks for %s on %s with %v: %s", n+1, r.what, r.by.name, r.action, r.resource, r.context, verdicts[n].Verdict)
+		what, say := r.what, "**allowed**"
+		if r.changed {
+			what = "… " + what
+		}
+		if !r.allowed {
+			say = "denied"
+		}
+		table = append(table, []string{strconv.Itoa(n + 1), what, j.shown(r.by.name), r.action, r.through, say})
+	}
+	changed := make([][]string, len(breaks))
+	for k, a := range attempts {
+		v := verdicts[len(j.rows)+k]
+		require.Empty(t, v.Error, "%s: %s", breaks[a.broken].policy, breaks[a.broken].what)
+		if v.allowed() != j.rows[a.row].allowed {
+			changed[a.broken] = append(changed[a.broken], strconv.Itoa(a.row+1))
+		}
+	}
+	parts := [][]string{{"policy", "statement", "broken", "changes"}}
+	var idle []string
+	for b, broken := range breaks {
+		if len(changed[b]) == 0 {
+			idle = append(idle, broken.policy+", "+broken.statement+": "+broken.what)
+			continue
+		}
+		shown := changed[b]
+		if len(shown) > 3 {
+			shown = append(slices.Clone(shown[:3]), fmt.Sprintf("and %d more", len(changed[b])-3))
+		}
+		parts = append(parts, []string{broken.policy, broken.statement, j.shown(broken.what), strings.Join(shown, ", ")})
+	}
+	require.Empty(t, idle, "these change no verdict: a part that does nothing is taken out of the program, or a request shows what it is for")
+	require.GreaterOrEqual(t, len(j.rows), 60)
+	t.Logf("%d verdicts, %d ways to break a policy, %d simulations", len(j.rows), len(breaks), len(simulations))
+
+	requireTable(t, name+": the verdicts", table)
+	requireTable(t, name+": what each part is for", parts)
+}
+
+// shown is a text without the names that differ from run to run.
+func (j *judged) shown(text string) string {
+	for name, stand := range map[string]string{j.Role: "ROLE", j.Bucket: "BUCKET", j.Key: "KEY", j.Session: "KEY OF SESSIONS", j.Region: "REGION"} {
+		if name != "" && name != existingBucket {
+			text = strings.ReplaceAll(text, name, stand)
+		}
+	}
+	return text
+}
+
+const verdictsFile = "docs/verdicts.md"
+
+// requireTable compares a table of the report with what came out, or writes it.
+func requireTable(t *testing.T, heading string, rows [][]string) {
+	t.Helper()
+	var table strings.Builder
+	for i, row := range rows {
+		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			table.WriteString(strings.Repeat("| --- ", len(row)) + "|\n")
+		}
+	}
+	reporting.Lock()
+	defer reporting.Unlock()
+	path := filepath.Join(project(t), verdictsFile)
+	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	cmd := exec.Command("node", "evaluator/evaluate.mjs")
-	cmd.Stdin = bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	require.NoError(t, err, "%s\nthe evaluator's packages are installed by `make test`, or: cd e2e/evaluator && npm ci", stderr.String())
-	var verdicts []verdict
-	require.NoError(t, json.Unmarshal(out, &verdicts))
-	require.Len(t, verdicts, len(simulations))
-	return verdicts
+	made, found := replaceTable(string(text), heading, table.String())
+	require.True(t, found, "%s has no table under %q", verdictsFile, heading)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
+		return
+	}
+	require.Equal(t, made, string(text), "run: cd e2e && go test -count=1 -run TestTheVerdicts . -update, and read the difference")
+}
+
+// broken is a policy with one part of it missing or opened.
+type broken struct {
+	policy, statement, what string
+	document                any
+}
+
+// breaksOf breaks each policy in every way: without each statement, condition,
+// compared value, action and resource, and with each principal, resource and
+// action opened to all.
+func breaksOf(t *testing.T, policies map[string]any) (breaks []broken) {
+	t.Helper()
+	for _, policy := range slices.Sorted(maps.Keys(policies)) {
+		document := object(policies[policy].(map[string]any))
+		for i, statement := range document.list("Statement") {
+			add := func(what string, change func(object)) {
+				text, err := json.Marshal(document)
+				require.NoError(t, err)
+				var copied object
+				require.NoError(t, json.Unmarshal(text, &copied))
+				change(copied.list("Statement")[i])
+				breaks = append(breaks, broken{policy, statement.text("Sid"), what, map[string]any(copied)})
+			}
+			allows := statement.text("Effect") == "Allow"
+			add("left out", func(s object) { // a document needs a statement, so one that means nothing takes its place
+				delete(s, "Condition")
+				s["Effect"], s["Action"] = "Allow", "sts:GetCallerIdentity"
+			})
+			for _, element := range []string{"Action", "Resource", "NotResource"} {
+				values, _ := statement[element].([]any)
+				for k, value := range values {
+					if len(values) > 1 {
+						add("without "+fmt.Sprint(value), func(s object) { s[element] = slices.Delete(s[element].([]any), k, k+1) })
+					}
+				}
+				if !allows || len(values) == 0 {
+					continue
+				}
+				open := "*"
+				if service, action, _ := strings.Cut(fmt.Sprint(values[0]), ":"); element == "Action" && action != "*" {
+					open = service + ":*"
+				}
+				if element != "NotResource" && fmt.Sprint(values[0]) != open {
+					add(element+" opened to "+open, func(s object) { s[element] = []any{open} })
+				}
+			}
+			if principal := statement["Principal"]; principal != nil && principal != "*" {
+				add("Principal opened to *", func(s object) { s["Principal"] = "*" })
+			}
+			conditions, _ := statement["Condition"].(map[string]any)
+			for _, operator := range slices.Sorted(maps.Keys(conditions)) {
+				keys := conditions[operator].(map[string]any)
+				for _, key := range slices.Sorted(maps.Keys(keys)) {
+					add("without "+operator+" "+key, func(s object) {
+						all := s["Condition"].(map[string]any)
+						delete(all[operator].(map[string]any), key)
+						if len(all[operator].(map[string]any)) == 0 {
+							delete(all, operator)
+						}
+					})
+					values := keys[key].([]any)
+					for k, value := range values {
+						if len(values) > 1 {
+							add("without "+operator+" "+key+" "+fmt.Sprint(value), func(s object) {
+								of := s["Condition"].(map[string]any)[operator].(map[string]any)
+								of[key] = slices.Delete(of[key].([]any), k, k+1)
+							})
+						}
+					}
+				}
+			}
+		}
+	}
+	return breaks
+}
+
+// meets reports whether a request is judged by a policy.
+func meets(simulation map[string]any, policy string) bool {
+	endpoints, _ := simulation["vpcEndpointPolicies"].([]string)
+	return simulation["resourcePolicy"] == policy || slices.Contains(endpoints, policy) || slices.Contains(simulation["identityPolicies"].([]string), policy)
+}
+
+// instead is a simulation with another policy in the place of one.
+func instead(simulation map[string]any, policy, other string) map[string]any {
+	made := maps.Clone(simulation)
+	if made["resourcePolicy"] == policy {
+		made["resourcePolicy"] = other
+	}
+	for _, list := range []string{"vpcEndpointPolicies", "identityPolicies"} {
+		if names, ok := made[list].([]string); ok {
+			names = slices.Clone(names)
+			if at := slices.Index(names, policy); at >= 0 {
+				names[at] = other
+			}
+			made[list] = names
+		}
+	}
+	return made
+}
+
+// request is one call put to the evaluator.
+type request struct {
+	by       caller
+	action   string
+	resource string
+	owner    string            // the resource's account; empty: the stack's
+	context  map[string]string // besides what the caller brings with it
+	through  string            // the endpoint, by its service; empty: none
+	policy   string            // of the resource; empty: what it has
+}
+
+// caller is who asks.
+type caller struct {
+	name, arn string
+	account   string   // empty: none, as for a service and for who does not sign
+	policies  []string // its policies in IAM
+}
+
+// change is one fact in which a request differs from another.
+type change struct {
+	fact string
+	make func(*request)
+}
+
+func by(fact string, who caller) change { return change{fact, func(r *request) { r.by = who }} }
+func asking(fact, action string) change { return change{fact, func(r *request) { r.action = action }} }
+func on(fact, resource string) change {
+	return change{fact, func(r *request) { r.resource = resource }}
+}
+func with(fact, key, value string) change {
+	return change{fact, func(r *request) { r.context[key] = value }}
+}
+func without(fact, key string) change {
+	return change{fact, func(r *request) { delete(r.context, key) }}
+}
+func through(fact, service string) change {
+	return change{fact, func(r *request) { r.through = service }}
+}
+
+// plainHTTP is the same request without TLS.
+var plainHTTP = with("over plain HTTP", secure, "false")
+
+// The context keys of requests.
+const (
+	secure     = "aws:SecureTransport"
+	header     = "s3:x-amz-server-side-encryption"
+	headerKey  = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+	via        = "kms:ViaService"
+	inBucket   = "kms:EncryptionContext:aws:s3:arn"
+	inGroup    = "kms:EncryptionContext:aws:logs:arn"
+	inSession  = "kms:EncryptionContext:aws:ssm:SessionId"
+	withTarget = "kms:EncryptionContext:aws:ssm:TargetId"
+)
+
+// row is one line of the table.
+type row struct {
+	what    string
+	changed bool // one fact of the last row that is not
+	request
+	allowed bool
+}
+
+// judged is a stack with the requests to it.
+type judged struct {
+	deployed
+	t    *testing.T
+	rows []row
+}
+
+// A policy that AWS, the account or another account wrote; stand-ins.
+const (
+	everything = "everything"          // IAM: may do everything
+	reading    = "a reader's"          // IAM: may read records
+	operating  = "an operator's"       // IAM: may encrypt sessions
+	openToAll  = "open to everyone"    // a resource that lets everyone do everything
+	openKey    = "decided over by IAM" // a key whose policy leaves it to IAM
+	noPolicy   = "none"                // of a bucket without a policy
+	stranger   = "999999999999"        // another account
+	ofAWS      = "888888888888"        // AWS's, which its buckets are in
+)
+
+func (j *judged) standIns() map[string]any {
+	allow := func(principal any, actions []string, resources ...string) any {
+		made := map[string]any{"Effect": "Allow", "Action": actions, "Resource": resources}
+		if principal != nil {
+			made["Principal"] = principal
+		}
+		return map[string]any{"Version": "2012-10-17", "Statement": []any{made}}
+	}
+	keys := []string{cmp.Or(j.Key, "arn:aws:kms:"+j.Region+":"+here+":key/none"), cmp.Or(j.Session, "arn:aws:kms:"+j.Region+":"+here+":key/none")}
+	return map[string]any{
+		everything: allow(nil, []string{"*"}, "*"),
+		reading: map[string]any{"Version": "2012-10-17", "Statement": []any{
+			map[string]any{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::" + j.Bucket + "/*"},
+			map[string]any{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": keys},
+		}},
+		operating: allow(nil, []string{"kms:GenerateDataKey"}, keys...),
+		openToAll: allow("*", []string{"*"}, "*"),
+		openKey:   allow(map[string]any{"AWS": "arn:aws:iam::" + here + ":root"}, []string{"kms:*"}, "*"),
+	}
+}
+
+// may adds a request that is to be allowed, and beside it the same with one fact
+// changed each, which are to be denied.
+func (j *judged) may(what string, r request, denied ...change) {
+	j.t.Helper()
+	require.NotEmpty(j.t, denied, "%s: an allow stands beside a deny", what)
+	j.rows = append(j.rows, row{what: what, request: r, allowed: true})
+	for _, c := range denied {
+		r := r
+		r.context = maps.Clone(r.context)
+		if r.context == nil {
+			r.context = map[string]string{}
+		}
+		c.make(&r)
+		j.rows = append(j.rows, row{what: c.fact, changed: true, request: r})
+	}
+}
+
+func (j *judged) instance() caller {
+	policies := []string{ofRole + managed}
+	for _, name := range slices.Sorted(maps.Keys(j.Policies)) {
+		if strings.HasPrefix(name, ofRole) {
+			policies = append(policies, name)
+		}
+	}
+	return caller{"the instance", "arn:aws:sts::" + here + ":assumed-role/" + j.Role + "/" + j.Instance, here, policies}
+}
+
+func role(who, account string, policies ...string) caller {
+	return caller{who, "arn:aws:iam::" + account + ":role/" + strings.ReplaceAll(who, " ", "-"), account, policies}
+}
+
+func service(name string) caller { return caller{name: name, arn: name} }
+
+var (
+	administrator = role("an administrator", here, everything)
+	colleague     = role("a colleague", here)
+	outsider      = role("an outsider", stranger, everything)
+	unsigned      = caller{name: "who does not sign", arn: "anonymous"}
+)
+
+// sessions are the requests of Session Manager itself, which need no record.
+func (j *judged) sessions() {
+	i := j.instance()
+	self := "arn:aws:ec2:" + j.Region + ":" + here + ":instance/" + j.Instance
+	j.may("the instance reports to Systems Manager", request{by: i, action: "ssm:UpdateInstanceInformation", resource: self, through: "ssm"},
+		by("a colleague without a policy does", colleague), through("through another service's endpoint", "ssmmessages"), through("through another one's", "ec2messages"),
+		asking("opens a session itself", "ssm:StartSession"), asking("runs a command", "ssm:SendCommand"))
+	for _, action := range []string{"CreateControlChannel", "OpenControlChannel", "CreateDataChannel", "OpenDataChannel"} {
+		j.may("the instance opens its channels: "+action, request{by: i, action: "ssmmessages:" + action, resource: "*", through: "ssmmessages"},
+			by("a colleague without a policy does", colleague), through("through another service's endpoint", "ssm"))
+	}
+	j.may("the instance polls the older service", request{by: i, action: "ec2messages:GetMessages", resource: "*", through: "ec2messages"},
+		by("a colleague without a policy does", colleague), through("through another service's endpoint", "ssm"))
+	for _, call := range []request{
+		{action: "ssm:PutParameter", resource: "arn:aws:ssm:" + j.Region + ":" + here + ":parameter/x", through: "ssm"},
+		{action: "ssmmessages:OpenDataChannel", resource: "*", through: "ssmmessages"},
+		{action: "ec2messages:SendReply", resource: "*", through: "ec2messages"},
+	} {
+		// What leaves the VPC with an outsider's credentials would arrive in the outsider's account.
+		call.by, call.policy = administrator, openToAll
+		j.may("the endpoint by itself: credentials of this account", call, by("credentials of another account", outsider))
+	}
+	document := "arn:aws:ssm:" + j.Region + ":" + here + ":document/SSM-SessionManagerRunShell"
+	j.may("the instance reads the session document", request{by: i, action: "ssm:GetDocument", resource: document, through: "ssm"},
+		asking("changes it", "ssm:UpdateDocument"), asking("makes another version the default", "ssm:UpdateDocumentDefaultVersion"), asking("deletes it", "ssm:DeleteDocument"))
+
+	own := "arn:aws:iam::" + here + ":role/" + j.Role
+	j.may("EC2 hands the role to an instance", request{by: service("ec2.amazonaws.com"), action: "sts:AssumeRole", resource: own, policy: ofTrust},
+		asking("names a person behind it", "sts:SetSourceIdentity"), by("another service takes it", service("lambda.amazonaws.com")), by("an outsider takes it", outsider))
+}
+
+// amazon are the requests to AWS's own buckets. Those let everyone read, so what
+// counts is what the role and the endpoint let through.
+func (j *judged) amazon() {
+	i, elsewhere := j.instance(), "arn:aws:s3:::elsewhere/x"
+	of := func(who caller, bucket string) request {
+		return request{by: who, action: "s3:GetObject", resource: "arn:aws:s3:::" + bucket + "/x", owner: ofAWS, policy: openToAll, through: "s3", context: map[string]string{secure: "true"}}
+	}
+	for _, bucket := range []string{
+		"aws-ssm-REGION", "aws-windows-downloads-REGION", "amazon-ssm-REGION", "amazon-ssm-packages-REGION",
+		"REGION-birdwatcher-prod", "aws-ssm-distributor-file-REGION", "patch-baseline-snapshot-REGION",
+	} {
+		name := strings.ReplaceAll(bucket, "REGION", j.Region)
+		j.may("the agent reads AWS's bucket "+bucket, of(i, name), asking("writes to it", "s3:PutObject"), on("reads another account's bucket", elsewhere))
+		j.may("so it does without a signature", of(unsigned, name), asking("writes to it", "s3:PutObject"), on("reads another account's bucket", elsewhere))
+	}
+	alone := of(i, "aws-ssm-"+j.Region)
+	alone.through = ""
+	j.may("the role by itself: reads AWS's bucket aws-ssm-REGION", alone, asking("writes to it", "s3:PutObject"), on("reads another account's bucket", elsewhere))
+	for _, bucket := range []string{"al2023-repos-REGION-de612dc2", "al2023-REGION"} {
+		j.may("dnf reads AWS's bucket "+bucket, of(unsigned, strings.ReplaceAll(bucket, "REGION", j.Region)),
+			asking("writes to it", "s3:PutObject"), on("reads another account's bucket", elsewhere))
+	}
+}
+
+// place is a place in S3 that the instance writes records to.
+type place struct{ what, bucket, prefix string }
+
+func (j *judged) places() []place {
+	if !j.Own {
+		return []place{{"", j.Bucket, "sessions/"}, {" in the earlier bucket", earlierBucket, "before/"}}
+	}
+	return []place{{"", j.Bucket, "sessions/"}}
+}
+
+// records are the requests to the bucket.
+func (j *judged) records() {
+	i := j.instance()
+	for _, p := range j.places() {
+		bucket := "arn:aws:s3:::" + p.bucket
+		record, outside, elsewhere := bucket+"/"+p.prefix+"user-0123.log", bucket+"/elsewhere/user-0123.log", "arn:aws:s3:::elsewhere/sessions/user-0123.log"
+		over := func(more ...string) map[string]string {
+			context := map[string]string{secure: "true"}
+			for n := 0; n < len(more); n += 2 {
+				context[more[n]] = more[n+1]
+			}
+			return context
+		}
+		ask := func(who caller, action, resource string, context map[string]string) request {
+			return request{by: who, action: "s3:" + action, resource: resource, context: context}
+		}
+		tls := func(denied ...change) []change { // without a policy of ours on the bucket, TLS is for its owner to ask for
+			if j.Own {
+				return append([]change{plainHTTP}, denied...)
+			}
+			return denied
+		}
+		// Together, as it is for the agent.
+		write := ask(i, "PutObject", record, over())
+		write.through = "s3"
+		j.may("the instance writes a record"+p.what, write, tls(on("outside the prefix", outside), on("into another bucket", elsewhere), by("a colleague without a policy does", colleague),
+			by("an outsider does", outsider), through("through another service's endpoint", "ssm"))...)
+		write.action = "s3:PutObjectAcl"
+		j.may("the instance sends the ACL with it"+p.what, write, tls(on("outside the prefix", outside), on("into another bucket", elsewhere))...)
+		encryption := ask(i, "GetEncryptionConfiguration", bucket, over())
+		encryption.through = "s3"
+		j.may("the instance asks how the bucket encrypts"+p.what, encryption, tls(on("another bucket", "arn:aws:s3:::elsewhere"), by("an outsider does", outsider),
+			asking("changes it", "s3:PutEncryptionConfiguration"), asking("reads its policy", "s3:GetBucketPolicy"), asking("changes its policy", "s3:PutBucketPolicy"),
+			asking("stops versioning", "s3:PutBucketVersioning"), asking("changes the lock", "s3:PutBucketObjectLockConfiguration"),
+			asking("changes the lifecycle", "s3:PutLifecycleConfiguration"), asking("deletes the bucket", "s3:DeleteBucket"), asking("lists the records", "s3:ListBucket"))...)
+
+		// The role by itself: no endpoint, and a bucket that lets this account do everything.
+		alone := ask(i, "PutObject", record, over())
+		alone.policy = noPolicy
+		j.may("the role by itself: writes a record"+p.what, alone, on("outside the prefix", outside), on("into another bucket", elsewhere), asking("reads it", "s3:GetObject"),
+			asking("reads a version of it", "s3:GetObjectVersion"), asking("deletes it", "s3:DeleteObject"), asking("deletes a version of it", "s3:DeleteObjectVersion"),
+			asking("bypasses its lock", "s3:BypassGovernanceRetention"), asking("changes its lock", "s3:PutObjectRetention"), asking("changes its tags", "s3:PutObjectTagging"))
+		alone.action = "s3:PutObjectAcl"
+		j.may("the role by itself: sends the ACL"+p.what, alone, on("outside the prefix", outside))
+		encryption.through, encryption.policy = "", noPolicy
+		j.may("the role by itself: asks how the bucket encrypts"+p.what, encryption, on("another bucket", "arn:aws:s3:::elsewhere"), asking("changes it", "s3:PutEncryptionConfiguration"))
+
+		// The endpoint by itself: a caller who may do everything, and a bucket that lets everyone do everything.
+		open := ask(administrator, "PutObject", record, over())
+		open.through, open.policy = "s3", openToAll
+		j.may("the endpoint by itself: an administrator writes a record"+p.what, open, on("outside the prefix", outside), on("into another bucket", elsewhere), by("an outsider does", outsider),
+			by("who does not sign does", unsigned), asking("reads it", "s3:GetObject"), asking("deletes it", "s3:DeleteObject"))
+		open.action = "s3:PutObjectAcl"
+		j.may("the endpoint by itself: an administrator sends the ACL"+p.what, open, on("outside the prefix", outside), by("an outsider does", outsider))
+		open.action, open.resource = "s3:GetEncryptionConfiguration", bucket
+		j.may("the endpoint by itself: an administrator asks how the bucket encrypts"+p.what, open, on("another bucket", "arn:aws:s3:::elsewhere"), by("an outsider does", outsider),
+			asking("changes it", "s3:PutEncryptionConfiguration"))
+		open.by, open.action = unsigned, "s3:ListBucket"
+		j.may("the endpoint by itself: HeadBucket without a signature"+p.what, open, on("another bucket", "arn:aws:s3:::elsewhere"), asking("lists its versions", "s3:ListBucketVersions"))
+	}
+	if j.Own {
+		j.bucketByItself()
+	}
+}
+
+// bucketByItself is the bucket's policy, for a caller who may do everything.
+func (j *judged) bucketByItself() {
+	bucket := "arn:aws:s3:::" + j.Bucket
+	record, outside := bucket+"/sessions/user-0123.log", bucket+"/elsewhere/user-0123.log"
+	ask := func(action, resource string, more ...string) request {
+		context := map[string]string{secure: "true"}
+		for n := 0; n < len(more); n += 2 {
+			context[more[n]] = more[n+1]
+		}
+		return request{by: administrator, action: "s3:" + action, resource: resource, context: context}
+	}
+	j.may("an administrator reads a record", ask("GetObject", record), plainHTTP, by("an outsider does", outsider), by("a colleague without a policy does", colleague))
+	j.may("an administrator lists the records", ask("ListBucket", bucket), plainHTTP)
+	j.may("an administrator deletes a record", ask("DeleteObject", record), plainHTTP)
+	j.may("an administrator writes outside the prefix by a copy's tags only", ask("PutObjectTagging", outside), asking("writes the object", "s3:PutObject"))
+	j.may("an upload without a header of encryption", ask("PutObject", record), with("with the header of another encryption", header, "aws:kms:dsse"), plainHTTP, on("outside the prefix", outside))
+	if j.Key == "" {
+		for _, algorithm := range []string{"AES256", "aws:kms"} {
+			j.may("an upload with the header "+algorithm, ask("PutObject", record, header, algorithm), with("of another encryption", header, "aws:kms:dsse"), plainHTTP)
+		}
+		return
+	}
+	foreign := "arn:aws:kms:" + j.Region + ":" + here + ":key/another"
+	j.may("an upload with the header aws:kms and the bucket's key", ask("PutObject", record, header, "aws:kms", headerKey, j.Key),
+		with("with another key", headerKey, foreign), with("with the header AES256", header, "AES256"), with("with two layers", header, "aws:kms:dsse"), plainHTTP)
+	// S3 then takes its own key of this account, aws/s3: encrypted, but not under this key's policy.
+	j.may("an upload with the header aws:kms, naming no key", ask("PutObject", record, header, "aws:kms"),
+		with("naming another key", headerKey, foreign), with("with the header AES256", header, "AES256"))
+}
+
+// logs are the requests to CloudWatch Logs.
+func (j *judged) logs() {
+	if j.Group == "" {
+		return
+	}
+	groups := []string{j.Group}
+	if !j.Own {
+		groups = append(groups, earlierGroup)
+	}
+	i, logs := j.instance(), "arn:aws:logs:"+j.Region+":"+here+":log-group:"
+	find := request{by: i, action: "logs:DescribeLogGroups", resource: "*", through: "logs"}
+	j.may("the instance finds its log group", find, by("a colleague without a policy does", colleague), by("an outsider does", outsider), through("through another service's endpoint", "ssm"))
+	find.by, find.policy = administrator, openToAll
+	j.may("the endpoint by itself: an administrator finds the group", find, by("an outsider does", outsider), asking("looks at queries", "logs:DescribeQueries"))
+	for _, group := range groups {
+		what := ""
+		if group == earlierGroup {
+			what = " in the earlier group"
+		}
+		stream, another := logs+group+":log-stream:user-0123", logs+"/another/group:log-stream:user-0123"
+		write := request{by: i, action: "logs:PutLogEvents", resource: stream, through: "logs"}
+		j.may("the instance streams a session"+what, write, on("into another group", another), by("an outsider does", outsider), through("through another service's endpoint", "ssm"),
+			asking("reads the record", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
+		write.through = ""
+		j.may("the role by itself: streams a session"+what, write, on("into another group", another), asking("reads the record", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
+		write.action = "logs:CreateLogStream"
+		j.may("the role by itself: makes a stream"+what, write, on("in another group", another))
+		look := request{by: i, action: "logs:DescribeLogStreams", resource: logs + group + ":log-stream:"}
+		j.may("the role by itself: looks at the streams"+what, look, on("of another group", logs+"/another/group:log-stream:"), asking("searches the records", "logs:FilterLogEvents"),
+			asking("queries them", "logs:StartQuery"), asking("deletes the group", "logs:DeleteLogGroup"), asking("shortens its retention", "logs:PutRetentionPolicy"),
+			asking("takes its key away", "logs:DisassociateKmsKey"), asking("sends the records elsewhere", "logs:PutSubscriptionFilter"))
+		write.by, write.through, write.action, write.policy = administrator, "logs", "logs:PutLogEvents", openToAll
+		j.may("the endpoint by itself: an administrator streams"+what, write, on("into another group", another), by("an outsider does", outsider),
+			asking("reads the record", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
+		write.action = "logs:CreateLogStream"
+		j.may("the endpoint by itself: an administrator makes a stream"+what, write, on("in another group", another), by("an outsider does", outsider))
+		look.by, look.through, look.policy = administrator, "logs", openToAll
+		j.may("the endpoint by itself: an administrator looks at the streams"+what, look, on("of another group", logs+"/another/group:log-stream:"), by("an outsider does", outsider),
+			asking("deletes the group", "logs:DeleteLogGroup"))
+	}
+}
+
+// keys are the requests to KMS.
+func (j *judged) keys() {
+	if j.Key == "" {
+		return
+	}
+	i, another := j.instance(), "arn:aws:kms:"+j.Region+":"+here+":key/another"
+	s3 := "s3." + j.Region + ".amazonaws.com"
+	notS3 := with("via another service", via, "ebs."+j.Region+".amazonaws.com")
+	for _, p := range j.places() {
+		bucket := "arn:aws:s3:::" + p.bucket
+		contexts := []string{bucket}
+		if !j.OwnKey {
+			contexts = append(contexts, bucket+"/"+p.prefix+"user-0123.log") // of a bucket without bucket keys
+		}
+		for n, arn := range contexts {
+			what := []string{"", " with the object's context"}[n] + p.what
+			use := request{by: i, action: "kms:GenerateDataKey", resource: j.Key, context: map[string]string{via: s3, inBucket: arn}}
+			elsewhere := []change{
+				with("in another bucket's context", inBucket, "arn:aws:s3:::elsewhere"), without("in no context", inBucket), without("not via S3", via), notS3,
+				by("a colleague without a policy does", colleague),
+			}
+			j.may("S3 encrypts the instance's record"+what, use, append(elsewhere, on("with another key", another), asking("encrypts by itself", "kms:Encrypt"))...)
+			use.action = "kms:Decrypt"
+			j.may("S3 puts the parts of the instance's large record together"+what, use, append(elsewhere, asking("grants the key to somebody", "kms:CreateGrant"),
+				asking("schedules the key's deletion", "kms:ScheduleKeyDeletion"), asking("changes the key's policy", "kms:PutKeyPolicy"))...)
+		}
+	}
+	j.sessionKey(another)
+	if j.OwnKey {
+		j.keyByItself(s3, notS3)
+	}
+}
+
+func (j *judged) sessionKey(another string) {
+	i, operator := j.instance(), role("an operator", here, operating)
+	context := map[string]string{inSession: "user-0123", withTarget: j.Instance}
+	noSession, noTarget := without("without a session", inSession), without("without a target", withTarget)
+	decrypt := request{by: i, action: "kms:Decrypt", resource: j.Session, context: context, through: "kms"}
+	j.may("the instance decrypts a session's key", decrypt, noSession, noTarget, on("another key", another), by("a colleague without a policy does", colleague),
+		by("an outsider does", outsider), through("through another service's endpoint", "ssm"), asking("makes such a key itself", "kms:GenerateDataKey"))
+	decrypt.through, decrypt.policy = "", openKey
+	j.may("the role by itself: decrypts a session's key", decrypt, noSession, noTarget, on("another key", another), asking("makes such a key itself", "kms:GenerateDataKey"),
+		asking("encrypts", "kms:Encrypt"))
+	open := decrypt
+	open.by, open.through, open.policy = administrator, "kms", openToAll
+	j.may("the endpoint by itself: an administrator decrypts a session's key", open, on("another key", another), by("an outsider does", outsider), asking("encrypts", "kms:Encrypt"),
+		asking("schedules the key's deletion", "kms:ScheduleKeyDeletion"))
+	open.action = "kms:GenerateDataKey"
+	j.may("the endpoint by itself: an administrator opens an encrypted session", open, on("another key", another), by("an outsider does", outsider))
+
+	start := request{by: operator, action: "kms:GenerateDataKey", resource: j.Session, context: context}
+	colleagues := by("a colleague without a policy does", colleague)
+	if !j.OwnKey { // whose policy decides over more than sessions is not for this program to say
+		j.may("an operator with an allow in IAM opens an encrypted session", start, colleagues, on("with another key", another), asking("decrypts its key", "kms:Decrypt"))
+		return
+	}
+	j.may("an operator with an allow in IAM opens an encrypted session", start, colleagues, noSession, noTarget, on("with another key", another), asking("decrypts its key", "kms:Decrypt"))
+}
+
+// keyByItself is the key's policy, for callers whom IAM lets do everything.
+func (j *judged) keyByItself(s3 string, notS3 change) {
+	colleagues, outsiders := by("a colleague without a policy does", colleague), by("an outsider does", outsider)
+	bucket, group := "arn:aws:s3:::"+j.Bucket, "arn:aws:logs:"+j.Region+":"+here+":log-group:"+j.Group
+	read := request{by: role("a reader", here, reading), action: "kms:Decrypt", resource: j.Key, context: map[string]string{via: s3, inBucket: bucket}}
+	elsewhere := []change{with("in another bucket's context", inBucket, "arn:aws:s3:::elsewhere"), without("not via S3", via), notS3}
+	j.may("S3 decrypts a record for a reader with an allow in IAM", read, append(elsewhere, colleagues, asking("encrypts one", "kms:GenerateDataKey"))...)
+	read.by = administrator
+	j.may("S3 decrypts a record for an administrator", read, append(elsewhere, outsiders, asking("encrypts one", "kms:GenerateDataKey"), asking("encrypts by itself", "kms:Encrypt"))...)
+	session := request{by: administrator, action: "kms:GenerateDataKey", resource: j.Key, context: map[string]string{inSession: "user-0123", withTarget: j.Instance}}
+	j.may("an administrator opens an encrypted session", session, without("without a session", inSession), without("without a target", withTarget), outsiders, asking("encrypts", "kms:Encrypt"))
+	session.action = "kms:Decrypt"
+	j.may("an administrator listens in on one", session, without("without a session", inSession), without("without a target", withTarget), outsiders, asking("grants the key to somebody", "kms:CreateGrant"))
+
+	logs := service("logs." + j.Region + ".amazonaws.com")
+	other := with("for another group", inGroup, "arn:aws:logs:"+j.Region+":"+here+":log-group:/another/group")
+	for _, action := range []string{"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"} {
+		j.may("CloudWatch Logs uses the key for the group: "+action, request{by: logs, action: "kms:" + action, resource: j.Key, context: map[string]string{inGroup: group}}, other,
+			without("for no group", inGroup), by("that of another Region does", service("logs.eu-west-1.amazonaws.com")), by("an administrator does", administrator),
+			asking("schedules the key's deletion", "kms:ScheduleKeyDeletion"))
+	}
+	for _, action := range []string{
+		"CancelKeyDeletion", "CreateAlias", "DeleteAlias", "DescribeKey", "DisableKey", "EnableKeyRotation", "GetKeyPolicy", "ListResourceTags", "PutKeyPolicy",
+		"RotateKeyOnDemand", "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription",
+	} {
+		j.may("the account administers the key: "+action, request{by: administrator, action: "kms:" + action, resource: j.Key}, colleagues, outsiders,
+			asking("decrypts with it", "kms:Decrypt"))
+	}
+}
+
+func (j *judged) simulation(r request) map[string]any {
+	context := map[string]string{}
+	maps.Copy(context, r.context)
+	if r.by.account != "" {
+		context["aws:PrincipalAccount"] = r.by.account
+	}
+	made := map[string]any{
+		"identityPolicies": r.by.policies,
+		"request": map[string]any{
+			"principal": r.by.arn, "action": r.action, "contextVariables": context,
+			"resource": map[string]any{"resource": r.resource, "accountId": cmp.Or(r.owner, here)},
+		},
+	}
+	if r.by.policies == nil {
+		made["identityPolicies"] = []string{}
+	}
+	if r.through != "" {
+		made["vpcEndpointPolicies"] = []string{ofEndpoint + r.through}
+	}
+	if policy := j.resourcePolicy(r); policy != "" {
+		made["resourcePolicy"] = policy
+	}
+	return made
+}
+
+// resourcePolicy is the name of the policy that a resource has.
+func (j *judged) resourcePolicy(r request) string {
+	bucket := "arn:aws:s3:::" + j.Bucket
+	switch {
+	case r.policy == noPolicy:
+		return ""
+	case r.policy != "":
+		return r.policy
+	case j.Own && (r.resource == bucket || strings.HasPrefix(r.resource, bucket+"/")):
+		return ofBucket
+	case strings.HasPrefix(r.action, "kms:") && (r.resource == j.Key || r.resource == j.Session):
+		return ofKey
+	case strings.HasPrefix(r.action, "kms:"):
+		return openKey
+	}
+	return ""
 }
 
 func policyOf(in *account, arn string) any {

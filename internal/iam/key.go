@@ -57,11 +57,13 @@ func KeyPolicy(s scope.Scope, u KeyUses) Document {
 			groups[i] = s.LogGroupARN(group)
 		}
 		statements = append(statements, Statement{
-			// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+			// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html,
+			// without kms:Describe*: DescribeKey carries no encryption context,
+			// so under this condition it would allow nothing.
 			Sid:       "EncryptLogGroups",
 			Effect:    Allow,
 			Principal: Service(s.RegionalService("logs")),
-			Action:    []string{"kms:Decrypt", "kms:Describe*", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
+			Action:    []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
 			Resource:  thisKey,
 			Condition: Condition{"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups}},
 		})

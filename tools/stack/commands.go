@@ -13,17 +13,26 @@ import (
 	"slices"
 	"strings"
 
+	"private-ec2-access/tools/sessions"
 	"private-ec2-access/tools/toolchain"
 )
 
 const usage = `usage: stack [-stack NAME] COMMAND [arguments for pulumi]
+       stack [-stack NAME] wait|connect|history|record|end|verify [flags; -h lists them]
 
   up         bring the stack up, or up to date
   preview    show what up would change
   destroy    delete everything the stack made
   outputs    print the stack's outputs as JSON
   env        print the environment of the stack, for: eval "$(make -s env)"
+  wait       until the instances are online in Systems Manager, or say what is missing
+  connect    open a session
+  history    list sessions
+  record     print the record of one session
+  end        end sessions
+  verify     prove that a session is recorded
   upgrade    NAME: pin the newest image of one instance, and bring the stack up
+  plugin     build the session-manager-plugin from its source, if none is installed
   down       stop the emulated AWS
   clean      stop the emulated AWS and delete .local
   testenv    print the environment that the tests need
@@ -45,6 +54,9 @@ type app struct {
 	emulator Running
 	// sweep deletes what the state, as exported, does not know of the stack's resources in the emulated account.
 	sweep func(state string) ([]leftover, error)
+	// useNewest lets sessions use the newest version of the session document, if that is the stack's, and reports whether
+	// they did not.
+	useNewest func() (bool, error)
 }
 
 // Main runs the command and returns its exit code.
@@ -81,7 +93,10 @@ func run(command, name string, args []string) error {
 		"up": (*app).up, "preview": (*app).preview, "destroy": (*app).destroy, "outputs": (*app).outputs,
 		"env": (*app).printEnvironment, "upgrade": (*app).upgrade,
 	}
-	projectCommands := map[string]func(*app) error{"down": (*app).down, "clean": (*app).clean, "testenv": (*app).testEnvironment}
+	for _, name := range sessions.Names {
+		commands[name] = func(a *app, args []string) error { return a.sessions(name, args) }
+	}
+	projectCommands := map[string]func(*app) error{"down": (*app).down, "clean": (*app).clean, "testenv": (*app).testEnvironment, "plugin": (*app).printSessionPlugin}
 	onStack, onProject := commands[command], projectCommands[command]
 	if onStack == nil && onProject == nil {
 		return fmt.Errorf("there is no command %q\n%s", command, usage)
@@ -95,7 +110,7 @@ func run(command, name string, args []string) error {
 		return err
 	}
 	a := &app{root: root, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), tools: toolchain.New(root, os.Stderr)}
-	a.sweep = a.sweepAccount
+	a.sweep, a.useNewest = a.sweepAccount, a.useNewestInAccount
 	if onProject != nil {
 		return onProject(a)
 	}
@@ -320,6 +335,9 @@ func (a *app) destroyPrepared(args []string) error {
 	a.say("Removed: %d AWS resources of the stack %s; %d are left in its state.",
 		before.cloudResources()-after.cloudResources()-left.resources, a.stack.Name, after.cloudResources())
 	a.tellKept(left)
+	if err := a.restoreDocument(before); err != nil {
+		return err
+	}
 	if a.stack.Emulated {
 		a.say("The emulated AWS still runs: `make down` stops it.")
 	}

@@ -28,6 +28,8 @@ type Stack struct {
 	// SelfRepair lets `up` and `destroy` mend what a killed command or a restarted emulator left behind. Default: if
 	// emulated. On a real account only a look into it can tell what is right, so the default there is to explain.
 	SelfRepair bool
+	// SessionDocument is session.documentName.
+	SessionDocument string
 }
 
 // File is the stack's configuration file.
@@ -88,6 +90,10 @@ func Load(root, name string) (*Stack, error) {
 		}
 		return result
 	}
+	s.SessionDocument = nested(own[s.Project+":session"], "documentName")
+	if s.SessionDocument == "" {
+		s.SessionDocument, _ = projectValue(project.Config["session.documentName"]).(string)
+	}
 	s.Emulated = setting("emulated", false)
 	s.ConfirmChanges = setting("confirmChanges", !s.Emulated)
 	s.SelfRepair = setting("selfRepair", s.Emulated)
@@ -111,6 +117,13 @@ func (s *Stack) config() (map[string]any, error) {
 		full[key] = value
 	}
 	return full, err
+}
+
+// nested gives a text in an object of the stack's file.
+func nested(object any, key string) string {
+	members, _ := object.(map[string]any)
+	text, _ := members[key].(string)
+	return text
 }
 
 // projectValue returns what an entry under config in Pulumi.yaml gives to every stack: it is a value, or a description

@@ -1,8 +1,13 @@
 package stack
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
+
+	"private-ec2-access/tools/sessions"
 )
 
 // Types of what a destroy may leave behind and somebody has to know of.
@@ -70,4 +75,34 @@ func (a *app) tellKept(k kept) {
 		a.say("Kept: the KMS key %s, enabled and with its policy. Without it nobody can read what is encrypted with it.\n"+
 			"  To delete:   when nothing of that is left, aws kms schedule-key-deletion --key-id %[1]s", key)
 	}
+}
+
+// restoreDocument puts back what the session document said before the stack adopted it, if it did. It asks the document
+// itself, not the state, so a destroy that was killed before this can be run again. Before is the state before the destroy.
+func (a *app) restoreDocument(before *deployment) error {
+	var outputs struct {
+		Region  string `json:"region"`
+		Restore string `json:"restoreSessionDocument"`
+	}
+	for _, r := range before.Deployment.Resources {
+		if r.Type == "pulumi:pulumi:Stack" && r.Outputs != nil {
+			if err := json.Unmarshal(r.Outputs, &outputs); err != nil {
+				return fmt.Errorf("cannot read the outputs of the stack %s: %w", a.stack.Name, err)
+			}
+		}
+	}
+	environ := a.env.Apply(a.environ)
+	region := cmp.Or(outputs.Region, a.stack.Region, lookup(environ, "AWS_REGION"), lookup(environ, "AWS_DEFAULT_REGION"))
+	name := a.stack.SessionDocument
+	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Project+"/"+a.stack.Name)
+	switch {
+	case restored:
+		a.say("Put back: the session document %s says again what it said before the stack adopted it (its version %s).", name, version)
+	case err != nil && outputs.Restore != "":
+		return fmt.Errorf("the rest is destroyed, but what the session document %s said before the stack adopted it was not put back: %w\n"+
+			"  Mend that, and run make destroy STACK=%s again; or by hand: %s", name, err, a.stack.Name, outputs.Restore)
+	case err != nil && !sessions.IsMissing(err): // without a CLI there is nothing to ask with, and nothing says that it was adopted
+		a.say("Note: whether the session document %s was adopted by this stack could not be seen: %v", name, err)
+	}
+	return nil
 }

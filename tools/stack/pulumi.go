@@ -11,10 +11,10 @@ import (
 	"syscall"
 )
 
-// ExitError ends the command with an exit code of Pulumi, which has said itself what is wrong.
+// ExitError ends the command with an exit code of what it ran, which has said itself what is wrong.
 type ExitError struct{ Code int }
 
-func (e *ExitError) Error() string { return fmt.Sprintf("pulumi ended with exit code %d", e.Code) }
+func (e *ExitError) Error() string { return fmt.Sprintf("ended with exit code %d", e.Code) }
 
 // call describes one run of Pulumi.
 type call struct {

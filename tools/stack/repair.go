@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"private-ec2-access/tools/sessions"
 	"private-ec2-access/tools/toolchain"
 )
 
@@ -62,6 +64,11 @@ func (a *app) repair() error {
 	if a.stack.Emulated {
 		var err error
 		if unlocked, err = a.repairLocks(); err != nil {
+			return err
+		}
+	}
+	if unlocked && a.stack.SelfRepair {
+		if err := a.useNewestDocument(); err != nil {
 			return err
 		}
 	}
@@ -245,4 +252,21 @@ func (a *app) repairLocks() (bool, error) {
 	}
 	a.say("• %s. So the lock is taken away (pulumi cancel)", reason)
 	return true, a.pulumi(call{args: cancel, stdout: a.stderr})
+}
+
+// useNewestDocument ends what an update of the session document began: it makes a new version, and then has sessions use
+// it. Systems Manager changes only the newest version, so with another one in use no update could go on.
+func (a *app) useNewestDocument() error {
+	used, err := a.useNewest()
+	if used && err == nil {
+		a.say("• the killed command had written a new version of the session document %s; now sessions use it", a.stack.SessionDocument)
+	}
+	if sessions.IsMissing(err) {
+		return nil // the program says what is wrong, if something is
+	}
+	return err
+}
+
+func (a *app) useNewestInAccount() (bool, error) {
+	return sessions.UseNewest(context.Background(), a.env.Apply(a.environ), a.stack.Region, a.stack.SessionDocument, a.stack.Project+"/"+a.stack.Name)
 }

@@ -290,6 +290,7 @@ func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func()
 	require.NoError(t, err)
 	var out bytes.Buffer
 	a := &app{root: root, stdout: &out, stderr: &out, environ: os.Environ(), stack: s, tools: toolchain.New(root, &out), emulator: Running{Instance: "new"}}
+	a.useNewest = func() (bool, error) { return false, nil }
 	a.sweep = func(state string) ([]leftover, error) {
 		assert.JSONEq(t, export, state)
 		fmt.Fprintln(&out, "account swept")
@@ -419,6 +420,13 @@ func TestRepairOfLocks(t *testing.T) {
 		require.NoError(t, a.repair())
 		assert.Contains(t, calls(), "cancel --yes --stack local")
 		assert.Contains(t, out.String(), "a killed command left the stack locked (me@"+hostname)
+	})
+	t.Run("stale, and a document's newest version not in use", func(t *testing.T) {
+		a, out, _ := testApp(t, "", emptyState)
+		a.useNewest = func() (bool, error) { return true, nil }
+		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname})
+		require.NoError(t, a.repair())
+		assert.Contains(t, out.String(), "now sessions use it")
 	})
 	t.Run("stale, and nothing pending", func(t *testing.T) {
 		a, out, calls := testApp(t, "", twoTopics)

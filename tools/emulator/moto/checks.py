@@ -411,6 +411,12 @@ def ssm_service_settings(a: Account) -> None:
     )
 
 
+def root_identity(a: Account) -> None:
+    answer = a.client("sts").get_caller_identity()
+    equal("who", answer["Arn"], "arn:aws:iam::123456789012:root")
+    equal("the id of root", answer["UserId"], answer["Account"])
+
+
 def bucket_policy_conditions(a: Account) -> None:
     s3 = a.bucket("guarded")
     role = "arn:aws:iam::123456789012:role/reader"
@@ -541,6 +547,7 @@ CHECKS = (
     ec2_filters,
     vpc_endpoints,
     ssm_service_settings,
+    root_identity,
     bucket_policy_conditions,
     absent_document,
     not_implemented,

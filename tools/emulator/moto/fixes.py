@@ -491,6 +491,30 @@ def ssm_service_settings() -> None:
         setattr(SimpleSystemManagerResponse, method.__name__, method)
 
 
+def root_identity() -> None:
+    """Who signs with a key that nobody made is the account's root.
+
+    AWS: GetCallerIdentity names the holder of the key, for root arn:aws:iam::ACCOUNT:root with the account's id.
+    moto: a user of STS called moto, which cannot exist, for every key that it did not give out.
+    Matters: the person on an emulated stack is the owner of their own sessions, which is found by the ARN.
+    """
+    from moto.sts.models import STSBackend
+
+    identity = STSBackend.get_caller_identity
+
+    @functools.wraps(identity)
+    def get_caller_identity(
+        self: Any, access_key_id: str, region: str
+    ) -> tuple[str, str, str]:
+        user_id, arn, account = identity(self, access_key_id, region)
+        if arn.endswith(":user/moto"):
+            partition = arn.split(":")[1]
+            return account, f"arn:{partition}:iam::{account}:root", account
+        return user_id, arn, account
+
+    STSBackend.get_caller_identity = get_caller_identity
+
+
 def bucket_policy_conditions() -> None:
     """Bucket policies are evaluated with their conditions, for every call on an object.
 
@@ -776,6 +800,7 @@ ALL: Iterable[Callable[[], None]] = (
     ec2_filters,
     vpc_endpoints,
     ssm_service_settings,
+    root_identity,
     bucket_policy_conditions,
 )
 

@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const preferencesName = "SSM-SessionManagerRunShell"
+
+// What the console writes into an account's preferences.
+const preferencesOfOthers = `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream",` +
+	`"inputs":{"s3BucketName":"company-logs","s3KeyPrefix":"","s3EncryptionEnabled":true,"cloudWatchLogGroupName":"","cloudWatchEncryptionEnabled":true,"kmsKeyId":"","runAsEnabled":false,"runAsDefaultUser":""}}`
+
+// An account's preferences are adopted, updated, and given back by a destroy,
+// and whenever a command is killed in between, nothing that they said is lost and
+// the next command goes on.
+//
+// Whether people's sessions break on a document that their instances may not
+// write under, only a real account can show; the preview tells what changes.
+func TestAdoptionGoesOnAfterAKill(t *testing.T) {
+	t.Parallel()
+	updates := []moment{
+		{"updating", "aws:ssm/document:Document", "UpdateDocument"},
+		{"updating", "aws:ssm/document:Document", "UpdateDocumentDefaultVersion"},
+	}
+	destroys := []moment{{"deleting", "aws:ec2/instance:Instance", "TerminateInstances"}}
+	restores := []string{"delete-document", "update-document-default-version"}
+	if !long(t) {
+		updates, destroys, restores = updates[:1], nil, restores[:1]
+	}
+	r := newRecovery(t)
+	aws := func(args ...string) string {
+		t.Helper()
+		line := setting(t, "EMULATOR_PYTHON") + " -m awscli --output json"
+		for _, arg := range args {
+			line += " '" + arg + "'"
+		}
+		out, err := r.shell(line)
+		require.NoError(t, err, out)
+		return out
+	}
+	content := func(version ...string) object { // without one: the version that sessions use
+		t.Helper()
+		args := []string{"ssm", "get-document", "--name", preferencesName}
+		if len(version) > 0 {
+			args = append(args, "--document-version", version[0])
+		}
+		var answer, content object
+		require.NoError(t, json.Unmarshal([]byte(aws(args...)), &answer))
+		require.NoError(t, json.Unmarshal([]byte(answer.text("Content")), &content))
+		return content
+	}
+	var before object
+	require.NoError(t, json.Unmarshal([]byte(preferencesOfOthers), &before))
+	aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", preferencesOfOthers)
+	r.others = append(r.others, preferencesName)
+
+	out, err := r.run("make", "preview")
+	require.Error(t, err)
+	for _, part := range []string{
+		"it was not made by this program", `s3BucketName: "company-logs" → "records-of-others"`, "cloudWatchEncryptionEnabled: true → false",
+		"pulumi config set --path 'private-ec2-access:session.adopt' true", "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-local",
+	} {
+		require.Contains(t, out, part)
+	}
+	require.Equal(t, before, content())
+	out, err = r.shell("pulumi config set --path private-ec2-access:session.adopt true")
+	require.NoError(t, err, out)
+
+	adopted := func(after string) {
+		t.Helper()
+		require.Contains(t, content().text("description"), "managed by the Pulumi stack private-ec2-access/local", after)
+		require.Equal(t, before, content("1"), after)
+		out := r.must("make", "preview", "ARGS=--refresh --expect-no-changes")
+		require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out, after)
+	}
+	givenBack := func(after string) {
+		t.Helper()
+		require.Equal(t, before, content(), after)
+		require.Equal(t, before, content("$LATEST"), after)
+		require.Empty(t, r.account(), after)
+	}
+	rows := [][]string{{"killed at", "command", "what the document said before", "next command", "how it ended"}}
+	row := func(at, command, next, ended string) {
+		rows = append(rows, []string{at, command, "is its version 1 still", next, ended})
+		t.Logf("survived: %s during %s", at, command)
+	}
+
+	for _, m := range updates {
+		r.killed("up", m)
+		require.Equal(t, before, content("1"), m.action)
+		r.must("make", "up")
+		adopted(m.action)
+		row(m.action, "up", "up", "adopted")
+
+		// A later change is a version more, and no content stands twice.
+		for _, minutes := range []string{"30", "20"} {
+			out, err := r.shell("pulumi config set --path private-ec2-access:session.idleSessionTimeout " + minutes)
+			require.NoError(t, err, out)
+			r.must("make", "up")
+			require.Equal(t, minutes, content().text("inputs.idleSessionTimeout"))
+		}
+		adopted("two changes")
+		out := r.must("make", "destroy")
+		require.Contains(t, out, "Put back: the session document "+preferencesName)
+		givenBack(m.action)
+	}
+	for _, m := range destroys {
+		r.must("make", "up")
+		r.killed("destroy", m)
+		require.Equal(t, before, content("1"), m.action)
+		r.must("make", "destroy")
+		givenBack(m.action)
+		row(m.action, "destroy", "destroy", "given back")
+	}
+	for _, call := range restores {
+		r.must("make", "up")
+		r.killedAtCLI("destroy", call)
+		require.Equal(t, before, content("1"), call)
+		r.must("make", "destroy")
+		givenBack(call)
+		row(call, "destroy, as it gives back", "destroy", "given back")
+	}
+	report(t, "What was there before is given back", rows)
+}
+
+// Plain pulumi destroy leaves a document that works, and an output says how what
+// was there before comes back.
+func TestPlainDestroyLeavesAnAdoptedDocument(t *testing.T) {
+	t.Parallel()
+	in := newAccount(t, "us-east-2")
+	in.aws("s3api", "create-bucket", "--bucket", "records-of-others", "--create-bucket-configuration", "LocationConstraint=us-east-2")
+	in.aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", preferencesOfOthers)
+	s := newStack(t, in, "dev", map[string]any{"logging": map[string]any{"bucketName": "records-of-others"}, "session": map[string]any{"adopt": true}})
+	s.up()
+	restore := s.outputs().text("restoreSessionDocument")
+	s.destroy()
+	left := in.aws("ssm", "get-document", "--name", preferencesName)
+	require.Contains(t, left.text("Content"), `"s3BucketName":"records-of-others"`)
+	in.aws(strings.Fields(restore)[1:]...)
+	require.JSONEq(t, preferencesOfOthers, in.aws("ssm", "get-document", "--name", preferencesName).text("Content"))
+
+	// Then the program says what is in the way of another adoption, and how it goes.
+	out, err := s.preview()
+	require.Error(t, err)
+	require.Contains(t, out, "sessions use version 1 of the session document "+preferencesName+", its newest is 2")
+	const remove = "aws ssm delete-document --name " + preferencesName + " --document-version 2"
+	require.Contains(t, out, remove)
+	in.aws(strings.Fields(remove)[1:]...)
+	s.up()
+	s.requireNoChanges()
+}
+
+// killedAtCLI kills a command while it runs a call of the AWS CLI, before AWS
+// has done it.
+func (r *recovery) killedAtCLI(command, call string) {
+	r.t.Helper()
+	action := map[string]string{"delete-document": "DeleteDocument", "update-document-default-version": "UpdateDocumentDefaultVersion"}[call]
+	require.NotEmpty(r.t, action, call)
+	var ignored any
+	r.ask("POST", "rules", map[string]any{"name": "hold back", "action": action, "delay": "30s"}, &ignored)
+	defer r.ask("DELETE", "rules", nil, &ignored)
+	cmd := r.command("make", command)
+	cmd.WaitDelay = time.Second
+	require.NoError(r.t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	calls := func(pid int) bool {
+		line, _ := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "cmdline"))
+		return strings.Contains(string(line), call)
+	}
+	for deadline := time.Now().Add(3 * time.Minute); !slices.ContainsFunc(descendants(cmd.Process.Pid), calls); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			require.FailNow(r.t, "the command ended before it called "+call)
+		default:
+			require.True(r.t, time.Now().Before(deadline), "%s: not seen in time", call)
+		}
+	}
+	for _, pid := range descendants(cmd.Process.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // its parent's end may have ended it
+	}
+	<-ended
+}

@@ -1,0 +1,381 @@
+package sessions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// client runs the AWS CLI.
+type client struct {
+	path    string
+	region  string
+	environ []string
+	echo    io.Writer
+}
+
+// errMissing tells which program is not there.
+type errMissing struct{ program string }
+
+func (e errMissing) Error() string { return "there is no `" + e.program + "` on PATH" }
+
+// IsMissing tells whether the error is that there is no AWS CLI.
+func IsMissing(err error) bool {
+	var missing errMissing
+	return errors.As(err, &missing)
+}
+
+func newClient(environ []string, region string, echo io.Writer) (*client, error) {
+	path, err := lookPath("aws", environ)
+	if err != nil {
+		return nil, err
+	}
+	// Its own pager would wait for a key in the middle of a script.
+	return &client{path: path, region: region, environ: append(environ[:len(environ):len(environ)], "AWS_PAGER="), echo: echo}, nil
+}
+
+// lookPath looks in the PATH of an environment that is not this process's own.
+func lookPath(program string, environ []string) (string, error) {
+	for _, folder := range filepath.SplitList(variable(environ, "PATH")) {
+		path := filepath.Join(folder, program)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", errMissing{program}
+}
+
+func variable(environ []string, name string) string {
+	value := ""
+	for _, entry := range environ {
+		if n, v, _ := strings.Cut(entry, "="); n == name {
+			value = v // the last one counts
+		}
+	}
+	return value
+}
+
+// callError is a call that failed.
+type callError struct {
+	// service and operation are as IAM and the API have them: ssm, DescribeSessions.
+	service, operation string
+	// code is the API's error code; empty if the CLI failed before it asked.
+	code    string
+	message string
+}
+
+func (e *callError) Error() string {
+	if e.code == "" {
+		return fmt.Sprintf("aws %s %s: %s", e.service, kebab(e.operation), e.message)
+	}
+	return fmt.Sprintf("%s:%s failed: %s (%s)", e.service, e.operation, e.message, e.code)
+}
+
+// denied tells whether the call was refused for want of a permission.
+func (e *callError) denied() bool {
+	switch e.code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "403", "Forbidden":
+		return true
+	}
+	return false
+}
+
+func (e *callError) absent() bool {
+	switch e.code {
+	case "NoSuchKey", "NoSuchBucket", "404", "NotFound", "NoSuchEntity", "ResourceNotFoundException", "DoesNotExistException", "InvalidDocument",
+		"InvalidInstanceID.NotFound", "ServerSideEncryptionConfigurationNotFoundError":
+		return true
+	}
+	return false
+}
+
+// action is the permission that the call needs. Where AWS named one itself, it is that: reading an encrypted object
+// may fail for the key.
+func (e *callError) action() string {
+	if m := regexp.MustCompile(`not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)`).FindStringSubmatch(e.message); m != nil {
+		return m[1]
+	}
+	if special := map[string]string{
+		"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket",
+		"s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+	}[e.service+":"+e.operation]; special != "" {
+		return special
+	}
+	return e.service + ":" + e.operation
+}
+
+func isAbsent(err error) bool {
+	var e *callError
+	return errors.As(err, &e) && e.absent()
+}
+
+func isDenied(err error) bool {
+	var e *callError
+	return errors.As(err, &e) && e.denied()
+}
+
+var cliError = regexp.MustCompile(`An error occurred \(([^)]+)\) when calling the (\w+) operation(?: \([^)]*\))?: (?s:(.*))`)
+
+// call runs one operation and reads its JSON answer; into may be nil.
+func (c *client) call(ctx context.Context, into any, args ...string) error {
+	out, err := c.output(ctx, c.line(args...))
+	if err != nil || into == nil || len(bytes.TrimSpace(out)) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		return fmt.Errorf("the answer of aws %s %s cannot be read: %w", args[0], args[1], err)
+	}
+	return nil
+}
+
+// line is the whole plain line, without `aws`.
+func (c *client) line(args ...string) []string {
+	line := append([]string{args[0], args[1], "--region", c.region, "--output", "json"}, args[2:]...)
+	return line
+}
+
+func (c *client) show(line []string) {
+	var b strings.Builder
+	for _, word := range line {
+		if word == "" || strings.ContainsAny(word, " \t'\"$`\\*?[]{}()<>|&;#~!") {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+		b.WriteString(" " + word)
+	}
+	fmt.Fprintf(c.echo, "+ aws%s\n", b.String())
+}
+
+func (c *client) output(ctx context.Context, line []string) ([]byte, error) {
+	c.show(line)
+	cmd := exec.CommandContext(ctx, c.path, line...)
+	cmd.Env = c.environ
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// A call that is given up must not be waited for because of a child of its own.
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, readError(line, stderr.String(), err)
+	}
+	return stdout.Bytes(), nil
+}
+
+// readError makes an error of what the CLI said.
+func readError(line []string, stderr string, err error) *callError {
+	e := &callError{service: serviceOf(line[0]), operation: camel(line[1]), message: strings.TrimSpace(stderr)}
+	if m := cliError.FindStringSubmatch(e.message); m != nil {
+		e.code, e.operation, e.message = m[1], m[2], strings.TrimSpace(m[3])
+	} else if e.message == "" {
+		e.message = err.Error()
+	}
+	return e
+}
+
+func serviceOf(command string) string {
+	if command == "s3api" {
+		return "s3"
+	}
+	return command
+}
+
+// camel makes DescribeSessions of describe-sessions.
+func camel(command string) string {
+	var b strings.Builder
+	for _, part := range strings.Split(command, "-") {
+		if part != "" {
+			b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+		}
+	}
+	return b.String()
+}
+
+func kebab(operation string) string {
+	var b strings.Builder
+	for i, r := range operation {
+		if r >= 'A' && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('-')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// explain tells a person what a failed call means: who was refused what, and how to mend it.
+func (r *run) explain(err error) error {
+	var e *callError
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.denied():
+		who := "for an identity that cannot be told (sts:GetCallerIdentity failed too)"
+		if me, err := r.aws.caller(context.Background()); err == nil {
+			who = "for " + me.ARN
+		}
+		return fmt.Errorf("AWS refused %s:%s %s.\n  What it said: %s\n  To mend: let that identity do %s%s",
+			e.service, e.operation, who, e.message, e.action(), r.grant(e.action()))
+	case e.code == "ExpiredToken" || e.code == "ExpiredTokenException" || e.code == "RequestExpired" || strings.Contains(e.message, "has expired") || strings.Contains(e.message, "Token has expired"):
+		return fmt.Errorf("your sign-in to AWS has expired: aws sso login, or however you sign in, and then the same again.\n  What the AWS CLI said: %s", e.message)
+	case strings.Contains(e.message, "Unable to locate credentials"), strings.Contains(e.message, "could not be found") && strings.Contains(e.message, "profile"):
+		return fmt.Errorf("the AWS CLI has no credentials here: sign in (aws sso login, or aws configure), and name the profile by AWS_PROFILE.\n  What it said: %s", e.message)
+	case e.code == "" && (strings.Contains(e.message, "nvalid choice") || strings.Contains(e.message, "Unknown options") || strings.Contains(e.message, "unrecognized arguments")):
+		return r.howToInstall(fmt.Errorf("the AWS CLI (%s) is too old for `aws %s %s`", r.aws.path, e.service, kebab(e.operation)))
+	}
+	return err
+}
+
+// grant says where a permission belongs.
+func (r *run) grant(action string) string {
+	switch action {
+	case "ssm:StartSession":
+		return ", on the instance and on the document " + r.outputs.SessionDocument
+	case "ssm:TerminateSession", "ssm:ResumeSession", "ssmmessages:OpenDataChannel":
+		return ", on its own sessions (arn:…:session/${aws:userid}-* or /${aws:username}-*)"
+	case "s3:GetObject":
+		return ", on " + r.outputs.LogLocation + "*"
+	case "s3:ListBucket":
+		bucket, _ := splitLocation(r.outputs.LogLocation)
+		return ", on the bucket " + bucket
+	case "kms:Decrypt":
+		return ", on the key that the record is encrypted with"
+	case "kms:GenerateDataKey":
+		return ", on the key of the session document"
+	}
+	return ""
+}
+
+// identity is who the AWS CLI is.
+type identity struct {
+	Account string
+	ARN     string `json:"Arn"`
+}
+
+func (c *client) caller(ctx context.Context) (identity, error) {
+	var me identity
+	err := c.call(ctx, &me, "sts", "get-caller-identity")
+	return me, err
+}
+
+// stamp is a time as the CLI prints it: version 2 writes ISO 8601, version 1 what came over the wire, which is seconds
+// since 1970 for JSON services.
+type stamp struct{ time.Time }
+
+func (s *stamp) UnmarshalJSON(text []byte) error {
+	value := strings.Trim(string(text), `"`)
+	if value == "" || value == "null" {
+		return nil
+	}
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
+		s.Time = time.UnixMilli(int64(seconds * 1000)).UTC()
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999-0700"} {
+		if t, err := time.Parse(layout, value); err == nil {
+			s.Time = t.UTC()
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not a time", value)
+}
+
+// session is one of DescribeSessions.
+type session struct {
+	SessionID    string `json:"SessionId"`
+	Target       string
+	Status       string
+	StartDate    stamp
+	EndDate      stamp
+	DocumentName string
+	Owner        string
+	Reason       string
+	Details      string
+	OutputURL    struct {
+		S3OutputURL         string `json:"S3OutputUrl"`
+		CloudWatchOutputURL string `json:"CloudWatchOutputUrl"`
+	} `json:"OutputUrl"`
+}
+
+// who is the last part of the owner's ARN: the user's name, or the name of a role's session.
+func (s session) who() string { return s.Owner[strings.LastIndexAny(s.Owner, "/:")+1:] }
+
+const (
+	active = "Active"
+	past   = "History"
+)
+
+type filter struct{ key, value string }
+
+// sessionsPage asks for one page of at most 200, with exactly one call.
+func (c *client) sessionsPage(ctx context.Context, state string, most int, token string, filters ...filter) ([]session, string, error) {
+	var page struct {
+		Sessions  []session
+		NextToken string
+	}
+	args := []string{"ssm", "describe-sessions", "--state", state, "--no-paginate", "--max-results", strconv.Itoa(min(most, 200))}
+	if token != "" {
+		args = append(args, "--next-token", token)
+	}
+	if len(filters) > 0 {
+		args = append(args, "--filters")
+		for _, f := range filters {
+			args = append(args, "key="+f.key+",value="+f.value)
+		}
+	}
+	err := c.call(ctx, &page, args...)
+	return page.Sessions, page.NextToken, err
+}
+
+// allSessions follows every page. More than bound pages are an error and no endless loop.
+func (c *client) allSessions(ctx context.Context, state string, filters ...filter) ([]session, error) {
+	const bound = 1000
+	var all []session
+	token := ""
+	for range bound {
+		page, next, err := c.sessionsPage(ctx, state, 200, token, filters...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == "" {
+			return all, nil
+		}
+		token = next
+	}
+	return nil, fmt.Errorf("ssm:DescribeSessions goes on after %d pages", bound)
+}
+
+// findSession looks for one session by its id, among those that are open and those of the last 30 days.
+func (c *client) findSession(ctx context.Context, id string) (found session, isActive bool, err error) {
+	for _, state := range []string{active, past} {
+		page, _, err := c.sessionsPage(ctx, state, 1, "", filter{"SessionId", id})
+		if err != nil {
+			return session{}, false, err
+		}
+		for _, s := range page {
+			if s.SessionID == id {
+				return s, state == active, nil
+			}
+		}
+	}
+	return session{}, false, nil
+}
+
+func isCode(err error, code string) bool {
+	var e *callError
+	return errors.As(err, &e) && e.code == code
+}

@@ -1,0 +1,241 @@
+package sessions
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/charmbracelet/huh"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// connect opens a session and hands the terminal over to it.
+func (r *run) connect(ctx context.Context) error {
+	if err := r.needPlugin(); err != nil {
+		return err
+	}
+	n, err := r.pick()
+	if err != nil {
+		return err
+	}
+	line := r.startLine(n)
+	r.aws.show(line)
+	if isTerminal(r.Out) {
+		r.say("A session on %s. `exit` or Ctrl-D ends it.", n)
+	}
+	if r.Emulated {
+		r.say("The account is emulated: a shell on this machine plays the instance, and that is no sandbox.")
+	}
+	opened := r.follow(ctx, n)
+	said, code, err := r.handOver(line)
+	session, known := opened()
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		failed := readError(line, said, errors.New("see above"))
+		if failed.code == "TargetNotConnected" {
+			r.say("The instance is not online as a managed instance. What is missing: %s", r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
+		} else if failed.denied() {
+			r.say("error: %v", r.explain(failed))
+		}
+		return exit{code}
+	}
+	if !known {
+		r.say("The session has ended. %s has its id; its record follows within a minute.", r.command("history"))
+		return nil
+	}
+	if s, isActive, err := r.aws.findSession(ctx, session.SessionID); err == nil && !isActive && s.Status == "Failed" {
+		r.say("The session was refused%s: %s says what decides about it.", because(s.Details), r.command("verify INSTANCE="+n.name))
+		return exit{1}
+	}
+	places, _ := r.places(ctx)
+	r.say("The session %s has ended. Its record will be in %s, usually within a minute:\n  %s",
+		session.SessionID, describe(places, session.SessionID), r.command("record SESSION="+session.SessionID))
+	return nil
+}
+
+// startLine is the plain line. It names the document only where that is not what AWS uses anyway.
+func (r *run) startLine(n named) []string {
+	line := []string{"ssm", "start-session", "--region", r.outputs.Region, "--target", n.id}
+	if r.outputs.SessionDocument != defaultDocument {
+		line = append(line, "--document-name", r.outputs.SessionDocument)
+	}
+	return line
+}
+
+// pick gives the instance that is meant: the named one, the only one, or the one that is chosen.
+func (r *run) pick() (named, error) {
+	if r.instance != "" {
+		return r.find(r.instance)
+	}
+	all := r.instances()
+	switch {
+	case len(all) == 1:
+		return all[0], nil
+	case len(all) == 0:
+		return named{}, fmt.Errorf("the stack %s has no instances; for one that has the stack's profile: %s", r.Stack, r.command(r.name+" INSTANCE=i-…"))
+	case !isTerminal(r.In) || !isTerminal(r.Err):
+		return named{}, usageError{fmt.Errorf("the stack %s has %d instances and there is no terminal to ask on. Say which, as in: %s\n  It has: %s",
+			r.Stack, len(all), r.command(r.name+" INSTANCE="+all[0].name), r.listed())}
+	}
+	var options []huh.Option[int]
+	for i, n := range all {
+		options = append(options, huh.NewOption(n.String(), i))
+	}
+	chosen := 0
+	err := r.ask(huh.NewSelect[int]().Title("A session on which instance?").Options(options...).Value(&chosen))
+	return all[chosen], err
+}
+
+// ask runs one question. On a terminal that cannot move its cursor it is asked in plain lines.
+func (r *run) ask(question huh.Field) error {
+	theme := huh.ThemeBase()
+	if r.colours(r.Err) {
+		theme = huh.ThemeCharm()
+	}
+	form := huh.NewForm(huh.NewGroup(question)).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
+		WithAccessible(variable(r.Environ, "TERM") == "dumb")
+	err := form.Run()
+	if errors.Is(err, huh.ErrUserAborted) {
+		r.say("Nothing was done.")
+		return exit{130}
+	}
+	return err
+}
+
+// handOver runs aws with the terminal in its hands: it is the foreground process group, so Ctrl-C and Ctrl-Z reach the
+// session and neither this program nor make. Its error messages are seen and also returned.
+func (r *run) handOver(line []string) (said string, code int, err error) {
+	cmd := exec.Command(r.aws.path, line...)
+	cmd.Env = r.aws.environ
+	cmd.Stdin, cmd.Stdout = r.In, r.Out
+	var kept bytes.Buffer
+	cmd.Stderr = io.MultiWriter(r.Err, &kept)
+	// The plugin inherits that pipe and may outlive aws.
+	cmd.WaitDelay = time.Second
+	in := int(r.In.Fd())
+	if isTerminal(r.In) {
+		before, err := term.GetState(in)
+		if err == nil {
+			// Also when the plugin was killed and could not do it.
+			defer func() { _ = term.Restore(in, before) }()
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Foreground: true, Ctty: in}
+		defer func() {
+			// Taking the terminal back is done from the background, which would stop this program.
+			signal.Ignore(syscall.SIGTTOU)
+			_ = unix.IoctlSetPointerInt(in, unix.TIOCSPGRP, unix.Getpgrp())
+			signal.Reset(syscall.SIGTTOU)
+		}()
+	}
+	if err := cmd.Start(); err != nil {
+		return "", 0, err
+	}
+	ended := passOn(cmd.Process.Pid, cmd.SysProcAttr != nil)
+	err = cmd.Wait()
+	ended()
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed):
+		code = failed.ExitCode()
+		if status, ok := failed.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			code = 128 + int(status.Signal())
+		}
+		return kept.String(), code, nil
+	case errors.Is(err, exec.ErrWaitDelay):
+		return kept.String(), 0, nil
+	}
+	return kept.String(), 0, err
+}
+
+// passOn hands the signals that end a program on to the one that has the terminal.
+func passOn(pid int, group bool) (stop func()) {
+	signals, done := make(chan os.Signal, 4), make(chan struct{})
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	if group {
+		pid = -pid
+	}
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				_ = syscall.Kill(pid, s.(syscall.Signal)) // it may have ended
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// follow finds out, while a session runs, which one it is. The returned function asks once more if that is not known when the
+// session ends.
+func (r *run) follow(ctx context.Context, n named) func() (session, bool) {
+	started := r.now().Add(-5 * time.Second)
+	quiet := *r.aws
+	quiet.echo = io.Discard // the terminal is the session's
+	ctx, cancel := context.WithCancel(ctx)
+	var mu sync.Mutex
+	var found session
+	done := make(chan struct{})
+	look := func(ctx context.Context) bool {
+		me, err := quiet.caller(ctx)
+		if err != nil {
+			return true
+		}
+		for _, state := range []string{active, past} {
+			page, _, err := quiet.sessionsPage(ctx, state, 10, "", filter{"Target", n.id})
+			if err != nil {
+				return true
+			}
+			for _, s := range page {
+				if s.Owner == me.ARN && s.StartDate.After(started) {
+					mu.Lock()
+					found = s
+					mu.Unlock()
+					return true
+				}
+			}
+		}
+		return false
+	}
+	go func() {
+		defer close(done)
+		for _, after := range []time.Duration{time.Second, 5 * time.Second, 20 * time.Second} {
+			select {
+			case <-time.After(after):
+			case <-ctx.Done():
+				return
+			}
+			if look(ctx) {
+				return
+			}
+		}
+	}()
+	return func() (session, bool) {
+		cancel() // an answer that is on its way is given up, and asked for again
+		<-done
+		mu.Lock()
+		known := found.SessionID != ""
+		mu.Unlock()
+		if !known {
+			short, stop := context.WithTimeout(context.Background(), 10*time.Second)
+			defer stop()
+			look(short)
+		}
+		return found, found.SessionID != ""
+	}
+}

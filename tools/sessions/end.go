@@ -1,0 +1,113 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/charmbracelet/huh"
+)
+
+// end ends one session, or all of an instance.
+func (r *run) end(ctx context.Context) error {
+	if (r.session == "") == (r.instance == "") {
+		return usageError{fmt.Errorf("say which: %s, or all of an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))}
+	}
+	me, err := r.aws.caller(ctx)
+	if err != nil {
+		return r.explain(err)
+	}
+	if r.session != "" {
+		return r.endOne(ctx, me)
+	}
+	n, err := r.find(r.instance)
+	if err != nil {
+		return err
+	}
+	open, err := r.aws.allSessions(ctx, active, filter{"Target", n.id})
+	if err != nil {
+		return r.explain(err)
+	}
+	var mine []session
+	others := 0
+	for _, s := range open {
+		switch {
+		case s.Status == "Terminating" || s.Status == "Terminated":
+		case r.all || s.Owner == me.ARN:
+			mine = append(mine, s)
+		default:
+			others++
+		}
+	}
+	if others > 0 {
+		r.say("%d open on %s by other people: ALL=1 ends those as well.", others, n)
+	}
+	if len(mine) == 0 {
+		r.say("Nothing to end: no session of %s is open on %s.", map[bool]string{true: "anybody", false: me.ARN}[r.all], n)
+		return nil
+	}
+	for _, s := range mine {
+		r.say("  %s, %s, since %s", s.SessionID, s.who(), s.StartDate.Format(time.RFC3339))
+	}
+	if !r.yes {
+		if !isTerminal(r.In) || !isTerminal(r.Err) {
+			return usageError{fmt.Errorf("there is no terminal to ask on, so nothing was ended. To end %d on %s: %s", len(mine), n, r.command("end INSTANCE="+r.instance+" YES=1"))}
+		}
+		sure := false
+		if err := r.ask(huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", sessionsIn(len(mine)), n)).Value(&sure)); err != nil {
+			return err
+		}
+		if !sure {
+			r.say("Nothing was ended.")
+			return nil
+		}
+	}
+	for _, s := range mine {
+		if err := r.terminate(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sessionsIn(n int) string {
+	if n == 1 {
+		return "1 session"
+	}
+	return fmt.Sprintf("%d sessions", n)
+}
+
+func (r *run) endOne(ctx context.Context, me identity) error {
+	s, isActive, err := r.aws.findSession(ctx, r.session)
+	switch {
+	case err != nil:
+		return r.explain(err)
+	case s.SessionID == "":
+		return fmt.Errorf("no session %s is known to Session Manager: %s lists them", r.session, r.command("history"))
+	case !isActive:
+		r.say("The session %s has ended already, at %s.", s.SessionID, s.EndDate.Format(time.RFC3339))
+		return nil
+	case s.Owner != me.ARN && !r.all:
+		return fmt.Errorf("the session %s is open by %s and you are %s. Nothing was ended; to end it all the same: %s",
+			s.SessionID, s.Owner, me.ARN, r.command("end SESSION="+s.SessionID+" ALL=1"))
+	}
+	return r.terminate(ctx, s)
+}
+
+func (r *run) terminate(ctx context.Context, s session) error {
+	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", "--session-id", s.SessionID); err != nil {
+		return r.explain(err)
+	}
+	fmt.Fprintf(r.Out, "ended %s of %s on %s; its record: %s\n", s.SessionID, s.who(), r.nameOf(s.Target), r.command("record SESSION="+s.SessionID))
+	return nil
+}
+
+// nameOf is the stack's name of an instance.
+func (r *run) nameOf(id string) string {
+	for _, n := range r.instances() {
+		if n.id == id {
+			return n.String()
+		}
+	}
+	return id
+}

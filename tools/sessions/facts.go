@@ -1,0 +1,399 @@
+package sessions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"private-ec2-access/tools/sessions/diagnosis"
+)
+
+// managed is one of DescribeInstanceInformation.
+type managed struct {
+	InstanceID       string `json:"InstanceId"`
+	PingStatus       string
+	AgentVersion     string
+	PlatformType     string
+	LastPingDateTime stamp
+}
+
+// managedInstances asks what Systems Manager knows of instances; one that is not in the answer has never reported.
+func (c *client) managedInstances(ctx context.Context, ids []string) (map[string]managed, error) {
+	found := map[string]managed{}
+	for chunk := range slices.Chunk(ids, 50) {
+		var answer struct{ InstanceInformationList []managed }
+		err := c.call(ctx, &answer, "ssm", "describe-instance-information", "--filters", "Key=InstanceIds,Values="+strings.Join(chunk, ","))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range answer.InstanceInformationList {
+			found[m.InstanceID] = m
+		}
+	}
+	return found, nil
+}
+
+// problem says in a word why a fact could not be read.
+func problem(err error) string {
+	var e *callError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e) && e.denied():
+		return e.action() + " was refused"
+	case errors.As(err, &e):
+		return fmt.Sprintf("%s:%s: %s", e.service, e.operation, firstLine(e.message))
+	}
+	return firstLine(err.Error())
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+// facts reads what there is between an instance and Systems Manager. What cannot be read is a problem in its place.
+func (r *run) facts(ctx context.Context, n named) diagnosis.Facts {
+	f := diagnosis.Facts{Stack: r.Stack, Region: r.outputs.Region, ExpectedProfile: r.outputs.InstanceProfileName}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if me, err := r.aws.caller(ctx); err == nil {
+			f.Account = me.Account
+		}
+	})
+	wait.Go(func() {
+		found, err := r.aws.managedInstances(ctx, []string{n.id})
+		m, known := found[n.id]
+		f.Agent.Problem = problem(err)
+		f.Agent.Value = diagnosis.Agent{Registered: known, PingStatus: m.PingStatus, Version: m.AgentVersion, LastPing: m.LastPingDateTime.Time}
+	})
+	wait.Go(func() {
+		f.Instance = r.aws.instance(ctx, n)
+		var more sync.WaitGroup
+		more.Go(func() { r.aws.role(ctx, &f) })
+		more.Go(func() { r.aws.surroundings(ctx, &f) })
+		more.Wait()
+	})
+	wait.Wait()
+	return f
+}
+
+func (c *client) instance(ctx context.Context, n named) (fact diagnosis.Read[diagnosis.Instance]) {
+	fact.Value = diagnosis.Instance{ID: n.id, Name: n.name}
+	var answer struct {
+		Reservations []struct {
+			Instances []struct {
+				State                             struct{ Name string }
+				LaunchTime                        stamp
+				VpcID                             string `json:"VpcId"`
+				SubnetID                          string `json:"SubnetId"`
+				PrivateIPAddress                  string `json:"PrivateIpAddress"`
+				SecurityGroups, NetworkInterfaces []struct {
+					GroupID string `json:"GroupId"`
+					Groups  []struct {
+						GroupID string `json:"GroupId"`
+					} `json:"Groups"`
+				}
+				IamInstanceProfile struct{ Arn string }
+			}
+		}
+	}
+	err := c.call(ctx, &answer, "ec2", "describe-instances", "--instance-ids", n.id)
+	if isAbsent(err) {
+		return fact
+	}
+	if fact.Problem = problem(err); err != nil || len(answer.Reservations) == 0 || len(answer.Reservations[0].Instances) == 0 {
+		return fact
+	}
+	i := answer.Reservations[0].Instances[0]
+	v := &fact.Value
+	v.State, v.Launched, v.VpcID, v.SubnetID, v.Address = i.State.Name, i.LaunchTime.Time, i.VpcID, i.SubnetID, i.PrivateIPAddress
+	v.Profile = i.IamInstanceProfile.Arn[strings.LastIndexByte(i.IamInstanceProfile.Arn, '/')+1:]
+	for _, g := range i.SecurityGroups {
+		v.Groups = append(v.Groups, g.GroupID)
+	}
+	for _, n := range i.NetworkInterfaces {
+		for _, g := range n.Groups {
+			if !slices.Contains(v.Groups, g.GroupID) {
+				v.Groups = append(v.Groups, g.GroupID)
+			}
+		}
+	}
+	return fact
+}
+
+// role reads the role in the instance's profile, and its policies.
+func (c *client) role(ctx context.Context, f *diagnosis.Facts) {
+	if f.Instance.Problem != "" || f.Instance.Value.Profile == "" {
+		return
+	}
+	var answer struct {
+		InstanceProfile struct {
+			Roles []struct {
+				RoleName            string
+				PermissionsBoundary struct{ PermissionsBoundaryArn string }
+			}
+		}
+	}
+	err := c.call(ctx, &answer, "iam", "get-instance-profile", "--instance-profile-name", f.Instance.Value.Profile)
+	if err != nil && !isAbsent(err) || len(answer.InstanceProfile.Roles) == 0 {
+		if !isAbsent(err) {
+			f.Role.Problem = problem(err)
+		}
+		return
+	}
+	f.Role.Value = answer.InstanceProfile.Roles[0].RoleName
+	f.Boundary = answer.InstanceProfile.Roles[0].PermissionsBoundary.PermissionsBoundaryArn != ""
+	policies, err := c.policies(ctx, f.Role.Value)
+	f.Policies = diagnosis.Read[[]diagnosis.Policy]{Value: policies, Problem: problem(err)}
+}
+
+// policies reads every policy of a role, attached and inline.
+func (c *client) policies(ctx context.Context, role string) ([]diagnosis.Policy, error) {
+	var attached struct {
+		AttachedPolicies []struct {
+			PolicyArn string
+		}
+	}
+	if err := c.call(ctx, &attached, "iam", "list-attached-role-policies", "--role-name", role); err != nil {
+		return nil, err
+	}
+	var inline struct{ PolicyNames []string }
+	if err := c.call(ctx, &inline, "iam", "list-role-policies", "--role-name", role); err != nil {
+		return nil, err
+	}
+	var all []diagnosis.Policy
+	for _, a := range attached.AttachedPolicies {
+		var policy struct {
+			Policy struct {
+				DefaultVersionID string `json:"DefaultVersionId"`
+			}
+		}
+		if err := c.call(ctx, &policy, "iam", "get-policy", "--policy-arn", a.PolicyArn); err != nil {
+			return nil, err
+		}
+		var version struct {
+			PolicyVersion struct{ Document json.RawMessage }
+		}
+		err := c.call(ctx, &version, "iam", "get-policy-version", "--policy-arn", a.PolicyArn, "--version-id", policy.Policy.DefaultVersionID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, diagnosis.Policy{Name: a.PolicyArn, Document: string(version.PolicyVersion.Document)})
+	}
+	for _, name := range inline.PolicyNames {
+		var policy struct{ PolicyDocument json.RawMessage }
+		if err := c.call(ctx, &policy, "iam", "get-role-policy", "--role-name", role, "--policy-name", name); err != nil {
+			return nil, err
+		}
+		all = append(all, diagnosis.Policy{Name: name, Document: string(policy.PolicyDocument)})
+	}
+	return all, nil
+}
+
+// surroundings reads endpoints, security groups, subnets, the VPC's attributes and the routes.
+func (c *client) surroundings(ctx context.Context, f *diagnosis.Facts) {
+	i := f.Instance.Value
+	if f.Instance.Problem != "" || i.VpcID == "" {
+		const unseen = "the instance's VPC is not known"
+		f.Endpoints.Problem, f.Groups.Problem, f.Subnets.Problem, f.Network.Problem, f.Routes.Problem = unseen, unseen, unseen, unseen, unseen
+		return
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		endpoints, err := c.endpoints(ctx, i.VpcID)
+		f.Endpoints = diagnosis.Read[[]diagnosis.Endpoint]{Value: endpoints, Problem: problem(err)}
+		groups, subnets := slices.Clone(i.Groups), []string{i.SubnetID}
+		for _, e := range endpoints {
+			groups, subnets = append(groups, e.Groups...), append(subnets, e.SubnetIDs...)
+		}
+		rules, err := c.groups(ctx, unique(groups))
+		f.Groups = diagnosis.Read[map[string]diagnosis.Group]{Value: rules, Problem: problem(err)}
+		ranges, err := c.subnets(ctx, unique(subnets))
+		f.Subnets = diagnosis.Read[map[string]string]{Value: ranges, Problem: problem(err)}
+	})
+	wait.Go(func() {
+		network, err := c.network(ctx, i.VpcID)
+		f.Network = diagnosis.Read[diagnosis.Network]{Value: network, Problem: problem(err)}
+		routes, err := c.routes(ctx, i.VpcID, i.SubnetID)
+		f.Routes = diagnosis.Read[diagnosis.Routes]{Value: routes, Problem: problem(err)}
+	})
+	wait.Wait()
+}
+
+func unique(list []string) []string {
+	set := map[string]bool{}
+	for _, one := range list {
+		set[one] = one != ""
+	}
+	delete(set, "")
+	return slices.Sorted(maps.Keys(set))
+}
+
+func (c *client) endpoints(ctx context.Context, vpc string) ([]diagnosis.Endpoint, error) {
+	var answer struct {
+		VpcEndpoints []struct {
+			VpcEndpointID     string `json:"VpcEndpointId"`
+			VpcEndpointType   string
+			ServiceName       string
+			State             string
+			PolicyDocument    string
+			PrivateDNSEnabled bool     `json:"PrivateDnsEnabled"`
+			SubnetIDs         []string `json:"SubnetIds"`
+			RouteTableIDs     []string `json:"RouteTableIds"`
+			Groups            []struct {
+				GroupID string `json:"GroupId"`
+			}
+		}
+	}
+	if err := c.call(ctx, &answer, "ec2", "describe-vpc-endpoints", "--filters", "Name=vpc-id,Values="+vpc); err != nil {
+		return nil, err
+	}
+	var all []diagnosis.Endpoint
+	for _, e := range answer.VpcEndpoints {
+		one := diagnosis.Endpoint{
+			Service: e.ServiceName[strings.LastIndexByte(e.ServiceName, '.')+1:], ID: e.VpcEndpointID, Type: e.VpcEndpointType, State: e.State,
+			PrivateDNS: e.PrivateDNSEnabled, Policy: e.PolicyDocument, SubnetIDs: e.SubnetIDs, RouteTableIDs: e.RouteTableIDs,
+		}
+		for _, g := range e.Groups {
+			one.Groups = append(one.Groups, g.GroupID)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+type permission struct {
+	IPProtocol       string `json:"IpProtocol"`
+	FromPort, ToPort int
+	IPRanges         []struct {
+		CidrIP string `json:"CidrIp"`
+	} `json:"IpRanges"`
+	UserIDGroupPairs []struct {
+		GroupID string `json:"GroupId"`
+	} `json:"UserIdGroupPairs"`
+	PrefixListIDs []struct{} `json:"PrefixListIds"`
+}
+
+func rules(permissions []permission) []diagnosis.Rule {
+	var all []diagnosis.Rule
+	for _, p := range permissions {
+		rule := diagnosis.Rule{Protocol: p.IPProtocol, From: p.FromPort, To: p.ToPort, PrefixList: len(p.PrefixListIDs) > 0}
+		for _, r := range p.IPRanges {
+			rule.Ranges = append(rule.Ranges, r.CidrIP)
+		}
+		for _, g := range p.UserIDGroupPairs {
+			rule.GroupIDs = append(rule.GroupIDs, g.GroupID)
+		}
+		all = append(all, rule)
+	}
+	return all
+}
+
+func (c *client) groups(ctx context.Context, ids []string) (map[string]diagnosis.Group, error) {
+	found := map[string]diagnosis.Group{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	var answer struct {
+		SecurityGroups []struct {
+			GroupID             string       `json:"GroupId"`
+			IPPermissions       []permission `json:"IpPermissions"`
+			IPPermissionsEgress []permission `json:"IpPermissionsEgress"`
+		}
+	}
+	err := c.call(ctx, &answer, append([]string{"ec2", "describe-security-groups", "--group-ids"}, ids...)...)
+	for _, g := range answer.SecurityGroups {
+		found[g.GroupID] = diagnosis.Group{Ingress: rules(g.IPPermissions), Egress: rules(g.IPPermissionsEgress)}
+	}
+	return found, err
+}
+
+func (c *client) subnets(ctx context.Context, ids []string) (map[string]string, error) {
+	found := map[string]string{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	var answer struct {
+		Subnets []struct {
+			SubnetID  string `json:"SubnetId"`
+			CidrBlock string
+		}
+	}
+	err := c.call(ctx, &answer, append([]string{"ec2", "describe-subnets", "--subnet-ids"}, ids...)...)
+	for _, s := range answer.Subnets {
+		found[s.SubnetID] = s.CidrBlock
+	}
+	return found, err
+}
+
+func (c *client) network(ctx context.Context, vpc string) (n diagnosis.Network, err error) {
+	var support struct {
+		EnableDNSSupport struct{ Value bool } `json:"EnableDnsSupport"`
+	}
+	if err = c.call(ctx, &support, "ec2", "describe-vpc-attribute", "--vpc-id", vpc, "--attribute", "enableDnsSupport"); err != nil {
+		return n, err
+	}
+	var names struct {
+		EnableDNSHostnames struct{ Value bool } `json:"EnableDnsHostnames"`
+	}
+	err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", "--vpc-id", vpc, "--attribute", "enableDnsHostnames")
+	return diagnosis.Network{DNSSupport: support.EnableDNSSupport.Value, DNSHostnames: names.EnableDNSHostnames.Value}, err
+}
+
+// routes reads the subnet's route table; a subnet that names none uses the VPC's main one.
+func (c *client) routes(ctx context.Context, vpc, subnet string) (diagnosis.Routes, error) {
+	var answer struct {
+		RouteTables []struct {
+			RouteTableID string `json:"RouteTableId"`
+			Associations []struct {
+				Main     bool
+				SubnetID string `json:"SubnetId"`
+			}
+			Routes []struct {
+				DestinationCidrBlock string
+				GatewayID            string `json:"GatewayId"`
+				NatGatewayID         string `json:"NatGatewayId"`
+				TransitGatewayID     string `json:"TransitGatewayId"`
+				NetworkInterfaceID   string `json:"NetworkInterfaceId"`
+			}
+		}
+	}
+	if err := c.call(ctx, &answer, "ec2", "describe-route-tables", "--filters", "Name=vpc-id,Values="+vpc); err != nil {
+		return diagnosis.Routes{}, err
+	}
+	chosen := -1
+	for at, t := range answer.RouteTables {
+		for _, a := range t.Associations {
+			if a.Main {
+				chosen = at
+			}
+		}
+	}
+	for at, t := range answer.RouteTables { // the subnet's own wins, wherever it stands in the answer
+		for _, a := range t.Associations {
+			if a.SubnetID == subnet {
+				chosen = at
+			}
+		}
+	}
+	if chosen < 0 {
+		return diagnosis.Routes{}, fmt.Errorf("no route table of %s was found", subnet)
+	}
+	t := answer.RouteTables[chosen]
+	found := diagnosis.Routes{TableID: t.RouteTableID}
+	for _, route := range t.Routes {
+		if strings.HasPrefix(route.GatewayID, "vpce-") {
+			found.ToEndpoints = append(found.ToEndpoints, route.GatewayID)
+		}
+		if route.DestinationCidrBlock == "0.0.0.0/0" {
+			found.WayOut = route.GatewayID + route.NatGatewayID + route.TransitGatewayID + route.NetworkInterfaceID
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,105 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// settling is how long after the end of a session its record may take: the agent uploads when the shell has ended, and a
+// big log or a slow start of the call is not worth an alarm.
+const settling = 5 * time.Minute
+
+// record prints the record of one session.
+func (r *run) record(ctx context.Context) error {
+	if r.session == "" {
+		return usageError{fmt.Errorf("say which session: %s; `%s` lists them", r.command("record SESSION=ID"), r.command("history"))}
+	}
+	if strings.ContainsAny(r.session, "/ \t\n") {
+		return usageError{fmt.Errorf("SESSION=%q is not the id of a session, which looks like alice-0123456789abcdef0", r.session)}
+	}
+	s, isActive, asked := r.aws.findSession(ctx, r.session)
+	record, looked, problems, err := r.findRecord(ctx, s, r.session)
+	if err != nil {
+		return r.explain(err)
+	}
+	if record != nil {
+		r.say("From %s:", record.where)
+		to, err := r.pager()
+		if err != nil {
+			return err
+		}
+		_, err = to.Write(record.text)
+		return errors.Join(ignorePipe(err), ignorePager(to.close()))
+	}
+	if denied := firstDenied(problems); denied != nil {
+		return r.explain(denied)
+	}
+	if asked != nil {
+		return r.explain(asked)
+	}
+	ended := r.now().Sub(s.EndDate.Time)
+	switch {
+	case isActive && s.Status == "Terminating":
+		r.say("Not there yet: the session %s is ending, and the agent writes the record last. Try again in a minute.", r.session)
+		return exit{codeNotYet}
+	case isActive:
+		r.say("Not there yet: the session %s is %s. A record in S3 is written when the session has ended: %s",
+			r.session, strings.ToLower(s.Status), r.command("end SESSION="+r.session))
+		return exit{codeNotYet}
+	case s.SessionID != "" && s.Status != "Failed" && !s.EndDate.IsZero() && ended < settling:
+		r.say("Not there yet: the session %s ended %s ago, and a record may take some minutes.", r.session, ended.Round(time.Second))
+		return exit{codeNotYet}
+	}
+	r.say("There is no record of the session %s. Looked in: %s.", r.session, strings.Join(looked, "; "))
+	for _, p := range problems {
+		r.say("  could not be looked at: %v", p)
+	}
+	switch {
+	case s.SessionID == "":
+		r.say("Session Manager knows no such session either; it forgets one after 30 days. Is the id right? %s lists them.", r.command("history"))
+	case s.Status == "Failed":
+		r.say("The session never opened%s, so there was nothing to record.", because(s.Details))
+	case unrecorded(s.DocumentName):
+		r.say("It was opened under %s: port forwarding and SSH are never recorded.", s.DocumentName)
+	default:
+		n, err := r.find(s.Target)
+		if err != nil {
+			n = named{s.Target, s.Target}
+		}
+		r.say("It ended at %s, so it should be there. What decides about it:", s.EndDate.Format(time.RFC3339))
+		document := s.DocumentName
+		if document == "" {
+			document = r.outputs.SessionDocument
+		}
+		r.tell(r.whyNoRecord(ctx, n, document, r.session))
+	}
+	return exit{codeNoRecord}
+}
+
+func because(details string) string {
+	if details == "" {
+		return ""
+	}
+	return " (" + details + ")"
+}
+
+// unrecorded tells of AWS's documents for port forwarding and SSH, which no preferences record.
+func unrecorded(document string) bool {
+	return strings.HasPrefix(document, "AWS-StartPortForwarding") || document == "AWS-StartSSHSession"
+}
+
+// ignorePipe: a reader who has read enough is no error.
+func ignorePipe(err error) error {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+		return nil
+	}
+	return err
+}
+
+// ignorePager: how a pager ends says nothing about what was shown.
+func ignorePager(error) error { return nil }

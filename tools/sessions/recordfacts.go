@@ -1,0 +1,99 @@
+package sessions
+
+import (
+	"context"
+	"path"
+	"sync"
+
+	"private-ec2-access/tools/sessions/diagnosis"
+)
+
+// whyNoRecord reads what decides about the record of a session under a document, and judges it.
+func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) diagnosis.Diagnosis {
+	f := diagnosis.RecordFacts{Stack: r.Stack, Region: r.outputs.Region, Document: document}
+	p, err := r.aws.preferences(ctx, document)
+	f.Recording = diagnosis.Read[diagnosis.Recording]{Problem: problem(err), Value: diagnosis.Recording{
+		Bucket: p.S3BucketName, Prefix: p.S3KeyPrefix, Group: p.CloudWatchLogGroupName, Key: p.KMSKeyID,
+		BucketEncryption: bool(p.S3EncryptionEnabled), GroupEncryption: bool(p.CloudWatchEncryptionEnabled), StreamGroup: bool(p.CloudWatchStreamingEnabled),
+	}}
+	var around diagnosis.Facts
+	var wait sync.WaitGroup
+	wait.Go(func() { around = r.facts(ctx, n) })
+	wait.Go(func() {
+		if p.S3BucketName != "" {
+			r.aws.bucketFacts(ctx, p.S3BucketName, &f)
+		}
+		if p.KMSKeyID != "" {
+			f.SessionKey = r.aws.keyState(ctx, p.KMSKeyID)
+		}
+		if p.CloudWatchLogGroupName != "" {
+			r.aws.groupFacts(ctx, p.CloudWatchLogGroupName, &f)
+		}
+	})
+	wait.Wait()
+	f.Account, f.Role, f.Boundary = around.Account, around.Role.Value, around.Boundary
+	f.Policies, f.Endpoints, f.Routes, f.Agent = around.Policies, around.Endpoints, around.Routes, around.Agent
+	if around.Role.Problem != "" {
+		f.Policies.Problem = around.Role.Problem
+	}
+	partition := "arn:" + diagnosis.Partition(r.outputs.Region) + ":s3:::"
+	f.BucketARN = partition + p.S3BucketName
+	f.ObjectARN = partition + path.Join(p.S3BucketName, place{prefix: p.S3KeyPrefix}.key(id))
+	return diagnosis.DiagnoseRecord(f)
+}
+
+func (c *client) bucketFacts(ctx context.Context, bucket string, f *diagnosis.RecordFacts) {
+	err := c.call(ctx, nil, "s3api", "head-bucket", "--bucket", bucket)
+	f.BucketMissing = isAbsent(err)
+	f.Bucket.Problem = problem(err)
+	if f.BucketMissing {
+		return
+	}
+	var answer struct {
+		ServerSideEncryptionConfiguration struct {
+			Rules []struct {
+				ApplyServerSideEncryptionByDefault struct {
+					SSEAlgorithm   string
+					KMSMasterKeyID string
+				}
+			}
+		}
+	}
+	err = c.call(ctx, &answer, "s3api", "get-bucket-encryption", "--bucket", bucket)
+	if err != nil && !isAbsent(err) {
+		f.Encryption.Problem = problem(err)
+	}
+	if rules := answer.ServerSideEncryptionConfiguration.Rules; len(rules) > 0 {
+		f.Encryption.Value = rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm
+		if key := rules[0].ApplyServerSideEncryptionByDefault.KMSMasterKeyID; key != "" {
+			f.BucketKeyARN = key
+			f.BucketKey = c.keyState(ctx, key)
+		}
+	}
+}
+
+func (c *client) keyState(ctx context.Context, key string) diagnosis.Read[string] {
+	var answer struct{ KeyMetadata struct{ KeyState string } }
+	err := c.call(ctx, &answer, "kms", "describe-key", "--key-id", key)
+	if isAbsent(err) || isCode(err, "NotFoundException") {
+		return diagnosis.Read[string]{}
+	}
+	return diagnosis.Read[string]{Value: answer.KeyMetadata.KeyState, Problem: problem(err)}
+}
+
+func (c *client) groupFacts(ctx context.Context, group string, f *diagnosis.RecordFacts) {
+	var answer struct {
+		LogGroups []struct {
+			LogGroupName string
+			KMSKeyID     string `json:"kmsKeyId"`
+		}
+	}
+	err := c.call(ctx, &answer, "logs", "describe-log-groups", "--log-group-name-prefix", group)
+	f.GroupKey.Problem = problem(err)
+	f.GroupMissing = err == nil
+	for _, g := range answer.LogGroups {
+		if g.LogGroupName == group {
+			f.GroupMissing, f.GroupKey.Value = false, g.KMSKeyID
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package sessions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+)
+
+// mark reads the description that a stack writes into a session document: whose it is, and, where the document was there
+// before the stack, the version that has what was there.
+var mark = regexp.MustCompile(`^Session preferences, managed by the Pulumi stack (.+?)(?:; revision \d+)?(?:; adopted, version (\d+) has what was there before)?$`)
+
+// Restore puts back what a session document said before a stack adopted it, and reports whether it did. A document that
+// the stack did not adopt, or that is gone, is left alone, so it can be called again after it was cut off.
+//
+// The version of then becomes the one that sessions use, and then the stack's own versions are deleted: Systems Manager
+// changes only the newest version, so while they are there nobody could change the document any more.
+func Restore(ctx context.Context, environ []string, region, document, owner string) (version string, restored bool, err error) {
+	c, err := newClient(environ, region, io.Discard)
+	if err != nil {
+		return "", false, err
+	}
+	newest, err := c.documentVersion(ctx, document, "$LATEST")
+	if isAbsent(err) {
+		return "", false, nil
+	} else if err != nil {
+		return "", false, err
+	}
+	whose, before := newest.mark()
+	if whose != owner || before == "" {
+		return "", false, nil
+	}
+	err = c.call(ctx, nil, "ssm", "update-document-default-version", "--name", document, "--document-version", before)
+	if err != nil {
+		return before, false, err
+	}
+	first, err := strconv.Atoi(before)
+	if err != nil {
+		return before, false, err
+	}
+	last, err := strconv.Atoi(newest.DocumentVersion)
+	if err != nil {
+		return before, false, fmt.Errorf("the newest version of the document %s is %q, expected a number", document, newest.DocumentVersion)
+	}
+	// The newest last: as long as it is there, the next call knows that there is something left to do.
+	for n := first + 1; n <= last; n++ {
+		v, err := c.documentVersion(ctx, document, strconv.Itoa(n))
+		var failed *callError
+		switch {
+		case errors.As(err, &failed) && (failed.absent() || failed.code == "InvalidDocumentVersion"):
+			continue // deleted already
+		case err != nil:
+			return before, false, err
+		}
+		if v.owner() != owner {
+			continue // somebody else's
+		}
+		if err := c.call(ctx, nil, "ssm", "delete-document", "--name", document, "--document-version", strconv.Itoa(n)); err != nil {
+			return before, false, err
+		}
+	}
+	return before, true, nil
+}
+
+// UseNewest lets sessions use a document's newest version, where that is the stack's own and an update was killed before it
+// came to this. It reports whether there was something to do.
+func UseNewest(ctx context.Context, environ []string, region, document, owner string) (bool, error) {
+	c, err := newClient(environ, region, io.Discard)
+	if err != nil {
+		return false, err
+	}
+	newest, err := c.documentVersion(ctx, document, "$LATEST")
+	if isAbsent(err) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	used, err := c.documentVersion(ctx, document, "")
+	if err != nil || used.DocumentVersion == newest.DocumentVersion || newest.owner() != owner {
+		return false, err
+	}
+	return true, c.call(ctx, nil, "ssm", "update-document-default-version", "--name", document, "--document-version", newest.DocumentVersion)
+}
+
+type documentVersion struct{ Content, DocumentVersion string }
+
+func (d documentVersion) mark() (owner, before string) {
+	var content struct{ Description string }
+	if json.Unmarshal([]byte(d.Content), &content) != nil {
+		return "", ""
+	}
+	m := mark.FindStringSubmatch(content.Description)
+	if m == nil {
+		return "", ""
+	}
+	return m[1], m[2]
+}
+
+func (d documentVersion) owner() string {
+	owner, _ := d.mark()
+	return owner
+}
+
+// documentVersion reads a version; without one, the version that sessions use.
+func (c *client) documentVersion(ctx context.Context, document, version string) (documentVersion, error) {
+	args := []string{"ssm", "get-document", "--name", document, "--document-format", "JSON"}
+	if version != "" {
+		args = append(args, "--document-version", version)
+	}
+	var d documentVersion
+	err := c.call(ctx, &d, args...)
+	return d, err
+}

@@ -1,0 +1,377 @@
+package sessions
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func online(ids ...string) answer {
+	var list []string
+	for _, id := range ids {
+		list = append(list, fmt.Sprintf(`{"InstanceId": %q, "PingStatus": "Online", "AgentVersion": "3.3.1", "LastPingDateTime": 1772366400.123}`, id))
+	}
+	return answer{Contains: "describe-instance-information", Stdout: `{"InstanceInformationList": [` + strings.Join(list, ",") + `]}`}
+}
+
+func TestWaitEndsWhenAllAreOnline(t *testing.T) {
+	t.Parallel()
+	first := online("i-1")
+	first.Times = 2
+	got := runFake(t, "wait", []answer{first, online("i-1", "i-2")})
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, "app (i-1): online, agent 3.3.1\nweb (i-2): online, agent 3.3.1\n", got.out)
+	require.Equal(t, 3, got.count("describe-instance-information"))
+	require.Equal(t, 1, strings.Count(got.err, "web (i-2): not heard of yet"), "a line is said once where there is no terminal: %s", got.err)
+}
+
+func TestWaitLooksAtOneInstanceOnly(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "wait", []answer{online("i-2")}, "-instance", "web")
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.calls[0], "Key=InstanceIds,Values=i-2")
+	got = runFake(t, "wait", nil, "-instance", "nobody")
+	require.Equal(t, codeUsage, got.code)
+	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)")
+	require.Empty(t, got.calls)
+}
+
+// What cannot be read is told in its line, and does not hide what can.
+func TestWaitNamesWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "wait", []answer{
+		{Contains: "describe-instance-information", Stdout: `{"InstanceInformationList": []}`}, me,
+		{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"State": {"Name": "stopped"}, "VpcId": "vpc-1", "SubnetId": "subnet-1",
+			"IamInstanceProfile": {"Arn": "arn:aws:iam::1:instance-profile/profile"}, "SecurityGroups": [{"GroupId": "sg-1"}]}]}]}`},
+		refused("get-instance-profile"),
+	}, "-instance", "app", "-timeout", "20ms")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "First to mend: the instance runs: i-1 is stopped\n    aws ec2 start-instances --region us-east-2 --instance-ids i-1")
+	require.Contains(t, got.err, "cannot tell the profile holds a role: cannot be read: ssm:GetInstanceProfile was refused")
+	require.Contains(t, got.err, "cannot tell the endpoints: cannot be read: ec2:DescribeVpcEndpoints: the test has no answer")
+}
+
+func TestARefusedCallIsToldWithWhomAndHowToMend(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		command, operation string
+		args               []string
+		answers            []answer
+	}{
+		{"wait", "describe-instance-information", nil, nil},
+		{"history", "describe-sessions", nil, []answer{document}},
+		{"end", "describe-sessions", []string{"-session", "alice-0123456789abcdef0"}, nil},
+		{"end", "terminate-session", []string{"-session", "alice-0123456789abcdef0"}, []answer{oneSession(active, "Connected")}},
+	} {
+		t.Run(test.command+" "+test.operation, func(t *testing.T) {
+			t.Parallel()
+			got := runFake(t, test.command, append([]answer{me, refused(test.operation)}, test.answers...), test.args...)
+			require.Equal(t, 1, got.code)
+			require.Contains(t, got.err, "AWS refused ssm:"+camel(test.operation)+" for arn:aws:sts::1:assumed-role/r/alice.")
+			require.Contains(t, got.err, "To mend: let that identity do ssm:"+camel(test.operation))
+		})
+	}
+}
+
+func TestTheSignInThatEndedIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	for message, says := range map[string]string{
+		"\nAn error occurred (ExpiredTokenException) when calling the DescribeInstanceInformation operation: The security token included in the request is expired\n": "has expired: aws sso login",
+		"\nThe SSO session associated with this profile has expired or is otherwise invalid.\n":                                                                       "has expired: aws sso login",
+		"\nUnable to locate credentials. You can configure credentials by running \"aws configure\".\n":                                                               "has no credentials here",
+		"usage: aws [options]\naws: error: argument operation: Invalid choice, valid choices are:\n":                                                                  "is too old for `aws ssm describe-instance-information`",
+	} {
+		got := runFake(t, "wait", []answer{{Contains: "ssm", Stderr: message, Code: 255}})
+		require.Equal(t, 1, got.code)
+		require.Contains(t, got.err, says)
+	}
+}
+
+func TestWhatIsMissingComesWithHowToGetIt(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "connect", nil, "-instance", "app")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "there is no `session-manager-plugin` on PATH")
+	require.Contains(t, got.err, pluginPage)
+	require.Empty(t, got.calls, "no session is begun that cannot be opened")
+
+	r := &run{Setting: Setting{Environ: []string{"PATH=" + t.TempDir()}}}
+	_, err := newClient(r.Environ, "us-east-2", nil)
+	require.ErrorContains(t, r.howToInstall(err), "there is no `aws` on PATH.")
+	require.ErrorContains(t, r.howToInstall(err), cliPage)
+
+	has := func(programs ...string) func(string) bool {
+		return func(p string) bool { return strings.Contains(strings.Join(programs, " "), p) }
+	}
+	for _, test := range []struct {
+		system      system
+		cli, plugin string
+	}{
+		{system{"darwin", "arm64", nil, has("brew")}, "brew install awscli", "brew install --cask session-manager-plugin"},
+		{system{"darwin", "arm64", nil, has("-")}, "AWSCLIV2.pkg", "mac_arm64/session-manager-plugin.pkg"},
+		{system{"windows", "amd64", nil, has("-")}, "winget install Amazon.AWSCLI", "winget install Amazon.SessionManagerPlugin"},
+		{system{"linux", "amd64", []string{"ubuntu", "debian"}, has("-")}, "awscli-exe-linux-x86_64.zip", "ubuntu_64bit/session-manager-plugin.deb"},
+		{system{"linux", "arm64", []string{"debian"}, has("snap")}, "snap install aws-cli", "ubuntu_arm64/session-manager-plugin.deb"},
+		{system{"linux", "arm64", []string{"amzn", "fedora"}, has("-")}, "dnf install awscli2", "linux_arm64/session-manager-plugin.rpm"},
+		{system{"linux", "amd64", []string{"rhel", "fedora"}, has("-")}, "dnf install", "dnf install -y https://s3.amazonaws.com/session-manager-downloads/plugin/latest/linux_64bit/session-manager-plugin.rpm"},
+		{system{"linux", "riscv64", nil, has("-")}, "see the page", "see the page"},
+	} {
+		require.Contains(t, test.system.cli(), test.cli)
+		require.Contains(t, test.system.plugin(), test.plugin)
+	}
+}
+
+func TestTheUserIsAskedOnlyOnATerminal(t *testing.T) {
+	t.Parallel()
+	r := &run{name: "connect", Setting: Setting{Stack: "dev"}, outputs: outputs{InstanceIDs: map[string]string{"web": "i-2", "app": "i-1"}}}
+	_, err := r.pick()
+	require.ErrorContains(t, err, "has 2 instances and there is no terminal to ask on. Say which, as in: make connect INSTANCE=app STACK=dev")
+	require.ErrorContains(t, err, "app (i-1), web (i-2)")
+	delete(r.outputs.InstanceIDs, "web")
+	n, err := r.pick()
+	require.NoError(t, err)
+	require.Equal(t, named{"app", "i-1"}, n)
+	r.instance = "i-0123456789abcdef0"
+	n, err = r.pick()
+	require.NoError(t, err, "an instance that the stack did not make")
+	require.Equal(t, "i-0123456789abcdef0", n.String())
+}
+
+func TestTheDocumentIsNamedOnlyWhereItIsNotTheDefault(t *testing.T) {
+	t.Parallel()
+	r := &run{outputs: outputs{Region: "us-east-2", SessionDocument: defaultDocument}}
+	require.Equal(t, "ssm start-session --region us-east-2 --target i-1", strings.Join(r.startLine(named{"app", "i-1"}), " "))
+	r.outputs.SessionDocument = "ours"
+	require.Equal(t, "ssm start-session --region us-east-2 --target i-1 --document-name ours", strings.Join(r.startLine(named{"app", "i-1"}), " "))
+}
+
+const aliceID = "alice-0123456789abcdef0"
+
+func oneSession(state, status string) answer {
+	return answer{Contains: "--state " + state, Stdout: fmt.Sprintf(`{"Sessions": [{"SessionId": %q, "Target": "i-1", "Status": %q, "StartDate": "2026-03-01T11:00:00.5+00:00",
+		"EndDate": %s, "DocumentName": "SSM-SessionManagerRunShell", "Owner": "arn:aws:sts::1:assumed-role/r/alice"}]}`, aliceID, status,
+		map[bool]string{true: "null", false: `"2026-03-01T11:00:05Z"`}[state == active])}
+}
+
+var (
+	noSessions = answer{Contains: "describe-sessions", Stdout: `{"Sessions": []}`}
+	noKey      = answer{Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist.\n"}
+	emptyList  = answer{Contains: "list-objects-v2", Stdout: ""}
+)
+
+func TestARecordIsFoundWhereverItIs(t *testing.T) {
+	t.Parallel()
+	stream := answer{Contains: "get-document", Stdout: `{"Content": "{\"inputs\": {\"cloudWatchLogGroupName\": \"/group\", \"cloudWatchStreamingEnabled\": true}}"}`}
+	event := func(lines ...string) string {
+		inner, _ := json.Marshal(map[string]any{"sessionId": aliceID, "sessionData": lines})
+		outer, _ := json.Marshal(map[string]string{"message": string(inner)})
+		return strings.ReplaceAll(string(outer), `"message"`, `"message"`)
+	}
+	for name, test := range map[string]struct {
+		answers []answer
+		where   string
+	}{
+		"where the document says": {[]answer{document, {Contains: "--key sessions/" + aliceID + ".log", File: "typed\n"}}, "s3://logs/sessions/" + aliceID + ".log"},
+		"under an earlier prefix": {[]answer{
+			document, {Contains: "--key before/" + aliceID, File: "typed\n"}, noKey,
+			{Contains: "list-objects-v2 --region us-east-2 --output json --bucket logs", Stdout: `{"Contents": [{"Key": "before/` + aliceID + `.log"}]}`},
+		}, "s3://logs/before/" + aliceID + ".log"},
+		"in a bucket of an earlier time": {[]answer{
+			document, {Contains: "--bucket old --key x/" + aliceID, File: "typed\n"}, noKey,
+			{Contains: "--bucket old", Stdout: `{"Contents": [{"Key": "other.log"}, {"Key": "x/` + aliceID + `.log"}]}`}, emptyList,
+		}, "s3://old/x/" + aliceID + ".log"},
+		"in a log group of an earlier time": {[]answer{
+			document, noKey, {Contains: "--next-token t1", Stdout: `{"events": [], "nextForwardToken": "t1"}`},
+			{Contains: "--log-group-name /before", Stdout: `{"events": [` + event("typed") + `], "nextForwardToken": "t1"}`},
+		}, "log group /before, stream " + aliceID},
+		"streamed": {[]answer{
+			stream, {Contains: "--next-token t1", Stdout: `{"events": [], "nextForwardToken": "t1"}`},
+			{Contains: "get-log-events", Stdout: `{"events": [` + event("typed") + `], "nextForwardToken": "t1"}`},
+		}, "log group /group, stream " + aliceID},
+		"without the right to read the document": {[]answer{refused("get-document"), {Contains: "--key sessions/" + aliceID + ".log", File: "typed\n"}}, "s3://logs/sessions/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runFake(t, "record", append(test.answers, noSessions), "-session", aliceID)
+			require.Zero(t, got.code, got.err)
+			require.Equal(t, "typed\n", got.out)
+			require.Contains(t, got.err, test.where)
+		})
+	}
+}
+
+func TestWhyARecordIsNotThere(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answers []answer
+		code    int
+		says    string
+	}{
+		"open":       {[]answer{document, oneSession(active, "Connected"), noKey, emptyList}, codeNotYet, "Not there yet: the session " + aliceID + " is connected"},
+		"ending":     {[]answer{document, oneSession(active, "Terminating"), noKey, emptyList}, codeNotYet, "is ending"},
+		"no such":    {[]answer{document, noSessions, noKey, emptyList}, codeNoRecord, "knows no such session either"},
+		"refused":    {[]answer{document, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Failed"), noKey, emptyList}, codeNoRecord, "never opened"},
+		"not mine":   {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: Access Denied\n"}, emptyList, me}, 1, "let that identity do s3:GetObject, on s3://logs/sessions/*"},
+		"the key is": {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: User: x is not authorized to perform: kms:Decrypt on resource: y\n"}, emptyList, me}, 1, "let that identity do kms:Decrypt, on the key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runFake(t, "record", test.answers, "-session", aliceID)
+			require.Equal(t, test.code, got.code, got.err)
+			require.Contains(t, got.err, test.says)
+			require.Empty(t, got.out)
+		})
+	}
+	late := []answer{document, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList}
+	got := runWith(t, "record", testOutputs, late, time.Date(2026, 3, 1, 11, 3, 0, 0, time.UTC), "-session", aliceID)
+	require.Equal(t, codeNotYet, got.code, got.err)
+	require.Contains(t, got.err, "ended 2m55s ago")
+	got = runFake(t, "record", late, "-session", aliceID)
+	require.Equal(t, codeNoRecord, got.code, got.err)
+	require.Contains(t, got.err, "should be there. What decides about it:")
+}
+
+func TestEndIsForOnesOwnUnlessToldOtherwise(t *testing.T) {
+	t.Parallel()
+	bob := answer{Contains: "get-caller-identity", Stdout: `{"Account": "1", "Arn": "arn:aws:sts::1:assumed-role/r/bob"}`}
+	ended := answer{Contains: "terminate-session", Stdout: `{"SessionId": "` + aliceID + `"}`}
+	open := oneSession(active, "Connected")
+
+	got := runFake(t, "end", []answer{me, open, ended}, "-session", aliceID)
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.out, "ended "+aliceID+" of alice on app (i-1)")
+
+	got = runFake(t, "end", []answer{bob, open, ended}, "-session", aliceID)
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "is open by arn:aws:sts::1:assumed-role/r/alice and you are arn:aws:sts::1:assumed-role/r/bob. Nothing was ended")
+	require.Zero(t, got.count("terminate-session"))
+	got = runFake(t, "end", []answer{bob, open, ended}, "-session", aliceID, "-all", "1")
+	require.Zero(t, got.code, got.err)
+
+	got = runFake(t, "end", []answer{me, open, ended}, "-instance", "app")
+	require.Equal(t, codeUsage, got.code)
+	require.Contains(t, got.err, "no terminal to ask on, so nothing was ended")
+	require.Zero(t, got.count("terminate-session"))
+	got = runFake(t, "end", []answer{me, open, ended}, "-instance", "app", "-sure", "1")
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, 1, got.count("terminate-session"))
+	got = runFake(t, "end", []answer{bob, open, ended}, "-instance", "app", "--yes")
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.err, "1 open on app (i-1) by other people")
+	require.Contains(t, got.err, "Nothing to end")
+	require.Zero(t, got.count("terminate-session"))
+
+	got = runFake(t, "end", []answer{me, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated")}, "-session", aliceID)
+	require.Zero(t, got.code)
+	require.Contains(t, got.err, "has ended already, at 2026-03-01T11:00:05Z")
+	got = runFake(t, "end", nil)
+	require.Equal(t, codeUsage, got.code)
+}
+
+func TestHistoryIsCompleteForMachines(t *testing.T) {
+	t.Parallel()
+	answers := []answer{
+		document,
+		{Contains: "--state Active", Stdout: `{"Sessions": [{"SessionId": "bob-0123456789abcdef1", "Target": "i-2", "Status": "Connected", "StartDate": 1772366340.0, "Owner": "arn:aws:iam::1:user/team/bob", "DocumentName": "SSM-SessionManagerRunShell", "Reason": "a, \"b\""}]}`},
+		{Contains: "--next-token two", Stdout: `{"Sessions": [{"SessionId": "eve-0123456789abcdef2", "Target": "i-9", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "SSM-SessionManagerRunShell"},
+			{"SessionId": "eve-0123456789abcdef3", "Target": "i-1", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "AWS-StartSSHSession"}]}`},
+		{Contains: "--state History", Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, "}]}", `}], "NextToken": "two"}`, 1)},
+		{Contains: "--bucket logs", Stdout: `{"Contents": [{"Key": "sessions/` + aliceID + `.log", "LastModified": "2026-03-01T11:00:09+00:00"}, {"Key": "sessions/carol@example.com-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00+00:00"}, {"Key": "readme.txt", "LastModified": "2025-12-24T08:00:00+00:00"}]}`},
+		{Contains: "--bucket old", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied\n"},
+	}
+	got := runFake(t, "history", answers, "-format", "json")
+	require.Zero(t, got.code, got.err)
+	var entries []entry
+	require.NoError(t, json.Unmarshal([]byte(got.out), &entries), got.out)
+	require.Len(t, entries, 3)
+	bob, alice, carol := entries[0], entries[1], entries[2]
+	require.Equal(t, []string{"bob", "arn:aws:iam::1:user/team/bob", "web", "i-2", "2026-03-01T11:59:00Z", "", "60", "Connected"},
+		[]string{bob.Who, bob.Owner, bob.Instance, bob.InstanceID, bob.Start, bob.End, bob.Seconds, bob.Status})
+	require.Equal(t, []string{"alice", "app", "2026-03-01T11:00:00Z", "2026-03-01T11:00:05Z", "4", "s3://logs/sessions/" + aliceID + ".log", "aws"},
+		[]string{alice.Who, alice.Instance, alice.Start, alice.End, alice.Seconds, alice.Record, alice.Source})
+	require.Equal(t, []string{"carol@example.com", unknown, unknown, unknown, unknown, "s3://logs/sessions/carol@example.com-0123456789abcdef4.log", "2025-12-24T08:00:00Z", "archive"},
+		[]string{carol.Who, carol.Owner, carol.Instance, carol.Start, carol.Status, carol.Record, carol.RecordedAt, carol.Source})
+	require.Contains(t, got.err, "2 sessions on other instances or under other documents: ALL=1 shows them.")
+	require.Contains(t, got.err, "The records in s3://old could not be listed: s3:ListBucket was refused.")
+
+	table := runFake(t, "history", answers)
+	require.Zero(t, table.code, table.err)
+	lines := strings.Split(table.out, "\n")
+	require.Regexp(t, `^SESSION +WHO +INSTANCE +START \(UTC\) +LASTED +STATUS +RECORD$`, lines[0])
+	require.Regexp(t, `^bob-0123456789abcdef1 +bob +web +2026-03-01 11:59 +1m00s +connected +s3://`, lines[1])
+
+	got = runFake(t, "history", answers, "-format", "csv", "-who", "BOB")
+	rows, err := csv.NewReader(strings.NewReader(got.out)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, columns, rows[0])
+	require.Equal(t, `a, "b"`, rows[1][11])
+	got = runFake(t, "history", answers, "-format", "json", "-until", "2026-01-01")
+	require.Contains(t, got.out, "carol@example.com")
+	require.NotContains(t, got.out, "alice")
+	require.Contains(t, got.calls[1], "key=InvokedBefore,value=2026-01-01T00:00:00Z")
+}
+
+func TestTheFirstPageOfALongHistoryIsTwoCalls(t *testing.T) {
+	t.Parallel()
+	var page []string
+	for i := range 50 {
+		page = append(page, fmt.Sprintf(`{"SessionId": "alice-%017d", "Target": "i-1", "Status": "Terminated", "StartDate": 1772362800, "EndDate": 1772362900, "Owner": "x/alice", "DocumentName": "SSM-SessionManagerRunShell"}`, i))
+	}
+	answers := []answer{
+		document, {Contains: "--state Active", Stdout: "{}"},
+		{Contains: "--state History", Stdout: `{"Sessions": [` + strings.Join(page, ",") + `], "NextToken": "AAE="}`},
+	}
+	got := runFake(t, "history", answers)
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, 51, strings.Count(got.out, "\n"))
+	require.Equal(t, 2, got.count("describe-sessions"))
+	require.Zero(t, got.count("list-objects"), "the archive comes after what AWS knows")
+	require.Contains(t, got.err, "There are more: the same line with NEXT='AAE='")
+	got = runFake(t, "history", answers, "-next", "AAE=")
+	require.Equal(t, 1, got.count("describe-sessions"))
+	require.Contains(t, got.calls[1], "--next-token AAE=")
+}
+
+func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T08:00:00Z": "2026-01-31T08:00:00Z", "2026-01-31T08:00:00+09:00": "2026-01-30T23:00:00Z",
+		"2026-01-31 08:30": "2026-01-31T08:30:00Z", "90m": "2026-03-01T10:30:00Z", "7d": "2026-02-22T12:00:00Z", "2w": "2026-02-15T12:00:00Z",
+	} {
+		got, err := parseTime("SINCE", text, now)
+		require.NoError(t, err, text)
+		require.Equal(t, want, rfc(got), text)
+	}
+	for _, text := range []string{"yesterday", "7", "31.1.2026", "999999d"} {
+		_, err := parseTime("SINCE", text, now)
+		require.ErrorContains(t, err, "SINCE="+text+" is not a time", text)
+	}
+	for flag, value := range map[string]string{"-format": "xml", "-limit": "0", "-since": "x"} {
+		got := runFake(t, "history", nil, flag, value)
+		require.Equal(t, codeUsage, got.code, flag)
+		require.Empty(t, got.calls)
+	}
+}
+
+func TestATerminalIsNotToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a?[2Jb??c", printable("a\x1b[2Jb\x07\u009bc"))
+	line, found := hasLine([]byte("\x1b[?2004h$ echo verify-1\r\n\x1b[?2004l\rverify-1\r\n$ "), "verify-1")
+	require.True(t, found)
+	require.Equal(t, "verify-1", line)
+	_, found = hasLine([]byte("$ echo verify-1\r\n"), "verify-1")
+	require.False(t, found, "what was typed proves no shell")
+}
+
+func TestVerboseShowsThePlainLine(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "wait", []answer{online("i-1", "i-2")}, "-verbose", "1")
+	require.Contains(t, got.err, "+ aws ssm describe-instance-information --region us-east-2 --output json --filters Key=InstanceIds,Values=i-1,i-2\n")
+}

@@ -1,0 +1,123 @@
+package sessions
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// width is that of the terminal; 0 where there is none, and so no limit.
+func width(f *os.File) int {
+	if !isTerminal(f) {
+		return 0
+	}
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || w <= 0 {
+		return 80
+	}
+	return w
+}
+
+// colours tells whether a stream takes colours: https://no-color.org/.
+func (r *run) colours(f *os.File) bool {
+	return isTerminal(f) && variable(r.Environ, "NO_COLOR") == "" && variable(r.Environ, "TERM") != "dumb"
+}
+
+// paint makes a text bold or coloured where the stream takes it.
+func (r *run) paint(f *os.File, code, text string) string {
+	if !r.colours(f) {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+const (
+	green  = "32"
+	red    = "31"
+	yellow = "33"
+	bold   = "1"
+)
+
+// progress is one line that is renewed on a terminal, and a line for each change elsewhere.
+type progress struct {
+	to       *os.File
+	live     bool
+	last     string
+	unbroken bool
+}
+
+func (r *run) progress() *progress {
+	return &progress{to: r.Err, live: isTerminal(r.Err) && variable(r.Environ, "TERM") != "dumb" && !r.verbose}
+}
+
+// show shows a line. What changes with every look, such as the time, goes into live, which is for terminals only.
+func (p *progress) show(text, live string) {
+	if !p.live {
+		if text != p.last {
+			fmt.Fprintln(p.to, text)
+		}
+		p.last = text
+		return
+	}
+	line := text + live
+	if w := width(p.to); len([]rune(line)) >= w {
+		line = string([]rune(line)[:w-1])
+	}
+	fmt.Fprint(p.to, "\r\x1b[K"+line)
+	p.unbroken = true
+}
+
+// clear takes the renewed line away.
+func (p *progress) clear() {
+	if p.unbroken {
+		fmt.Fprint(p.to, "\r\x1b[K")
+		p.unbroken = false
+	}
+}
+
+// pager is where long output goes: $PAGER, else less, on a terminal; standard output itself elsewhere.
+type pager struct {
+	io.Writer
+	close func() error
+}
+
+func (r *run) pager() (*pager, error) {
+	plain := &pager{r.Out, func() error { return nil }}
+	if !isTerminal(r.Out) {
+		return plain, nil
+	}
+	line := variable(r.Environ, "PAGER")
+	if line == "" {
+		if _, err := lookPath("less", r.Environ); err != nil {
+			return plain, nil
+		}
+		line = "less -FRX"
+	}
+	if strings.TrimSpace(line) == "cat" {
+		return plain, nil
+	}
+	// A small pipe lets the pager, and so the reader, decide how much is fetched.
+	from, to, err := smallPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Env = r.Environ
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = from, r.Out, r.Err
+	err = cmd.Start()
+	from.Close()
+	if err != nil {
+		to.Close()
+		return nil, fmt.Errorf("PAGER=%s: %w", line, err)
+	}
+	return &pager{to, func() error {
+		to.Close()
+		return cmd.Wait()
+	}}, nil
+}

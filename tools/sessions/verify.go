@@ -1,0 +1,271 @@
+package sessions
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/creack/pty"
+
+	"private-ec2-access/tools/sessions/diagnosis"
+)
+
+// verify proves that a session is recorded: it opens one under the stack's document, prints a token that nobody could
+// know, and looks for it in every place that the document names.
+func (r *run) verify(ctx context.Context) error {
+	if err := r.needPlugin(); err != nil {
+		return err
+	}
+	all := r.instances()
+	if r.instance == "" && len(all) == 0 {
+		return fmt.Errorf("the stack %s has no instances: %s", r.Stack, r.command("verify INSTANCE=i-…"))
+	}
+	var n named
+	var err error
+	if r.instance == "" {
+		n = all[0]
+	} else if n, err = r.find(r.instance); err != nil {
+		return err
+	}
+	p, err := r.aws.preferences(ctx, r.outputs.SessionDocument)
+	if err != nil {
+		return r.explain(err)
+	}
+	places := p.places()
+	if len(places) == 0 {
+		r.say("%s records nowhere:", r.outputs.SessionDocument)
+		r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, "SESSION"))
+		return exit{1}
+	}
+	token := newToken()
+	r.say("• a session on %s under %s, which prints %s", n, r.outputs.SessionDocument, token)
+	t, err := r.talk(ctx, n, token)
+	if err != nil {
+		return r.notOpened(ctx, n, t, err)
+	}
+	r.say("  ok: %s is over", t.id)
+	return r.recorded(ctx, n, places, t.id, token)
+}
+
+func newToken() string {
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // it never fails
+	return "verify-" + hex.EncodeToString(random)
+}
+
+// talk is what was said in a session of our own.
+type talk struct {
+	id   string
+	said string
+	code int
+}
+
+var (
+	startedLine = regexp.MustCompile(`Starting session with SessionId: (\S+)`)
+	refusedLine = regexp.MustCompile(`SessionId: (\S+) : ([^\r\n]+)`)
+	escapes     = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78])`)
+)
+
+// plainText is a terminal's output without what moves cursors and sets colours.
+func plainText(b []byte) string {
+	return strings.ReplaceAll(escapes.ReplaceAllString(string(b), ""), "\r", "")
+}
+
+// hasLine tells whether the token stands alone on a line: the typed command holds it too, which proves no shell.
+func hasLine(text []byte, token string) (string, bool) {
+	for _, line := range strings.Split(plainText(text), "\n") {
+		if strings.TrimSpace(line) == token {
+			return strings.TrimSpace(line), true
+		}
+	}
+	return "", false
+}
+
+// talk opens a session on a pseudo-terminal of its own, as a person would have it, types a line and leaves.
+func (r *run) talk(ctx context.Context, n named, token string) (talk, error) {
+	line := r.startLine(n)
+	r.aws.show(line)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.aws.path, line...)
+	cmd.Env = append(r.aws.environ[:len(r.aws.environ):len(r.aws.environ)], "TERM=dumb")
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	if err != nil {
+		return talk{}, err
+	}
+	// Closing it hangs up on the plugin, too, which the end of aws alone does not reach.
+	defer terminal.Close()
+	var mu sync.Mutex
+	var output bytes.Buffer
+	go func() {
+		chunk := make([]byte, 4096)
+		for {
+			n, err := terminal.Read(chunk)
+			mu.Lock()
+			output.Write(chunk[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	seen := func() []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		return bytes.Clone(output.Bytes())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t := talk{}
+	read := func() {
+		text := seen()
+		if m := startedLine.FindSubmatch(text); m != nil {
+			t.id = string(m[1])
+		}
+		t.said = strings.TrimSpace(plainText(text))
+	}
+	over := func(err error) (talk, error) {
+		time.Sleep(100 * time.Millisecond) // the last of the output is on its way
+		read()
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			t.code = failed.ExitCode()
+		}
+		if _, printed := hasLine(seen(), token); printed && t.code == 0 {
+			return t, nil
+		}
+		return t, errors.New("the session was over before it printed the token")
+	}
+	typed, left := time.Time{}, false
+	for {
+		select {
+		case err := <-ended:
+			return over(err)
+		case <-ctx.Done():
+			read()
+			r.giveUp(t.id)
+			return t, fmt.Errorf("the session did not end within %s", r.timeout)
+		case <-time.After(50 * time.Millisecond):
+		}
+		read()
+		_, after, prompt := strings.Cut(t.said, "Starting session with SessionId: "+t.id)
+		switch {
+		case left || t.id == "":
+		case typed.IsZero() && prompt && strings.TrimSpace(after) != "", !typed.IsZero() && time.Since(typed) > 10*time.Second:
+			// Once more after a while: what is typed before the shell reads may be lost.
+			typed = time.Now()
+			if _, err := terminal.WriteString("echo " + token + "\r"); err != nil {
+				return t, err
+			}
+		default:
+			if _, printed := hasLine(seen(), token); printed {
+				left = true
+				if _, err := terminal.WriteString("exit\r"); err != nil {
+					return t, err
+				}
+			}
+		}
+	}
+}
+
+// giveUp leaves no session open that nobody will end.
+func (r *run) giveUp(id string) {
+	if id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", "--session-id", id); err != nil {
+		r.say("The session %s is still open and could not be ended: %v", id, err)
+	}
+}
+
+func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
+	failed := readError([]string{"ssm", "start-session"}, t.said, err)
+	switch {
+	case failed.denied():
+		return r.explain(failed)
+	case failed.code == "TargetNotConnected":
+		r.say("FAILED: %s is not online as a managed instance. What is missing:", n)
+		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
+		return exit{1}
+	}
+	r.say("FAILED: %v. What was said:", err)
+	for _, line := range strings.Split(t.said, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			r.say("    %s", printable(line))
+		}
+	}
+	id := t.id
+	if m := refusedLine.FindStringSubmatch(t.said); m != nil {
+		id = m[1]
+		r.say("The agent refused the session: %s", printable(m[2]))
+	} else if s, _, err := r.aws.findSession(ctx, id); id != "" && err == nil && s.Status == "Failed" {
+		r.say("The agent refused the session%s", because(printable(s.Details)))
+	}
+	if id == "" {
+		id = "SESSION"
+	}
+	r.say("What decides about sessions under %s:", r.outputs.SessionDocument)
+	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
+	return exit{1}
+}
+
+// recorded waits for the record in every place and shows the line with the token in each.
+func (r *run) recorded(ctx context.Context, n named, places []place, id, token string) error {
+	start, pause := r.now(), min(r.poll, 2*time.Second)
+	waiting := append([]place{}, places...)
+	last := map[place]error{}
+	shown := r.progress()
+	for {
+		var missing []place
+		for _, p := range waiting {
+			text, err := r.aws.fetch(ctx, p, id)
+			last[p] = err
+			if err != nil || text == nil {
+				missing = append(missing, p)
+				continue
+			}
+			line, printed := hasLine(text, token)
+			if !printed {
+				if p.group != "" {
+					missing = append(missing, p) // it is being streamed
+					continue
+				}
+				shown.clear()
+				r.say("FAILED: there is a record, %s, but the token is not in it.", p.of(id))
+				return exit{1}
+			}
+			shown.clear()
+			fmt.Fprintf(r.Out, "recorded: %s\n    %s\n", p.of(id), line)
+		}
+		if waiting = missing; len(waiting) == 0 {
+			r.say("Sessions under %s are recorded.", r.outputs.SessionDocument)
+			return nil
+		}
+		spent := r.now().Sub(start)
+		if spent >= r.timeout {
+			break
+		}
+		shown.show("waiting for the record in "+describe(waiting, id), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
+		time.Sleep(min(pause, r.timeout-spent+10*time.Millisecond))
+		pause = min(pause*5/4, 4*r.poll)
+	}
+	shown.clear()
+	r.say("FAILED: the session %s went well, but %s after its end there is no record in %s.", id, r.timeout, describe(waiting, id))
+	for _, p := range waiting {
+		if err := last[p]; err != nil {
+			r.say("  %v", r.explain(err))
+		}
+	}
+	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
+	return exit{1}
+}

@@ -1,0 +1,106 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"private-ec2-access/tools/sessions/diagnosis"
+)
+
+// wait returns once the instances are online as managed instances. If one does not come in time it says why.
+func (r *run) wait(ctx context.Context) error {
+	wanted := r.instances()
+	if r.instance != "" {
+		one, err := r.find(r.instance)
+		if err != nil {
+			return err
+		}
+		wanted = []named{one}
+	}
+	if len(wanted) == 0 {
+		return fmt.Errorf("the stack %s has no instances to wait for", r.Stack)
+	}
+	start, pause := r.now(), r.poll
+	shown := r.progress()
+	for {
+		waiting, lines, err := r.look(ctx, wanted)
+		if err != nil {
+			shown.clear()
+			return r.explain(err)
+		}
+		if len(waiting) == 0 {
+			shown.clear()
+			for _, line := range lines {
+				fmt.Fprintln(r.Out, line)
+			}
+			r.say("Go on: %s", r.command("connect"))
+			return nil
+		}
+		spent := r.now().Sub(start)
+		shown.show("waiting for "+strings.Join(lines, "; "), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
+		if spent >= r.timeout {
+			shown.clear()
+			return r.neverCame(ctx, waiting)
+		}
+		time.Sleep(min(pause, r.timeout-spent+10*time.Millisecond))
+		pause = min(pause*5/4, 4*r.poll)
+	}
+}
+
+// look gives the instances that are not online, and a line about each: of those that are waited for, or of all when
+// there is nothing to wait for.
+func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines []string, err error) {
+	ids := make([]string, len(wanted))
+	for i, n := range wanted {
+		ids[i] = n.id
+	}
+	known, err := r.aws.managedInstances(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	var online []string
+	for _, n := range wanted {
+		m, found := known[n.id]
+		switch {
+		case m.PingStatus == "Online":
+			online = append(online, fmt.Sprintf("%s: online, agent %s", n, m.AgentVersion))
+			continue
+		case found:
+			lines = append(lines, fmt.Sprintf("%s: %s", n, m.PingStatus))
+		default:
+			lines = append(lines, fmt.Sprintf("%s: not heard of yet", n))
+		}
+		waiting = append(waiting, n)
+	}
+	if len(waiting) == 0 {
+		lines = online
+	}
+	return waiting, lines, nil
+}
+
+func (r *run) neverCame(ctx context.Context, waiting []named) error {
+	for _, n := range waiting {
+		r.say("%s is not online after %s. Looking for the cause:", n, r.timeout)
+		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
+	}
+	r.say("Not looked at: network ACLs, the agent's own log on the instance, and AWS's health. The cause is not always the first thing seen.")
+	return exit{1}
+}
+
+// tell prints what to mend first, and then the whole list.
+func (r *run) tell(d diagnosis.Diagnosis) {
+	if first := d.First(); first != nil {
+		r.say("%s %s: %s", r.paint(r.Err, bold, "First to mend:"), first.Title, first.Found)
+		if first.Mend != "" {
+			r.say("    %s", first.Mend)
+		}
+	} else {
+		r.say("Nothing is seen to be missing.")
+	}
+	for _, c := range d.Checks {
+		colour := map[diagnosis.Status]string{diagnosis.OK: green, diagnosis.Missing: red, diagnosis.Unknown: yellow}[c.Status]
+		r.say("  %s %s: %s", r.paint(r.Err, colour, fmt.Sprintf("%-11s", c.Status)), c.Title, c.Found)
+	}
+}
