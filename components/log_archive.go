@@ -164,7 +164,8 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 	}
 	if args.Lock.Mode != "" {
 		// Its own: when it leaves the stack alone, the default retention goes,
-		// and S3's lock stays, which nothing can take away.
+		// and S3's lock stays, which nothing can take away. So it says for
+		// itself that it is not retained: the engine hands down the component's.
 		if _, err := s3.NewBucketObjectLockConfigurationV2(ctx, name+"-logs", &s3.BucketObjectLockConfigurationV2Args{
 			Bucket: bucket.ID(),
 			Rule: s3.BucketObjectLockConfigurationV2RuleArgs{
@@ -173,7 +174,7 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 					Days: pulumi.Int(args.Lock.Days),
 				},
 			},
-		}, child, pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err != nil {
+		}, child, pulumi.RetainOnDelete(false), pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err != nil {
 			return nil, failed("log archive", "object lock", err)
 		}
 	}

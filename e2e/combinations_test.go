@@ -46,7 +46,8 @@ var everyRun = []int{2, 5, 6, 16}
 
 // Each combination comes up in an account of its own, as a copy of one that has
 // a network, a bucket and two keys. A second look finds nothing to change, and
-// the session document has the form that AWS describes.
+// the session document has the form that AWS describes. One that keeps its
+// records is destroyed after that, and what is left is as protected as it was.
 //
 // It does not prove that AWS takes each of them.
 // moto lacks AssociateKmsKey, and Object Lock on a bucket that holds objects:
@@ -73,6 +74,10 @@ func TestEveryCombinationComesUp(t *testing.T) {
 				require.NoError(t, check(content), content)
 				requireWhatTheDocumentNames(t, in, row, content)
 				requireSessionsAsPromised(t, in, s, row)
+				if row.value("keepRecords") == "true" {
+					s.destroy()
+					requireKept(t, in, row, outputs)
+				}
 			})
 		}
 	})
@@ -228,6 +233,29 @@ func requireWhatTheDocumentNames(t *testing.T, in *account, row combination, con
 	if mode := row.value("logging.objectLock"); mode != "off" {
 		lock := in.aws("s3api", "get-object-lock-configuration", "--bucket", bucket)
 		require.Equal(t, strings.ToUpper(mode), lock.text("ObjectLockConfiguration.Rule.DefaultRetention.Mode"))
+	}
+}
+
+// requireKept looks at what a destroy left behind: the bucket still locks and
+// encrypts, and the key can be used.
+func requireKept(t *testing.T, in *account, row combination, outputs object) {
+	t.Helper()
+	if key := outputs.text("keyArn"); key != "" {
+		require.Equal(t, "Enabled", in.aws("kms", "describe-key", "--key-id", key).text("KeyMetadata.KeyState"))
+	}
+	if group := outputs.text("logGroup"); group != "" {
+		require.Len(t, in.aws("logs", "describe-log-groups", "--log-group-name-prefix", group).list("logGroups"), 1)
+	}
+	bucket := outputs.text("logBucket")
+	if row.value("bucket") == "existing" {
+		return
+	}
+	rule := in.aws("s3api", "get-bucket-encryption", "--bucket", bucket).text("ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm")
+	require.Equal(t, row.value("logging.encryption") == "aes256", rule == "AES256")
+	require.Contains(t, in.aws("s3api", "get-bucket-policy", "--bucket", bucket).text("Policy"), "OnlyOverTLS")
+	if mode := row.value("logging.objectLock"); mode != "off" {
+		lock := in.aws("s3api", "get-object-lock-configuration", "--bucket", bucket)
+		require.Equal(t, strings.ToUpper(mode), lock.text("ObjectLockConfiguration.Rule.DefaultRetention.Mode"), "what is kept is locked as before")
 	}
 }
 

@@ -149,7 +149,7 @@ func TestAForeignDefaultDocument(t *testing.T) {
 		require.Error(t, err)
 		require.Contains(t, out, "session.documentName is SSM-SessionManagerRunShell: this document exists already, and it was not made by this program")
 		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-foreign")
-		require.Contains(t, out, "aws ssm delete-document --name SSM-SessionManagerRunShell")
+		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.adopt' true")
 	}
 	require.Empty(t, in.writes())
 

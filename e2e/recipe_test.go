@@ -274,8 +274,12 @@ func requireArchive(t *testing.T, in *account, outputs object) {
 	require.Equal(t, "BucketOwnerEnforced", ask("get-bucket-ownership-controls").text("OwnershipControls.Rules[0].ObjectOwnership"))
 	require.Equal(t, "Enabled", ask("get-bucket-versioning").text("Status"))
 	require.Equal(t, "AES256", ask("get-bucket-encryption").text("ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm"))
-	require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"OnlyOverTLS","Effect":"Deny","Principal":"*","Action":["s3:*"],
-		"Resource":["arn:aws:s3:::`+bucket+`","arn:aws:s3:::`+bucket+`/*"],"Condition":{"Bool":{"aws:SecureTransport":["false"]}}}]}`,
+	require.JSONEq(t, `{"Version":"2012-10-17","Statement":[
+		{"Sid":"OnlyOverTLS","Effect":"Deny","Principal":"*","Action":["s3:*"],"Resource":["arn:aws:s3:::`+bucket+`","arn:aws:s3:::`+bucket+`/*"],
+			"Condition":{"Bool":{"aws:SecureTransport":["false"]}}},
+		{"Sid":"OnlyUnderThePrefix","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"NotResource":["arn:aws:s3:::`+bucket+`/sessions/*"]},
+		{"Sid":"NoOtherEncryption","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"Resource":["arn:aws:s3:::`+bucket+`/*"],
+			"Condition":{"Null":{"s3:x-amz-server-side-encryption":["false"]},"StringNotEquals":{"s3:x-amz-server-side-encryption":["AES256","aws:kms"]}}}]}`,
 		ask("get-bucket-policy").text("Policy"))
 	rules := ask("get-bucket-lifecycle-configuration").list("Rules")
 	require.Len(t, rules, 2)
@@ -284,8 +288,8 @@ func requireArchive(t *testing.T, in *account, outputs object) {
 		switch rule.text("ID") {
 		case "retention":
 			require.Equal(t, "365", rule.text("Expiration.Days"))
-		case "superseded-and-incomplete":
-			require.Equal(t, "30", rule.text("NoncurrentVersionExpiration.NoncurrentDays"))
+			require.Equal(t, "365", rule.text("NoncurrentVersionExpiration.NoncurrentDays"))
+		case "incomplete":
 			require.Equal(t, "7", rule.text("AbortIncompleteMultipartUpload.DaysAfterInitiation"))
 		default:
 			t.Fatalf("an unexpected rule: %v", rule)

@@ -358,6 +358,7 @@ func (r *recovery) state() []string {
 const listAccount = `
 import boto3, json
 ec2, iam, ssm, s3, kms, logs = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3", "kms", "logs"))
+of_aws = [a.get("TargetKeyId") for a in kms.list_aliases()["Aliases"] if a["AliasName"].startswith("alias/aws/")]
 tables = ec2.describe_route_tables()["RouteTables"]
 groups = [g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
 associations = [a for t in tables for a in t["Associations"]]
@@ -376,7 +377,7 @@ print(json.dumps(
     + [d["Name"] for d in ssm.list_documents(Filters=[{"Key": "Owner", "Values": ["Self"]}])["DocumentIdentifiers"]]
     + [b["Name"] for b in s3.list_buckets()["Buckets"]]
     + [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]
-    + [k for k in (key["KeyId"] for key in kms.list_keys()["Keys"]) if kms.describe_key(KeyId=k)["KeyMetadata"]["KeyState"] == "Enabled"]
+    + [k for k in (key["KeyId"] for key in kms.list_keys()["Keys"]) if k not in of_aws and kms.describe_key(KeyId=k)["KeyMetadata"]["KeyState"] == "Enabled"]
 ))
 `
 

@@ -853,6 +853,8 @@ func (s surveyed) kms(t *testing.T, call emulator.Call) []ask {
 		return []ask{{action, s.arnOf(recordsAlias), nil}, {action, s.records, tagged}}
 	}
 	switch id := call.Params["KeyId"]; {
+	case id == "" && call.Action == "Decrypt": // a ciphertext tells its key; nobody but the state's secrets provider asks
+		return []ask{{action, s.key, nil}}
 	case id == stateAlias || id != "" && strings.HasSuffix(s.key, id):
 		return []ask{{action, s.key, nil}}
 	case id == recordsAlias || id != "" && strings.HasSuffix(s.records, id):

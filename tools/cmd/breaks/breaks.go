@@ -72,7 +72,7 @@ var breaks = []breakage{
 	{"a duration that AWS may refuse", []edit{{"config.go", "minutes%100 < 40", "minutes%100 < 99"}}},
 	{"a key for every bucket", []edit{{"internal/iam/key.go", "Condition: throughS3(s, s.BucketARN(u.Bucket)),\n			},\n			Statement{", "},\n			Statement{"}}},
 	{"a session key without its context", []edit{{"internal/iam/key.go", "Condition: ofASession(),\n	})\n}\n\nvar", "})\n}\n\nvar"}}},
-	{"a lock that stays when it is switched off", []edit{{"components/log_archive.go", "}, child, pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err", "}, append(with, pulumi.DependsOn([]pulumi.Resource{versioning}))...); err"}}},
+	{"a lock that stays when it is switched off", []edit{{"components/log_archive.go", "}, child, pulumi.RetainOnDelete(false), pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err", "}, append(with, pulumi.DependsOn([]pulumi.Resource{versioning}))...); err"}}},
 	{"an expiry of what was written over", []edit{{"components/log_archive.go", "NoncurrentDays: pulumi.Int(retentionDays)", "NoncurrentDays: pulumi.Int(1)"}}},
 
 	// How the program is built.
