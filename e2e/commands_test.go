@@ -199,15 +199,15 @@ func TestTheCommands(t *testing.T) {
 	wrong = false
 
 	out = c.must("make", "up")
-	require.Contains(t, out, "38 created")
+	require.Contains(t, out, "39 created")
 	require.FileExists(t, filepath.Join(c.dir, ".local", "bin", "pulumi"))
 	c.requireClean()
 
 	out = c.must("make", "up")
-	require.Contains(t, out, "38 unchanged")
+	require.Contains(t, out, "39 unchanged")
 	require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out)
 	out = c.must("make", "preview", "ARGS=--refresh --expect-no-changes")
-	require.Contains(t, out, "38 unchanged")
+	require.Contains(t, out, "39 unchanged")
 	c.requireClean()
 
 	// JSON on standard output, and nothing else.
@@ -245,13 +245,13 @@ func TestTheCommands(t *testing.T) {
 	require.Contains(t, out, "So the state is brought in line with what is there")
 	require.Contains(t, out, "created")
 	out = c.must("make", "preview", "ARGS=--refresh --expect-no-changes")
-	require.Contains(t, out, "38 unchanged")
+	require.Contains(t, out, "39 unchanged")
 
 	before, err := c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli ec2 describe-vpcs --query 'length(Vpcs)'")
 	require.NoError(t, err)
 	require.Equal(t, "2", strings.TrimSpace(before), "the stack's and the account's default one")
 	out = c.must("make", "destroy")
-	for _, removed := range []string{"aws:ec2:Instance", "aws:ec2:Vpc", "aws:s3:BucketV2", "38 deleted"} {
+	for _, removed := range []string{"aws:ec2:Instance", "aws:ec2:Vpc", "aws:s3:BucketV2", "39 deleted"} {
 		require.Contains(t, out, removed)
 	}
 	after, err := c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli ec2 describe-vpcs --query 'length(Vpcs)'")
