@@ -86,7 +86,17 @@ func (d *desk) fork(t *testing.T) *desk {
 	file := filepath.Join(to, ".local", "emulator", "emulator.json")
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, bytes.ReplaceAll(text, []byte(d.url), []byte(copied.URL)), 0o600))
+	// A checkout's emulator is a process that names its folder. The copied account is part of another's, so one that does
+	// nothing stands for it.
+	stand := exec.Command("tail", "-f", filepath.Join(to, ".local", "emulator", "port"))
+	require.NoError(t, stand.Start())
+	t.Cleanup(func() { _ = stand.Process.Kill(); _ = stand.Wait() })
+	var running map[string]any
+	require.NoError(t, json.Unmarshal(text, &running))
+	running["url"], running["pid"] = copied.URL, stand.Process.Pid
+	text, err = json.Marshal(running)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
 	other := &desk{clone: &clone{t: t, dir: to, env: d.env}, url: copied.URL}
 	t.Cleanup(func() {
 		// It ends with the answer on its way.
