@@ -73,6 +73,17 @@ func TestTheRolesOfTheBootstrap(t *testing.T) {
 	s.destroy()
 	deployed = append(deployed, in.Calls()...)
 
+	made := map[string]bool{}
+	for _, call := range deployed {
+		made[call.Service+":"+call.Action] = true
+	}
+	for _, call := range []string{
+		"kms:CreateKey", "kms:CreateAlias", "kms:PutKeyPolicy", "kms:DeleteAlias", "logs:CreateLogGroup", "logs:PutRetentionPolicy",
+		"s3:PutObjectLockConfiguration", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "ssm:UpdateDocument", "tagging:GetResources",
+	} {
+		require.True(t, made[call], "the runs made no call of %s, so they do not ask for it", call)
+	}
+
 	b := readBootstrap(t, shared, nil)
 	b.keyPolicies = map[string]any{known.records: known.keyPolicy}
 	requireAllowed(t, b, "PreviewRole", known.asks(t, previewed))
@@ -854,6 +865,8 @@ func (s surveyed) kms(t *testing.T, call emulator.Call) []ask {
 	}
 	switch id := call.Params["KeyId"]; {
 	case id == "" && call.Action == "Decrypt": // a ciphertext tells its key; nobody but the state's secrets provider asks
+		return []ask{{action, s.key, nil}}
+	case id == "" && call.Action == "Decrypt": // what is encrypted says with which key, and the runs encrypt only the state's secrets
 		return []ask{{action, s.key, nil}}
 	case id == stateAlias || id != "" && strings.HasSuffix(s.key, id):
 		return []ask{{action, s.key, nil}}
