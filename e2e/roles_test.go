@@ -866,8 +866,6 @@ func (s surveyed) kms(t *testing.T, call emulator.Call) []ask {
 	switch id := call.Params["KeyId"]; {
 	case id == "" && call.Action == "Decrypt": // a ciphertext tells its key; nobody but the state's secrets provider asks
 		return []ask{{action, s.key, nil}}
-	case id == "" && call.Action == "Decrypt": // what is encrypted says with which key, and the runs encrypt only the state's secrets
-		return []ask{{action, s.key, nil}}
 	case id == stateAlias || id != "" && strings.HasSuffix(s.key, id):
 		return []ask{{action, s.key, nil}}
 	case id == recordsAlias || id != "" && strings.HasSuffix(s.records, id):
