@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"private-ec2-access/tools/emulator"
+	"private-ec2-access/tools/toolchain"
 )
 
 // desk is a checkout with the stack local brought up, and an account of its own: a copy of one that was deployed once.
@@ -76,13 +77,27 @@ func (d *desk) fork(t *testing.T) *desk {
 	for _, name := range []string{"state", "emulator"} {
 		require.NoError(t, os.CopyFS(filepath.Join(to, ".local", name), os.DirFS(filepath.Join(d.dir, ".local", name))))
 	}
-	entries, err := os.ReadDir(filepath.Join(d.dir, ".local"))
-	require.NoError(t, err)
-	for _, e := range entries {
-		if _, err := os.Lstat(filepath.Join(to, ".local", e.Name())); err != nil && e.Name() != "lock" {
-			require.NoError(t, os.Symlink(filepath.Join(d.dir, ".local", e.Name()), filepath.Join(to, ".local", e.Name())))
+	// The files of its plugin are its own too, because the plugin's link to the bridge names the checkout.
+	for _, name := range []string{".local", filepath.Join(".local", "pulumi"), filepath.Join(".local", "pulumi", "plugins"),
+		filepath.Join(".local", "pulumi", "plugins", "resource-aws-"+toolchain.AWSPluginVersion)} {
+		require.NoError(t, os.MkdirAll(filepath.Join(to, name), 0o755))
+	}
+	var link func(folder string)
+	link = func(folder string) {
+		entries, err := os.ReadDir(filepath.Join(d.dir, folder))
+		require.NoError(t, err)
+		for _, e := range entries {
+			name := filepath.Join(folder, e.Name())
+			info, err := os.Lstat(filepath.Join(to, name))
+			switch {
+			case err == nil && info.IsDir() && strings.HasPrefix(name, filepath.Join(".local", "pulumi")):
+				link(name)
+			case err != nil && e.Name() != "lock":
+				require.NoError(t, os.Symlink(filepath.Join(d.dir, name), filepath.Join(to, name)))
+			}
 		}
 	}
+	link(".local")
 	file := filepath.Join(to, ".local", "emulator", "emulator.json")
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
