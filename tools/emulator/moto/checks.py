@@ -283,6 +283,15 @@ def object_lock_on_used_bucket(a: Account) -> None:
     )
     config = s3.get_object_lock_configuration(Bucket="locked")
     equal("rule", config["ObjectLockConfiguration"]["Rule"], rule)
+    later = s3.put_object(Bucket="locked", Key="two", Body=b"2")["VersionId"]
+    for key, locked in ("one", False), ("two", True):
+        head = s3.head_object(Bucket="locked", Key=key)
+        equal(f"{key} is locked", "ObjectLockRetainUntilDate" in head, locked)
+    try:
+        s3.delete_object(Bucket="locked", Key="two", VersionId=later)
+        raise AssertionError("a locked version went")
+    except ClientError as e:
+        equal("delete", e.response["Error"]["Code"], "AccessDenied")
 
 
 def ec2_filters(a: Account) -> None:

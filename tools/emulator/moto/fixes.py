@@ -295,12 +295,12 @@ def object_lock_on_used_bucket() -> None:
     """Object lock can be configured on a bucket that holds objects.
 
     AWS: PutObjectLockConfiguration works on any versioned bucket; objects already there are not
-    locked by it.
-    moto: "Bucket needs to be empty".
-    Matters: changing the retention of a log bucket that is in use.
+    locked by it, later ones are. The retention is read back as it was given: in days or in years.
+    moto: "Bucket needs to be empty"; the unit that was not given is read back as 0.
+    Matters: changing the retention of a log bucket that is in use, with a preview that is clean.
     """
     from moto.s3.exceptions import InvalidBucketState
-    from moto.s3.models import S3Backend
+    from moto.s3.models import FakeBucket, S3Backend
 
     def put_object_lock_configuration(
         self: Any,
@@ -322,7 +322,17 @@ def object_lock_on_used_bucket() -> None:
         bucket.default_lock_days = days or None
         bucket.default_lock_years = years or None
 
+    retention = FakeBucket.default_retention
+
+    def default_retention(self: Any) -> str:
+        """An upload's: moto adds both units up, so the absent one has to be a number again."""
+        bucket = _shallow(self)
+        bucket.default_lock_days = self.default_lock_days or 0
+        bucket.default_lock_years = self.default_lock_years or 0
+        return str(retention(bucket))
+
     S3Backend.put_object_lock_configuration = put_object_lock_configuration  # type: ignore
+    FakeBucket.default_retention = default_retention  # type: ignore
 
 
 def ec2_filters() -> None:
