@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"private-ec2-access/account"
 	"private-ec2-access/internal/session"
 	"private-ec2-access/pulumitest"
 )
@@ -149,6 +150,52 @@ func TestNoPlaceIsTakenAwayFromOpenSessions(t *testing.T) {
 				require.ErrorContains(t, err, fmt.Sprintf("pulumi config set --path 'private-ec2-access:logging.earlierLocations[%d]' %s", i, place))
 			}
 			require.ErrorContains(t, err, fmt.Sprintf("%d mistake", len(c.lost)))
+		})
+	}
+}
+
+// A stack that goes over to a document of another name says what becomes of the
+// account's default one, and takes away no place that this one names. A document
+// of the stack's under any other name is not seen.
+func TestTheDefaultDocumentIsLeft(t *testing.T) {
+	t.Parallel()
+	made := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions"}
+	adopted, others := made, made
+	adopted.Mark.Before, others.Mark.Owner = "7", "other/dev"
+	for name, c := range map[string]struct {
+		document session.Preferences
+		told     string
+	}{
+		"made":      {made, "is deleted, once the one that takes its place is there"},
+		"adopted":   {adopted, "go on under SSM-SessionManagerRunShell as this stack left it; what it said before comes back with aws ssm update-document-default-version --name SSM-SessionManagerRunShell --document-version 7"},
+		"another's": {others, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			read, err := session.Read(c.document.JSON())
+			require.NoError(t, err)
+			facts := Facts{Owner: "private-ec2-access/test"}
+			told := facts.ofTheDefault(account.Preferences{Document: read, Found: true, Name: session.DefaultDocument, Version: "8"})
+			require.Contains(t, told, c.told)
+			require.Equal(t, c.told == "", told == "")
+
+			found := lookups{"getDocument": func(args map[string]any) (map[string]any, error) {
+				if args["name"] != session.DefaultDocument {
+					return nil, errors.New("reading SSM Document: InvalidDocument: ")
+				}
+				return map[string]any{"content": c.document.JSON(), "documentVersion": "8"}, nil
+			}}
+			own := map[string]any{"session.documentName": "private-ec2-access-test"}
+			_, err = run(t, own, found)
+			require.NoError(t, err)
+			own["logging.keyPrefix"] = "shells"
+			resources, err := run(t, own, found)
+			if c.told == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.Empty(t, resources)
+			require.ErrorContains(t, err, "sessions that are open now write to s3://private-ec2-access-logs-1/sessions at their end")
 		})
 	}
 }

@@ -33,7 +33,18 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 		say(ctx, "the session document "+c.Session.DocumentName+" is adopted. What it says now stays as its version "+f.Preferences.Version+
 			". It changes, for everybody in this account and Region who names no document:\n  "+strings.Join(f.Preferences.Changes(planned), "\n  "))
 	}
-	if err := f.nothingIsLost(ctx, c); err != nil {
+	given := []account.Preferences{f.Preferences}
+	if c.Session.DocumentName != session.DefaultDocument {
+		left, err := account.FindPreferences(ctx, session.DefaultDocument)
+		if err != nil {
+			return err
+		}
+		if text := f.ofTheDefault(left); text != "" {
+			say(ctx, text)
+		}
+		given = append(given, left)
+	}
+	if err := f.nothingIsLost(ctx, c, given); err != nil {
 		return err
 	}
 	if f.KeyID, err = account.Key(ctx, f.KeyAlias(), f.KeyDescription(), c.OwnKey()); err != nil {
@@ -100,13 +111,24 @@ func (f *Facts) groupNames(c *Config) []string {
 // ownBucket reports whether a bucket has a name as the stack's own gets it.
 func ownBucket(project, bucket string) bool { return strings.HasPrefix(bucket, project+"-logs-") }
 
-// nothingIsLost refuses to take away a place that the session document names
-// today. A session keeps the settings that it began with: it writes there at
-// its end, and the agent keeps a failure to itself.
-func (f *Facts) nothingIsLost(ctx *pulumi.Context, c *Config) error {
-	if f.Preferences.Mark.Owner != f.Owner {
-		return nil
+// ofTheDefault is what becomes of the account's default document when the stack
+// has gone over to one of another name. An adopted one is retained.
+func (f *Facts) ofTheDefault(left account.Preferences) string {
+	switch {
+	case left.Mark.Owner != f.Owner:
+		return ""
+	case left.Before() != "":
+		return "sessions that name no document go on under " + left.Name + " as this stack left it; what it said before comes back with " +
+			"aws ssm update-document-default-version --name " + left.Name + " --document-version " + left.Before()
 	}
+	return "the session document " + left.Name + " is deleted, once the one that takes its place is there: " +
+		"sessions that name no document are then under AWS's defaults, and are not recorded"
+}
+
+// nothingIsLost refuses to take away a place that a session document of this
+// stack names today. A session keeps the settings that it began with: it writes
+// there at its end, and the agent keeps a failure to itself.
+func (f *Facts) nothingIsLost(ctx *pulumi.Context, c *Config, given []account.Preferences) error {
 	prefix := strings.Trim(c.Logging.KeyPrefix, "/")
 	keeps := func(place session.Location) bool {
 		switch {
@@ -121,8 +143,14 @@ func (f *Facts) nothingIsLost(ctx *pulumi.Context, c *Config) error {
 	}
 	var lost mistake.List
 	next := len(c.Logging.EarlierLocations)
-	for _, place := range f.Preferences.Locations() {
-		if keeps(place) {
+	var named []session.Location
+	for _, document := range given {
+		if document.Mark.Owner == f.Owner {
+			named = append(named, document.Locations()...)
+		}
+	}
+	for i, place := range named {
+		if keeps(place) || slices.Contains(named[:i], place) {
 			continue
 		}
 		lost.Add(mistake.Mistake{

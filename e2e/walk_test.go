@@ -40,6 +40,7 @@ type step struct {
 	// refuses are faults that a step may have for a moment: sessions do not
 	// open. Nothing else may be the matter, and never a lost record.
 	refuses string
+	told    string // by the update
 	check   func(t *testing.T, w *walk)
 }
 
@@ -200,7 +201,7 @@ func walkSteps(w *walk, first, second string) []step {
 			config: map[string]any{"logging.bucketName": nil, "logging.earlierLocations": []any{"s3://existing-logs/sessions"}}},
 		{name: "earlier places let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
 
-		{name: "a document of the stack's own name", long: true, config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
+		{name: "a document of the stack's own name", long: true, told: "the session document SSM-SessionManagerRunShell is deleted, once", config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
 		{name: "the account's default document again", long: true, config: map[string]any{"session.documentName": nil}},
 		{name: "sessions run as a user", long: true, config: map[string]any{"session.runAsEnabled": true, "session.runAsDefaultUser": "operator"}, check: says("runAsDefaultUser", "operator")},
 		{name: "sessions run as ssm-user", long: true, config: map[string]any{"session.runAsEnabled": false, "session.runAsDefaultUser": nil}, check: says("runAsEnabled", "false")},
@@ -244,7 +245,7 @@ func (w *walk) take(t *testing.T, s step) {
 	maps.Copy(w.config, s.config)
 	w.rewrite(t)
 	w.in.Reset()
-	w.up()
+	require.Contains(t, w.up(), s.told, s.name)
 	w.follow(t, s.refuses)
 	if s.check != nil {
 		s.check(t, w)

@@ -49,14 +49,14 @@ var breaks = []breakage{
 
 	// Records.
 	{"a number for a string in the document", []edit{
-		{"internal/session/document.go", "IdleSessionTimeout          string `json", "IdleSessionTimeout          int `json"},
+		{"internal/session/document.go", "IdleSessionTimeout          string        `json", "IdleSessionTimeout          int           `json"},
 		{"internal/session/document.go", "strconv.Itoa(p.IdleSessionTimeout)", "p.IdleSessionTimeout"},
 	}},
 	{"a required flag left out", []edit{{"internal/session/document.go", "`json:\"cloudWatchStreamingEnabled\"`", "`json:\"cloudWatchStreamingEnabled,omitempty\"`"}}},
 	{"records that go with the stack", []edit{{"components/labels.go", "pulumi.RetainOnDelete(keepRecords)", "pulumi.RetainOnDelete(false)"}}},
 	{"a bucket that destroys what is in it", []edit{{"components/log_archive.go", "pulumi.Bool(!args.KeepRecords)", "pulumi.Bool(true)"}}},
 	{"a public bucket", []edit{{"components/log_archive.go", "BlockPublicPolicy:     pulumi.Bool(true)", "BlockPublicPolicy:     pulumi.Bool(false)"}}},
-	{"a foreign document overwritten", []edit{{"account/preferences.go", "p.Mark.Owner == owner || p.Adopts() && adopt {", "true {"}}},
+	{"a foreign document overwritten", []edit{{"account/preferences.go", "p.Mark.Owner == owner || p.Adopts() && adopt {", "p.Mark.Owner == owner || true {"}}},
 
 	{"a key that goes before its records", []edit{{"components/log_archive.go", "keep, pulumi.DependsOn(args.After))", "keep)"}}},
 	{"a key dropped with its switch", []edit{{"survey_records.go", "f.Key = f.KeyID != \"\" || c.OwnKey()", "f.Key = c.OwnKey()"}}},
@@ -66,7 +66,8 @@ var breaks = []breakage{
 	{"a document before what it names", []edit{{"recipe.go", "slices.Concat(to.ready, policy.Ready, endpoints.Ready)", "nil"}}},
 	{"a key replaced without the earlier one", []edit{{"survey_records.go", "if key == \"\" || same ||", "if key != \"\" || same ||"}}},
 	{"a new key before its policy", []edit{{"recipe_records.go", "ReplacesKey: len(logging.EarlierKMSKeyARNs) > 0", "ReplacesKey: false"}}},
-	{"a place taken from open sessions", []edit{{"survey_records.go", "if keeps(place) {", "if true {"}}},
+	{"a place taken from open sessions", []edit{{"survey_records.go", "if keeps(place) ||", "if keeps(place) || true ||"}}},
+	{"a default document that is left without a look", []edit{{"survey_records.go", "		given = append(given, left)\n", ""}}},
 	{"a record required of S3 alone", []edit{{"config.go", `v.check(l.CloudWatch, "logging.cloudWatch"`, `v.check(true, "logging.cloudWatch"`}}},
 	{"a group that need not be encrypted", []edit{{"internal/session/document.go", `p.LogGroupName != "" && p.LogGroupEncrypted`, `false`}}},
 	{"a duration that AWS may refuse", []edit{{"config.go", "minutes%100 < 40", "minutes%100 < 99"}}},
