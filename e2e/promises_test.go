@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func (a *account) refused(t *testing.T, arguments []string) string {
 	terminal, err := pty.Start(cmd)
 	require.NoError(t, err)
 	defer terminal.Close()
-	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(time.Minute, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }).Stop() // the plugin, too, or it keeps the terminal
 	var shown bytes.Buffer
 	_, _ = shown.ReadFrom(terminal) // it ends with an error when the other side is closed
 	_ = cmd.Wait()                  // how a refused session ends is the plugin's

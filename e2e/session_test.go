@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func (a *account) typed(t *testing.T, arguments []string, lines ...string) strin
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 100})
 	require.NoError(t, err)
 	defer terminal.Close()
-	defer cmd.Process.Kill() //nolint:errcheck // it may have ended
+	defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it may have ended, with the plugin
 	var mu sync.Mutex
 	var shown strings.Builder
 	ended := make(chan struct{})

@@ -94,13 +94,25 @@ func try(project string, b breakage) ([]string, error) {
 	if err == nil {
 		return nil, nil
 	}
-	if bytes.Contains(out, []byte(`"Action":"build-fail"`)) {
-		return nil, fmt.Errorf("it does not compile, so it proves nothing: %s", out)
+	if problems := compiler(out); problems != "" {
+		return nil, fmt.Errorf("it does not compile, so it proves nothing:\n%s", problems)
 	}
 	if names := failed(out); len(names) > 0 {
 		return names, nil
 	}
 	return nil, fmt.Errorf("the tests crash, and say nothing of what is wrong: %s", out)
+}
+
+// compiler reads what the compiler said of a package that does not build.
+func compiler(report []byte) string {
+	var said strings.Builder
+	for line := range bytes.Lines(report) {
+		var event struct{ Action, Output string }
+		if json.Unmarshal(line, &event) == nil && event.Action == "build-output" {
+			said.WriteString(event.Output)
+		}
+	}
+	return said.String()
 }
 
 // failed reads the names of the failed tests, each without those it contains.

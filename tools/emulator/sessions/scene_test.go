@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ const (
 	region   = "eu-central-1"
 	bucket   = "session-logs"
 	group    = "/sessions"
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // The tests drive the real AWS CLI and the real session-manager-plugin. The Makefile sets the environment.
@@ -252,7 +253,7 @@ func (s scene) start(arguments ...string) *client {
 		}
 	}()
 	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the plugin, too, or it keeps the terminal
 		_ = tty.Close()
 		<-c.done
 	})

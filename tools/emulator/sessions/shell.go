@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // shell is the shell on a pty that plays an instance's. It is no sandbox: it runs as this process's user and can do
@@ -47,11 +48,29 @@ func startShell(folder string) (*shell, error) {
 		"HOME=" + home, "PWD=" + home, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"TERM=xterm-256color", "LANG=C.UTF-8",
 	}
-	tty, err := pty.Start(cmd)
+	blocking, err := pty.Start(cmd)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("failed to start pty: %w", err), os.RemoveAll(folder))
 	}
+	tty, err := interruptible(blocking)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("failed to start pty: %w", err), cmd.Process.Kill(), cmd.Wait(), os.RemoveAll(folder))
+	}
 	return &shell{cmd: cmd, tty: tty, folder: folder}, nil
+}
+
+// interruptible gives the terminal as a file whose Close ends a read and hangs up. The library's does neither as long
+// as a read goes on, and that is as long as a job in the background has the terminal. The file that is given is closed.
+func interruptible(tty *os.File) (*os.File, error) {
+	defer tty.Close()
+	fd, err := unix.FcntlInt(tty.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), tty.Name()), nil
 }
 
 func (s *shell) resize(columns, rows uint32) {
@@ -60,7 +79,14 @@ func (s *shell) resize(columns, rows uint32) {
 	if s.closed {
 		return
 	}
-	_ = pty.Setsize(s.tty, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}) // a size that is refused changes nothing
+	connection, err := s.tty.SyscallConn()
+	if err != nil {
+		return
+	}
+	// A size that is refused changes nothing.
+	_ = connection.Control(func(fd uintptr) {
+		_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns), Row: uint16(rows)})
+	})
 }
 
 // kill ends the shell and what it started in its own process group; the rest loses its terminal.

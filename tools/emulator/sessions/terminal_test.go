@@ -97,6 +97,22 @@ func TestASessionEndedFromElsewhereIsRecorded(t *testing.T) {
 	assert.Nil(t, s.entry("Active", id))
 }
 
+// What runs in the background has the terminal open, too.
+func TestAJobInTheBackgroundDoesNotKeepAnEndedSession(t *testing.T) {
+	s := newScene(t)
+	s.deploy("logged", object{"s3BucketName": bucket})
+	c := s.start("--target", target, "--document-name", "logged")
+	id := c.opened()
+	c.enter("sleep 120 & echo background=$((3 * 14))")
+	c.expect("background=42")
+	_, code := s.ssm("TerminateSession", object{"SessionId": id})
+	require.Empty(t, code)
+	c.expect("Your session has been terminated")
+	assert.Equal(t, 0, c.ends())
+	require.Eventually(t, func() bool { e := s.entry("History", id); return e != nil && e["Status"] == "Terminated" }, patience, 50*time.Millisecond)
+	assert.Contains(t, s.object(id+".log"), "background=42")
+}
+
 func TestTimeoutsOfTheDocument(t *testing.T) {
 	for name, one := range map[string]struct {
 		inputs  object
