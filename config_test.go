@@ -156,6 +156,24 @@ func TestEveryMistakeIsTold(t *testing.T) {
 	}
 }
 
+// The same mistakes are told in the same order each time.
+func TestMistakesOfInstancesComeInTheOrderOfTheirNames(t *testing.T) {
+	t.Parallel()
+	instances, want := map[string]any{}, []string{}
+	for letter := 'a'; letter <= 'z'; letter++ { // so many that no map goes through them in order by chance
+		instances[string(letter)] = map[string]any{"imageId": "none"}
+		want = append(want, "instances."+string(letter)+".imageId")
+	}
+	_, err := load(t, map[string]any{"instances": instances})
+	var list mistake.List
+	require.True(t, errors.As(err, &list))
+	var got []string
+	for _, m := range list {
+		got = append(got, m.Key)
+	}
+	require.Equal(t, want, got)
+}
+
 // Mistakes that are in no key by itself: two keys do not go together, and each
 // of the two changes, alone, mends it.
 var relations = map[string][2]map[string]any{
