@@ -20,6 +20,19 @@ const preferencesName = "SSM-SessionManagerRunShell"
 const preferencesOfOthers = `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream",` +
 	`"inputs":{"s3BucketName":"company-logs","s3KeyPrefix":"","s3EncryptionEnabled":true,"cloudWatchLogGroupName":"","cloudWatchEncryptionEnabled":true,"kmsKeyId":"","runAsEnabled":false,"runAsDefaultUser":""}}`
 
+const adoptionHeading = "What was there before is given back"
+
+// What is killed of an adoption: changes of the document, a destroy, and the
+// calls with which this one gives the document back.
+var (
+	adoptions = []moment{
+		{"updating", "aws:ssm/document:Document", "UpdateDocument"},
+		{"updating", "aws:ssm/document:Document", "UpdateDocumentDefaultVersion"},
+	}
+	endsOfAdoptions = []moment{{"deleting", "aws:ec2/instance:Instance", "TerminateInstances"}}
+	restorations    = []string{"delete-document", "update-document-default-version"}
+)
+
 // An account's preferences are adopted, updated, and given back by a destroy,
 // and whenever a command is killed in between, nothing that they said is lost and
 // the next command goes on.
@@ -28,12 +41,7 @@ const preferencesOfOthers = `{"schemaVersion":"1.0","description":"Document to h
 // write under, only a real account can show; the preview tells what changes.
 func TestAdoptionGoesOnAfterAKill(t *testing.T) {
 	t.Parallel()
-	updates := []moment{
-		{"updating", "aws:ssm/document:Document", "UpdateDocument"},
-		{"updating", "aws:ssm/document:Document", "UpdateDocumentDefaultVersion"},
-	}
-	destroys := []moment{{"deleting", "aws:ec2/instance:Instance", "TerminateInstances"}}
-	restores := []string{"delete-document", "update-document-default-version"}
+	updates, destroys, restores := adoptions, endsOfAdoptions, restorations
 	if !long(t) {
 		updates, destroys, restores = updates[:1], nil, restores[:1]
 	}
@@ -130,7 +138,7 @@ func TestAdoptionGoesOnAfterAKill(t *testing.T) {
 		givenBack(call)
 		row(call, "destroy, as it gives back", "destroy", "given back")
 	}
-	report(t, "What was there before is given back", rows)
+	report(t, adoptionHeading, rows)
 }
 
 // Plain pulumi destroy leaves a document that works, and an output says how what

@@ -98,6 +98,17 @@ func TestTheReportHasEveryMoment(t *testing.T) {
 		require.Contains(t, kills, "| "+m.action+" | destroy |", "run `make test-long`, which writes it")
 		require.Contains(t, records, "| "+m.action+" |", "run `make test-long`, which writes it")
 	}
+	_, given, found := strings.Cut(records, "## "+adoptionHeading)
+	require.True(t, found)
+	for _, m := range adoptions {
+		require.Contains(t, given, "| "+m.action+" | up |", "run `make test-long`, which writes it")
+	}
+	for _, m := range endsOfAdoptions {
+		require.Contains(t, given, "| "+m.action+" | destroy |", "run `make test-long`, which writes it")
+	}
+	for _, call := range restorations {
+		require.Contains(t, given, "| "+call+" | destroy, as it gives back |", "run `make test-long`, which writes it")
+	}
 }
 
 func seconds(since time.Time) string { return fmt.Sprintf("%.0f", time.Since(since).Seconds()) }
