@@ -219,6 +219,8 @@ var (
 	logGroupName = regexp.MustCompile(`^[A-Za-z0-9_/.#-]{1,512}$`)
 	userName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
 	documentName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`)
+	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
+	reservedName = regexp.MustCompile(`^(?i:aws|amazon|amzn)`)
 	instanceType = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
 )
 
@@ -241,8 +243,8 @@ func (c *Config) Validate(project string) (found mistake.List) {
 	c.validateInstances(&v)
 
 	c.validateLogging(&v)
-	v.check(documentName.MatchString(c.Session.DocumentName), "session.documentName", c.Session.DocumentName,
-		"not a name of a Systems Manager document", "3 to 128 letters, digits, and any of _.-", "")
+	v.check(documentName.MatchString(c.Session.DocumentName) && !reservedName.MatchString(c.Session.DocumentName), "session.documentName", c.Session.DocumentName,
+		"not a name of a Systems Manager document", "3 to 128 letters, digits, and any of _.-, not beginning with aws, amazon or amzn", "")
 	v.between("session.idleSessionTimeout", c.Session.IdleSessionTimeout, 1, 60, "minutes")
 	v.between("session.maxSessionDuration", c.Session.MaxSessionDuration, 0, 1440, "minutes; 0 sets no limit")
 	if below, above, doubtful := doubtfulDuration(c.Session.MaxSessionDuration); doubtful {
@@ -333,12 +335,12 @@ func (c *Config) validateLogging(v *validator) {
 	because := "a record is required (logging.required), and "
 	v.check(l.CloudWatch, "logging.cloudWatch", "false",
 		because+"with S3 alone there can be a session without one: the agent uploads at the end, and keeps a failure to itself",
-		"true with logging.required", "")
+		"true with logging.required", "pulumi config set "+settings.Path(v.project, "logging.cloudWatch")+" true")
 	v.check(l.Encryption == encryptedByKey, "logging.encryption", l.Encryption,
 		because+"the agent refuses a session without its log group only when the group has to be encrypted with a key",
 		encryptedByKey+" with logging.required", "pulumi config set "+settings.Path(v.project, "logging.encryption")+" "+encryptedByKey)
 	v.check(l.Streaming, "logging.streaming", "false",
-		because+"without streaming the agent writes at the end, and keeps a failure to itself", "true with logging.required", "")
+		because+"without streaming the agent writes at the end, and keeps a failure to itself", "true with logging.required", "pulumi config set "+settings.Path(v.project, "logging.streaming")+" true")
 }
 
 func (c *Config) validateSession(v *validator) {

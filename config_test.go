@@ -43,6 +43,7 @@ var mistakes = map[string]map[string]any{
 	"cidr-block-too-small-for-zones": {"network.cidrBlock": "10.20.0.0/28"},
 	"confirm-changes":                {"confirmChanges": "sometimes"},
 	"document-name":                  {"session.documentName": "my document"},
+	"document-name-of-aws":           {"session.documentName": "AWS-Sessions"},
 	"ec2messages":                    {"endpoints.ec2messages": "yes"},
 	"emulated-not-a-boolean":         {"emulated": "maybe"},
 	"idle-timeout-too-long":          {"session.idleSessionTimeout": 61},

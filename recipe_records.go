@@ -85,7 +85,7 @@ func (r recipe) key() (*components.EncryptionKey, error) {
 		DeletionWindowInDays: r.config.Key.DeletionWindowInDays,
 		RotationPeriodInDays: r.config.Key.RotationPeriodInDays,
 		ExistingKeyID:        r.facts.KeyID,
-		KeepRecords:          r.config.KeepsRecords(),
+		KeepRecords:          r.facts.KeepsRecords,
 		RefuseDestroy:        r.config.KeepRecords == refuse,
 		Labels:               r.facts.Labels,
 	})
@@ -115,7 +115,7 @@ func (r recipe) bucket(to *records, role *components.InstanceRole, key *componen
 		},
 		RetentionDays:  logging.RetentionDays,
 		TransitionDays: logging.TransitionDays,
-		KeepRecords:    r.config.KeepsRecords(),
+		KeepRecords:    r.facts.KeepsRecords,
 		RefuseDestroy:  r.config.KeepRecords == refuse,
 		Labels:         r.facts.Labels,
 	}
@@ -171,7 +171,7 @@ func (r recipe) grants(
 					LogGroups: slices.Sorted(slices.Values(slices.Concat(to.groups, r.facts.KeptLogGroups))),
 				}).JSON()
 			}).(pulumi.StringOutput),
-			KeepRecords:   r.config.KeepsRecords(),
+			KeepRecords:   r.facts.KeepsRecords,
 			RefuseDestroy: r.config.KeepRecords == refuse,
 		})
 		if err != nil {
@@ -213,7 +213,7 @@ func (r recipe) logGroups(to *records, archiveKey pulumi.StringInput, granted co
 			RetentionInDays: r.config.Logging.LogGroupRetentionDays,
 			KeyARN:          archiveKey,
 			Exists:          r.facts.LogGroups[group],
-			KeepRecords:     r.config.KeepsRecords(),
+			KeepRecords:     r.facts.KeepsRecords,
 			RefuseDestroy:   r.config.KeepRecords == refuse,
 			Labels:          r.facts.Labels,
 			After:           granted,

@@ -294,6 +294,10 @@ func TestAdoption(t *testing.T) {
 	found = pulumitest.Find(t, resources, "aws:ssm/document:Document", "private-ec2-access-preferences")
 	require.True(t, found.Retained)
 	require.Equal(t, "7", document(t, resources).Mark.Before)
+	require.True(t, pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs").Retained, "the document still names it")
+	resources, err = run(t, map[string]any{"keepRecords": "false"}, documentOf("8", content, "8", content))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, "was adopted and stays after a destroy, so the bucket that it names has to stay as well")
 
 	// That of another stack never is.
 	others := session.Preferences{Mark: session.Mark{Owner: "other/dev", Revision: 1}, IdleSessionTimeout: 1}.JSON()

@@ -28,6 +28,7 @@ type Facts struct {
 	KeyID          string              // of the one that was made before
 	LogGroups      map[string]bool     // the stack's log groups by name, and whether they exist
 	KeptLogGroups  []string            // those of an earlier time that are not in the stack
+	KeepsRecords   bool                // a destroy leaves the records behind
 	NewestImages   map[string]string   // by architecture, those that the instances use
 }
 

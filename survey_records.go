@@ -60,20 +60,47 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 			return err
 		}
 	}
+	if f.KeepsRecords, err = f.keepsRecords(ctx, c); err != nil {
+		return err
+	}
 	f.Key = f.KeyID != "" || c.OwnKey()
 	if f.Key && !c.OwnKey() {
 		say(ctx, "the KMS key "+f.KeyAlias()+" stays in the stack: records that were encrypted with it must remain readable")
 	}
-	if f.Key && c.KeepsRecords() {
+	groups, err := account.LogGroups(ctx, f.Owner)
+	if err != nil {
+		return err
+	}
+	groups = slices.DeleteFunc(groups, func(group string) bool { _, in := f.LogGroups[group]; return in })
+	switch {
+	case len(groups) == 0:
+	case f.KeepsRecords:
 		// What is left behind has to stay readable, so the key's policy names it.
-		groups, err := account.LogGroups(ctx, f.Owner)
-		if err != nil {
-			return err
-		}
-		f.KeptLogGroups = slices.DeleteFunc(groups, func(group string) bool { _, in := f.LogGroups[group]; return in })
+		f.KeptLogGroups = groups
+		say(ctx, "records of an earlier time of this stack are kept in the log groups "+strings.Join(groups, ", "))
+	default:
+		say(ctx, "what leaves the stack is deleted, with the records in it (keepRecords): the log groups "+strings.Join(groups, ", "))
 	}
 	tellGuarantees(ctx, c)
 	return nil
+}
+
+// keepsRecords reports whether a destroy leaves the records behind. A document
+// that was ever adopted stays, and goes on naming the bucket, so then they do as
+// well.
+func (f *Facts) keepsRecords(ctx *pulumi.Context, c *Config) (bool, error) {
+	if f.Preferences.Mark.Owner != f.Owner || f.Preferences.Before() == "" || c.KeepsRecords() {
+		return c.KeepsRecords(), nil
+	}
+	if c.KeepRecords != "false" {
+		return true, nil
+	}
+	return false, mistake.List{{
+		Key: "keepRecords", Got: string(c.KeepRecords),
+		Problem: "the session document " + f.Preferences.Name + " was adopted and stays after a destroy, so the bucket that it names has to stay as well",
+		Allowed: "auto, true or refuse, with a document that was adopted",
+		Mend:    "pulumi config set " + settings.Path(ctx.Project(), "keepRecords") + " auto",
+	}}
 }
 
 // KeyAlias is the name of the stack's own key.
@@ -158,7 +185,7 @@ func (f *Facts) nothingIsLost(ctx *pulumi.Context, c *Config, given []account.Pr
 			Problem: "sessions that are open now write to " + place.String() + " at their end, and would be lost without a word",
 			Allowed: "a list with " + place.String() + ", until these sessions have ended",
 			Mend: "pulumi config set " + settings.Path(ctx.Project(), "logging.earlierLocations["+settings.Show(next)+"]") + " " + place.String() +
-				", and take it out again when no session from before is open",
+				"\n           and take it out again when no session from before is open",
 		})
 		next++
 	}
@@ -190,7 +217,7 @@ func (f *Facts) noKeyIsRefused(ctx *pulumi.Context, c *Config) error {
 			Key: "logging.earlierKmsKeyArns", Got: settings.Show(l.EarlierKMSKeyARNs),
 			Problem: "records are encrypted with the key " + key + " until another takes its place, and in between would be refused without a word",
 			Allowed: "a list with " + key + " while the key is replaced",
-			Mend:    "pulumi config set " + settings.Path(ctx.Project(), at) + " " + key + ", and take it out again after the update",
+			Mend:    "pulumi config set " + settings.Path(ctx.Project(), at) + " " + key + "\n           and take it out again after the update",
 		}}
 	}
 	return nil
@@ -200,7 +227,7 @@ func (f *Facts) noKeyIsRefused(ctx *pulumi.Context, c *Config) error {
 func tellGuarantees(ctx *pulumi.Context, c *Config) {
 	switch l := c.Logging; {
 	case l.CloudWatch && l.Encryption == encryptedByKey && l.Streaming:
-		say(ctx, "guaranteed: the agent refuses a session when its log group is missing, not encrypted or cannot be seen, or when the bucket's encryption cannot")
+		say(ctx, "guaranteed: the agent refuses a session when its log group is missing, not encrypted or cannot be seen, or when the bucket's encryption cannot be seen")
 		say(ctx, "not guaranteed: an upload to S3 that is denied stays silent; events that are denied in a session make its exit hang until they are let through")
 	case l.CloudWatch:
 		say(ctx, "guaranteed: the agent refuses a session when the bucket's encryption cannot be seen")

@@ -222,6 +222,11 @@ func twoInstances(d *desk) {
 	require.Equal(d.t, 2, code)
 	require.Contains(d.t, problems, "has 2 instances and there is no terminal to ask on")
 	require.Regexp(d.t, `app \(i-\w+\), web \(i-\w+\)`, problems)
+	_, problems, code = d.do("connect", "-instance", "app")
+	require.Equal(d.t, 1, code, problems)
+	require.Regexp(d.t, `has left the session \S+, which is still open. To end it: make end SESSION=`, problems)
+	_, problems, code = d.do("end", "-instance", "app", "-yes")
+	require.Zero(d.t, code, problems)
 
 	web := d.outputs().text("instanceIds.web")
 	p := d.terminal(100, nil, "make", "connect")

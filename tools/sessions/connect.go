@@ -54,7 +54,14 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("The session has ended. %s has its id; its record follows within a minute.", r.command("history"))
 		return nil
 	}
-	if s, isActive, err := r.aws.findSession(ctx, session.SessionID); err == nil && !isActive && s.Status == "Failed" {
+	s, isActive, err := r.aws.findSession(ctx, session.SessionID)
+	switch {
+	case err != nil:
+	case isActive && !isTerminal(r.In):
+		r.say("There is no terminal, so the plugin has left the session %s, which is still open. To end it: %s",
+			session.SessionID, r.command("end SESSION="+session.SessionID))
+		return exit{1}
+	case !isActive && s.Status == "Failed":
 		r.say("The session was refused%s: %s says what decides about it.", because(s.Details), r.command("verify INSTANCE="+n.name))
 		return exit{1}
 	}

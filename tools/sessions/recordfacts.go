@@ -68,6 +68,7 @@ func (c *client) bucketFacts(ctx context.Context, bucket string, f *diagnosis.Re
 		if key := rules[0].ApplyServerSideEncryptionByDefault.KMSMasterKeyID; key != "" {
 			f.BucketKeyARN = key
 			f.BucketKey = c.keyState(ctx, key)
+			f.BucketKeyPolicy = c.keyPolicy(ctx, key)
 		}
 	}
 }
@@ -79,6 +80,12 @@ func (c *client) keyState(ctx context.Context, key string) diagnosis.Read[string
 		return diagnosis.Read[string]{}
 	}
 	return diagnosis.Read[string]{Value: answer.KeyMetadata.KeyState, Problem: problem(err)}
+}
+
+func (c *client) keyPolicy(ctx context.Context, key string) diagnosis.Read[string] {
+	var answer struct{ Policy string }
+	err := c.call(ctx, &answer, "kms", "get-key-policy", "--key-id", key, "--policy-name", "default")
+	return diagnosis.Read[string]{Value: answer.Policy, Problem: problem(err)}
 }
 
 func (c *client) groupFacts(ctx context.Context, group string, f *diagnosis.RecordFacts) {

@@ -16,6 +16,7 @@ type Policy struct {
 
 type statement struct {
 	Effect    string
+	Principal json.RawMessage // of a policy that belongs to a resource
 	Action    oneOrMore
 	NotAction oneOrMore
 	Resource  oneOrMore
@@ -81,6 +82,27 @@ func allowsOn(policies []Policy, account, action, resource string) Status {
 		return Unknown
 	}
 	return Missing
+}
+
+// grants tells whether a key's policy allows an action to a role that it names. What it leaves to the account's policies
+// does not count.
+func grants(policy, role, action string) Status {
+	var document struct{ Statement json.RawMessage }
+	if json.Unmarshal([]byte(policy), &document) != nil {
+		return Missing
+	}
+	named := regexp.MustCompile(`:role/(?:[^"]*/)?` + regexp.QuoteMeta(role) + `"`)
+	found := Missing
+	for _, s := range statements(document.Statement) {
+		switch {
+		case s.Effect != "Allow" || !s.names(action) || !named.Match(s.Principal):
+		case len(s.Condition) == 0:
+			return OK
+		default:
+			found = Unknown
+		}
+	}
+	return found
 }
 
 func statements(text json.RawMessage) []statement {

@@ -25,8 +25,9 @@ type RecordFacts struct {
 	Bucket Read[string]
 	// BucketKey and SessionKey are the states of the keys: Enabled, Disabled, PendingDeletion; empty where there is no key.
 	BucketKey, SessionKey Read[string]
-	// BucketKeyARN is the bucket's own key.
-	BucketKeyARN string
+	// BucketKeyARN is the bucket's own key, and BucketKeyPolicy the JSON of that key's policy.
+	BucketKeyARN    string
+	BucketKeyPolicy Read[string]
 	// GroupKey is the log group's key; empty if it has none.
 	GroupKey Read[string]
 	// S3Endpoint and LogsEndpoint are the endpoints in the instance's VPC.
@@ -100,7 +101,25 @@ func (l *recordList) key(title, key string, state Read[string]) {
 	}
 }
 
-// may judges the role's policies; a key's own policy, and conditions, are not evaluated.
+// mayWithKey judges the policy of a key as well, which allows by itself whom it names.
+func (l *recordList) mayWithKey(title, key string, policy Read[string], action string) {
+	if l.f.Policies.Problem != "" || l.f.Role == "" || allowsOn(l.f.Policies.Value, l.f.Account, action, key) != Missing {
+		l.may(title, key, action)
+		return
+	}
+	switch byKey := grants(policy.Value, l.f.Role, action); {
+	case policy.Problem != "":
+		l.add(title, Unknown, "no policy of the role says so, and the key's own could not be read: "+policy.Problem, "")
+	case byKey == OK:
+		l.add(title, OK, "the key's own policy allows "+action, "")
+	case byKey == Unknown:
+		l.add(title, Unknown, "the key's own policy allows "+action+", and its conditions decide", "")
+	default:
+		l.may(title, key, action)
+	}
+}
+
+// may judges the role's policies; conditions are not evaluated.
 func (l *recordList) may(title, resource string, actions ...string) {
 	if l.f.Policies.Problem != "" || l.f.Role == "" {
 		p := l.f.Policies.Problem
@@ -164,7 +183,7 @@ func (l *recordList) bucket() {
 	if l.f.BucketKeyARN != "" {
 		l.key("the bucket's key", l.f.BucketKeyARN, l.f.BucketKey)
 		if !strings.Contains(l.f.BucketKeyARN, "alias/aws/s3") {
-			l.may("the role may encrypt with the bucket's key", l.f.BucketKeyARN, "kms:GenerateDataKey")
+			l.mayWithKey("the role may encrypt with the bucket's key", l.f.BucketKeyARN, l.f.BucketKeyPolicy, "kms:GenerateDataKey")
 		}
 	}
 	const way = "the way to S3"
@@ -195,7 +214,7 @@ func (l *recordList) group() {
 		if r.GroupEncryption {
 			found += "; with cloudWatchEncryptionEnabled it refuses the session"
 		}
-		l.add(title, Missing, found, "aws logs create-log-group"+l.region()+" --log-group-name "+r.Group)
+		l.add(title, Missing, found, l.again()+", which makes the stack's own; or aws logs create-log-group"+l.region()+" --log-group-name "+r.Group)
 		return
 	}
 	if !l.unread(title, l.f.GroupKey.Problem) {

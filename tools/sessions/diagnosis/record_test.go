@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +74,40 @@ func TestWhyARecordDoesNotCome(t *testing.T) {
 			require.NotNil(t, first)
 			require.Contains(t, first.Found, test.found)
 			require.Contains(t, first.Mend, test.mend)
+		})
+	}
+}
+
+// A key's policy allows whom it names, so no policy of the role has to.
+func TestAKeysOwnPolicyCounts(t *testing.T) {
+	t.Parallel()
+	const names = `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123:role/team/role"},"Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*"`
+	for name, test := range map[string]struct {
+		policy Read[string]
+		status Status
+		found  string
+	}{
+		"allows":             {Read[string]{Value: names + `}]}`}, OK, "the key's own policy allows"},
+		"allows through S3":  {Read[string]{Value: names + `,"Condition":{"StringEquals":{"kms:ViaService":"s3"}}}]}`}, Unknown, "its conditions decide"},
+		"another role":       {Read[string]{Value: strings.Replace(names, "team/role", "team/role2", 1) + `}]}`}, Missing, "is not allowed kms:GenerateDataKey"},
+		"another action":     {Read[string]{Value: strings.Replace(names, "GenerateDataKey", "Encrypt", 1) + `}]}`}, Missing, "is not allowed kms:GenerateDataKey"},
+		"denies":             {Read[string]{Value: strings.Replace(names, "Allow", "Deny", 1) + `}]}`}, Missing, "is not allowed kms:GenerateDataKey"},
+		"cannot be read":     {Read[string]{Problem: "refused"}, Unknown, "the key's own could not be read: refused"},
+		"leaves it to roles": {Read[string]{Value: strings.Replace(names, "role/team/role", "root", 1) + `}]}`}, Missing, "is not allowed kms:GenerateDataKey"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := recording()
+			f.Policies.Value[0].Document = strings.Replace(writer, "kms:GenerateDataKey", "kms:Encrypt", 1)
+			f.BucketKeyPolicy = test.policy
+			for _, c := range DiagnoseRecord(f).Checks {
+				if c.Title == "the role may encrypt with the bucket's key" {
+					require.Equal(t, test.status, c.Status)
+					require.Contains(t, c.Found, test.found)
+					return
+				}
+			}
+			require.Fail(t, "it is not looked at")
 		})
 	}
 }
