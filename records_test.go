@@ -186,10 +186,12 @@ func TestTheDefaultDocumentIsLeft(t *testing.T) {
 				return map[string]any{"content": c.document.JSON(), "documentVersion": "8"}, nil
 			}}
 			own := map[string]any{"session.documentName": "private-ec2-access-test"}
-			_, err = run(t, own, found)
-			require.NoError(t, err)
-			own["logging.keyPrefix"] = "shells"
 			resources, err := run(t, own, found)
+			require.NoError(t, err)
+			bucket := pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs")
+			require.Equal(t, c.document.Mark.Before != "", bucket.Retained, "an adopted document stays after a destroy, and names it")
+			own["logging.keyPrefix"] = "shells"
+			resources, err = run(t, own, found)
 			if c.told == "" {
 				require.NoError(t, err)
 				return

@@ -60,7 +60,7 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 			return err
 		}
 	}
-	if f.KeepsRecords, err = f.keepsRecords(ctx, c); err != nil {
+	if f.KeepsRecords, err = keepsRecords(ctx, c, f.Owner, given); err != nil {
 		return err
 	}
 	f.Key = f.KeyID != "" || c.OwnKey()
@@ -79,7 +79,8 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 		f.KeptLogGroups = groups
 		say(ctx, "records of an earlier time of this stack are kept in the log groups "+strings.Join(groups, ", "))
 	default:
-		say(ctx, "what leaves the stack is deleted, with the records in it (keepRecords): the log groups "+strings.Join(groups, ", "))
+		say(ctx, "the config does not name these log groups any more, and what of them is still in the stack is deleted, with the records in it (keepRecords): "+
+			strings.Join(groups, ", "))
 	}
 	tellGuarantees(ctx, c)
 	return nil
@@ -88,8 +89,9 @@ func (f *Facts) records(ctx *pulumi.Context, c *Config) (err error) {
 // keepsRecords reports whether a destroy leaves the records behind. A document
 // that was ever adopted stays, and goes on naming the bucket, so then they do as
 // well.
-func (f *Facts) keepsRecords(ctx *pulumi.Context, c *Config) (bool, error) {
-	if f.Preferences.Mark.Owner != f.Owner || f.Preferences.Before() == "" || c.KeepsRecords() {
+func keepsRecords(ctx *pulumi.Context, c *Config, owner string, given []account.Preferences) (bool, error) {
+	adopted := slices.IndexFunc(given, func(p account.Preferences) bool { return p.Mark.Owner == owner && p.Before() != "" })
+	if adopted < 0 || c.KeepsRecords() {
 		return c.KeepsRecords(), nil
 	}
 	if c.KeepRecords != "false" {
@@ -97,7 +99,7 @@ func (f *Facts) keepsRecords(ctx *pulumi.Context, c *Config) (bool, error) {
 	}
 	return false, mistake.List{{
 		Key: "keepRecords", Got: string(c.KeepRecords),
-		Problem: "the session document " + f.Preferences.Name + " was adopted and stays after a destroy, so the bucket that it names has to stay as well",
+		Problem: "the session document " + given[adopted].Name + " was adopted and stays after a destroy, so the bucket that it names has to stay as well",
 		Allowed: "auto, true or refuse, with a document that was adopted",
 		Mend:    "pulumi config set " + settings.Path(ctx.Project(), "keepRecords") + " auto",
 	}}

@@ -101,7 +101,8 @@ func (r *run) talk(ctx context.Context, n named, token string) (talk, error) {
 	if err != nil {
 		return talk{}, err
 	}
-	// Closing it hangs up on the plugin, too, which the end of aws alone does not reach.
+	// It hangs up on the plugin, too, which the end of aws alone does not reach; at the latest as this program ends, because
+	// Close waits for a read that goes on.
 	defer terminal.Close()
 	var mu sync.Mutex
 	var output bytes.Buffer

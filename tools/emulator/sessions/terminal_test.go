@@ -80,6 +80,16 @@ func TestASessionThatHasEndedIsNotResumed(t *testing.T) {
 	assert.Equal(t, "DoesNotExistException", code)
 }
 
+// terminate ends a session from elsewhere, as its client and the history see it.
+func (s scene) terminate(c *client, id string) {
+	s.t.Helper()
+	_, code := s.ssm("TerminateSession", object{"SessionId": id})
+	require.Empty(s.t, code)
+	c.expect("SessionId: " + id + " : Your session has been terminated")
+	assert.Equal(s.t, 0, c.ends())
+	require.Eventually(s.t, func() bool { e := s.entry("History", id); return e != nil && e["Status"] == "Terminated" }, patience, 50*time.Millisecond)
+}
+
 func TestASessionEndedFromElsewhereIsRecorded(t *testing.T) {
 	s := newScene(t)
 	s.deploy("logged", object{"s3BucketName": bucket})
@@ -88,11 +98,7 @@ func TestASessionEndedFromElsewhereIsRecorded(t *testing.T) {
 	c.enter("echo half=$((2 * 21)); sleep 100")
 	c.expect("half=42")
 	require.NotNil(t, s.entry("Active", id))
-	_, code := s.ssm("TerminateSession", object{"SessionId": id})
-	require.Empty(t, code)
-	c.expect("SessionId: " + id + " : Your session has been terminated")
-	assert.Equal(t, 0, c.ends())
-	require.Eventually(t, func() bool { e := s.entry("History", id); return e != nil && e["Status"] == "Terminated" }, patience, 50*time.Millisecond)
+	s.terminate(c, id)
 	assert.Contains(t, s.object(id+".log"), "half=42")
 	assert.Nil(t, s.entry("Active", id))
 }
@@ -105,11 +111,7 @@ func TestAJobInTheBackgroundDoesNotKeepAnEndedSession(t *testing.T) {
 	id := c.opened()
 	c.enter("sleep 120 & echo background=$((3 * 14))")
 	c.expect("background=42")
-	_, code := s.ssm("TerminateSession", object{"SessionId": id})
-	require.Empty(t, code)
-	c.expect("Your session has been terminated")
-	assert.Equal(t, 0, c.ends())
-	require.Eventually(t, func() bool { e := s.entry("History", id); return e != nil && e["Status"] == "Terminated" }, patience, 50*time.Millisecond)
+	s.terminate(c, id)
 	assert.Contains(t, s.object(id+".log"), "background=42")
 }
 
