@@ -28,6 +28,14 @@ func (e *Environment) set(name, value string) {
 	e.values[name] = value
 }
 
+// setParallel lets Pulumi work on 32 resources at once, unless the caller chose another number. Its default is four for
+// each CPU: with 8, a stack of 50 instances takes half as long again to create, and more than twice as long to delete.
+func (e *Environment) setParallel(caller []string) {
+	if lookup(caller, "PULUMI_PARALLEL") == "" {
+		e.set("PULUMI_PARALLEL", "32")
+	}
+}
+
 // Exports returns the environment as lines for a shell: eval "$(make -s env)".
 func (e *Environment) Exports() string {
 	var b strings.Builder
@@ -101,6 +109,7 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	e.set("PULUMI_BACKEND_URL", "file://"+t.Path("state"))
 	e.set("PULUMI_CONFIG_PASSPHRASE", "")
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
+	e.setParallel(caller)
 	e.set("AWS_ENDPOINT_URL", endpoint)
 	e.set("AWS_ACCESS_KEY_ID", "test")
 	e.set("AWS_SECRET_ACCESS_KEY", "test")
@@ -133,6 +142,7 @@ func RealEnvironment(t *toolchain.Toolchain, cli toolchain.CLI, caller []string)
 		e.set("PATH", pathWith(filepath.Dir(cli.Path), t, lookup(caller, "PATH")))
 	}
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
+	e.setParallel(caller)
 	return e
 }
 

@@ -125,6 +125,7 @@ export PULUMI_HOME='/p/.local/pulumi'
 export PULUMI_BACKEND_URL='file:///p/.local/state'
 export PULUMI_CONFIG_PASSPHRASE=''
 export PULUMI_SKIP_UPDATE_CHECK='true'
+export PULUMI_PARALLEL='32'
 export AWS_ENDPOINT_URL='http://127.0.0.1:4566'
 export AWS_ACCESS_KEY_ID='test'
 export AWS_SECRET_ACCESS_KEY='test'
@@ -138,7 +139,7 @@ export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
 	assert.Equal(t, []string{
 		"HOME=/h", "AWS_CA_BUNDLE=/ca",
 		"PATH=/p/.local/bin:/usr/bin:/bin", "PULUMI_HOME=/p/.local/pulumi", "PULUMI_BACKEND_URL=file:///p/.local/state", "PULUMI_CONFIG_PASSPHRASE=",
-		"PULUMI_SKIP_UPDATE_CHECK=true", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
+		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "TF_CLI_CONFIG_FILE=/p/.local/terraform.tfrc",
 	}, e.Apply(caller))
 
@@ -152,9 +153,12 @@ func TestRealEnvironment(t *testing.T) {
 	tools := toolchain.New("/p", io.Discard)
 	caller := []string{"PATH=/usr/bin", "AWS_PROFILE=prod", "AWS_ENDPOINT_URL=https://aws.example", "PULUMI_HOME=/h", "PULUMI_ACCESS_TOKEN=x"}
 	ours := RealEnvironment(tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, caller)
-	assert.Equal(t, "export PATH='/p/.local/bin:/usr/bin'\nexport PULUMI_SKIP_UPDATE_CHECK='true'\n", ours.Exports())
+	assert.Equal(t, "export PATH='/p/.local/bin:/usr/bin'\nexport PULUMI_SKIP_UPDATE_CHECK='true'\nexport PULUMI_PARALLEL='32'\n", ours.Exports())
 	installed := RealEnvironment(tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, caller)
-	assert.Equal(t, append(caller, "PULUMI_SKIP_UPDATE_CHECK=true"), installed.Apply(caller))
+	assert.Equal(t, append(caller, "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32"), installed.Apply(caller))
+	own := append(caller, "PULUMI_PARALLEL=4")
+	installed = RealEnvironment(tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, own)
+	assert.Equal(t, append(own, "PULUMI_SKIP_UPDATE_CHECK=true"), installed.Apply(own), "the caller's own number stays")
 }
 
 func TestExportsAreSafeForAShell(t *testing.T) {
@@ -203,7 +207,7 @@ func TestLeakIsRefused(t *testing.T) {
 	mended := &Environment{unset: strings.Fields(mend)}
 	rest := mended.Apply(environment)
 	assert.NoError(t, RefuseLeak(realStack, tools, rest))
-	assert.Equal(t, []string{"PATH=/p/.local/bin:", "PULUMI_SKIP_UPDATE_CHECK=true", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1"}, trimPath(rest))
+	assert.Equal(t, []string{"PATH=/p/.local/bin:", "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1"}, trimPath(rest))
 }
 
 func trimPath(environ []string) []string {
