@@ -11,7 +11,7 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview destroy outputs env wait connect history record end verify plugin picture upgrade test test-long test-breaks lint down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture upgrade test test-long test-breaks lint down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ verify: command ## prove that a session is recorded: INSTANCE= TIMEOUT=5m
 
 picture: up ## record docs/session.svg anew, from a session on the stack local
 	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
+
+docs: ## regenerate docs/configuration.md from Pulumi.yaml
+	@go test -count=1 -run TestConfigurationPage ./docs -update
 
 plugin: command ## build the AWS CLI's session-manager-plugin from its source, if none is installed
 	@$(command) plugin

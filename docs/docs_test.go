@@ -1,0 +1,205 @@
+// Package docs has no code. Its tests keep the documentation in step with the
+// program: the configuration page, the commands, the config keys and the links.
+package docs
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+var update = flag.Bool("update", false, "regenerate docs/configuration.md (make docs)")
+
+const (
+	generatedFrom = "<!-- Generated from Pulumi.yaml by `make docs`. Do not edit. -->\n"
+	generatedTo   = "<!-- End of the generated part. -->\n"
+)
+
+// The tables in configuration.md are those of Pulumi.yaml.
+func TestConfigurationPage_MatchesPulumiYaml(t *testing.T) {
+	const page = "configuration.md"
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), generatedFrom)
+	require.True(t, found, "%s has no line %q", page, generatedFrom)
+	_, after, found := strings.Cut(rest, generatedTo)
+	require.True(t, found, "%s has no line %q", page, generatedTo)
+	want := before + generatedFrom + "\n" + configTables(t) + generatedTo + after
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(text), "docs/%s is not up to date. Fix: make docs", page)
+}
+
+type configKey struct {
+	name, description string
+	value             any
+}
+
+// configKeys are the project's config keys, in the order of Pulumi.yaml.
+func configKeys(t *testing.T) []configKey {
+	t.Helper()
+	text, err := os.ReadFile("../Pulumi.yaml")
+	require.NoError(t, err)
+	var project struct {
+		Config yaml.Node `yaml:"config"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &project))
+	var keys []configKey
+	for i := 0; i < len(project.Config.Content); i += 2 {
+		name := project.Config.Content[i].Value
+		if strings.Contains(name, ":") {
+			continue // another namespace: `pulumi new` adds pulumi:template
+		}
+		var entry struct {
+			Description string
+			Default     any
+		}
+		require.NoError(t, project.Config.Content[i+1].Decode(&entry))
+		require.NotEmpty(t, entry.Description, "%s in Pulumi.yaml has no description", name)
+		keys = append(keys, configKey{name, entry.Description, entry.Default})
+	}
+	require.NotEmpty(t, keys)
+	return keys
+}
+
+// configTables is one table for each group of keys, in the order of Pulumi.yaml.
+// Keys without a group come first.
+func configTables(t *testing.T) string {
+	t.Helper()
+	groups := []string{""}
+	rows := map[string]string{}
+	for _, key := range configKeys(t) {
+		group, _, nested := strings.Cut(key.name, ".")
+		if !nested {
+			group = ""
+		}
+		if group != "" && rows[group] == "" {
+			groups = append(groups, group)
+		}
+		rows[group] += fmt.Sprintf("| `%s` | `%s` | %s |\n", key.name, shown(t, key.value), key.description)
+	}
+	var tables strings.Builder
+	for _, group := range groups {
+		heading := "The stack"
+		if group != "" {
+			heading = "`" + group + "`"
+		}
+		fmt.Fprintf(&tables, "### %s\n\n| key | default | description |\n| --- | --- | --- |\n%s\n", heading, rows[group])
+	}
+	return tables.String()
+}
+
+func shown(t *testing.T, value any) string {
+	t.Helper()
+	switch value := value.(type) {
+	case map[string]any, []any:
+		text, err := json.Marshal(value)
+		require.NoError(t, err)
+		return strings.ReplaceAll(string(text), ":", ": ")
+	case string:
+		if value == "" {
+			return `""`
+		}
+	}
+	return fmt.Sprint(value)
+}
+
+// pages are the documents for people, by their path from the top of the
+// repository.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, pattern := range []string{"../*.md", "*.md", "../.github/*.md"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			path, err := filepath.Rel("..", filepath.Join(".", file))
+			if err != nil || !strings.HasPrefix(file, "..") {
+				path = filepath.Join("docs", file)
+			}
+			found[path] = string(text)
+		}
+	}
+	require.Contains(t, found, "README.md")
+	require.Contains(t, found, "docs/configuration.md")
+	return found
+}
+
+// Each `make` command that a page names is a target of the Makefile.
+func TestCommandsInPages_AreMakeTargets(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	require.NoError(t, err)
+	command := regexp.MustCompile("(?m)(?:^|[`(])make (?:-s )?([a-z-]+)")
+	for page, text := range pages(t) {
+		for _, found := range command.FindAllStringSubmatch(text, -1) {
+			require.Regexp(t, "(?m)^"+found[1]+":", string(makefile), "%s: make %s", page, found[1])
+		}
+	}
+}
+
+// Each config key that a page sets with pulumi is a key of Pulumi.yaml, or a part
+// of one.
+func TestConfigKeysInPages_Exist(t *testing.T) {
+	keys := configKeys(t)
+	set := regexp.MustCompile(`pulumi config (?:set|rm) (?:--path )?'?private-ec2-access:([A-Za-z0-9.]+)`)
+	checked := 0
+	for page, text := range pages(t) {
+		for _, found := range set.FindAllStringSubmatch(text, -1) {
+			known := false
+			for _, key := range keys {
+				known = known || key.name == found[1] || strings.HasPrefix(found[1], key.name+".")
+			}
+			require.True(t, known, "%s sets %s, which is not in Pulumi.yaml", page, found[1])
+			checked++
+		}
+	}
+	require.NotZero(t, checked)
+}
+
+var (
+	heading   = regexp.MustCompile(`(?m)^#{1,6} (.*)$`)
+	notInSlug = regexp.MustCompile(`[^\p{L}\p{N}\s_-]`)
+)
+
+// anchors are the fragments that GitHub gives to the headings of a page.
+func anchors(page string) map[string]bool {
+	found := map[string]bool{}
+	for _, title := range heading.FindAllStringSubmatch(codeBlock.ReplaceAllString(page, ""), -1) {
+		slug := notInSlug.ReplaceAllString(strings.ToLower(title[1]), "")
+		found[strings.ReplaceAll(slug, " ", "-")] = true
+	}
+	return found
+}
+
+// Each relative link leads to a file, and its fragment to a heading there.
+func TestLinksInPages_Resolve(t *testing.T) {
+	all := pages(t)
+	for page, text := range all {
+		for _, found := range link.FindAllStringSubmatch(codeBlock.ReplaceAllString(text, ""), -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			target, fragment, _ := strings.Cut(found[1], "#")
+			path := page
+			if target != "" {
+				path = filepath.Join(filepath.Dir(page), target)
+			}
+			require.FileExists(t, filepath.Join("..", path), "%s links to %s", page, found[1])
+			if fragment != "" {
+				require.Contains(t, anchors(all[path]), fragment, "%s links to %s: no such heading", page, found[1])
+			}
+		}
+	}
+}
