@@ -76,12 +76,13 @@ test-long: command ## the campaigns that take long: commands killed at every mom
 test-breaks: ## break the program on purpose, one way after the other, and see which test notices
 	@cd tools && go run ./cmd/breaks -project ..
 
-lint: ## check format, vet, staticcheck and the workflows
+lint: ## check format, vet, staticcheck, the workflows and the wording
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):" $$unformatted; exit 1; fi
 	@go vet ./... && (cd tools && go vet ./...) && (cd e2e && go vet ./...)
 	@cd tools/pins/staticcheck && go build -o ../../../.local/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	@$(CURDIR)/.local/bin/staticcheck ./... && (cd tools && $(CURDIR)/.local/bin/staticcheck ./...) && (cd e2e && $(CURDIR)/.local/bin/staticcheck ./...)
 	@scripts/lint-workflows
+	@cd tools && go run ./cmd/wording -project ..
 
 down: command ## stop the emulated AWS
 	@$(command) down
