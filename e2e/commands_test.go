@@ -144,6 +144,10 @@ func releaseServer(t *testing.T, checksum func(right string) string) *httptest.S
 	require.NoError(t, err)
 	host, err := exec.LookPath("pulumi-language-go")
 	require.NoError(t, err)
+	built := filepath.Join(filepath.Dir(host), "..", "language-host", "pulumi-language-go")
+	if _, err := os.Stat(built); err == nil {
+		host = built // the one on PATH is the project's own command in front of it
+	}
 	archive := filepath.Join(t.TempDir(), "release.tar.gz")
 	out, err := os.Create(archive)
 	require.NoError(t, err)

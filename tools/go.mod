@@ -14,6 +14,7 @@ require (
 	github.com/creack/pty v1.1.24
 	github.com/jedib0t/go-pretty/v6 v6.6.8
 	github.com/pulumi/pulumi/sdk/v3 v3.259.0
+	github.com/rogpeppe/go-internal v1.14.1
 	github.com/stretchr/testify v1.11.1
 	golang.org/x/sys v0.47.0
 	golang.org/x/term v0.45.0

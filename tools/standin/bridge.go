@@ -36,6 +36,7 @@ const (
 type Bridge struct {
 	client pulumirpc.ResourceProviderClient
 	engine *engineRelay
+	cache  schemaCache
 	cancel context.CancelFunc
 	exited chan struct{}
 	err    error // how it ended; valid when exited is closed
@@ -49,6 +50,8 @@ type BridgeConfig struct {
 	Args []string
 	// Mirror is the folder with Terraform providers; when empty, the environment or a download decides.
 	Mirror string
+	// SchemaCache is a file that keeps the bridge's schema; when empty, it is generated anew.
+	SchemaCache string
 	// Stderr receives what the bridge writes, its port excepted.
 	Stderr io.Writer
 }
@@ -57,7 +60,10 @@ type BridgeConfig struct {
 // terraform-bridge, and the mirror named by the environment or else by the one line of the file terraform-mirror.
 func FindBridge(executable string, args []string) (BridgeConfig, error) {
 	directory := filepath.Dir(executable)
-	config := BridgeConfig{Path: filepath.Join(directory, "terraform-bridge"), Args: args, Stderr: os.Stderr}
+	config := BridgeConfig{
+		Path: filepath.Join(directory, "terraform-bridge"), SchemaCache: filepath.Join(directory, "schema"),
+		Args: args, Stderr: os.Stderr,
+	}
 	if runtime.GOOS == "windows" {
 		config.Path += ".exe"
 	}
@@ -135,7 +141,7 @@ func startBridge(ctx context.Context, config BridgeConfig) (*Bridge, error) {
 		return nil, err
 	}
 
-	b := &Bridge{engine: engine, exited: make(chan struct{})}
+	b := &Bridge{engine: engine, cache: newSchemaCache(config.SchemaCache, config.Path), exited: make(chan struct{})}
 	started := make(chan error)
 	port := make(chan string, 1)
 	go func() {

@@ -31,7 +31,7 @@ type Provider struct {
 
 	bridge pulumirpc.ResourceProviderClient
 	engine *engineRelay
-	// schema is fetched at the first Check, because a plugin that only deletes does not need it.
+	// schema is read at the first Check, because a plugin that only deletes does not need it.
 	schema func() (*schema, error)
 }
 
@@ -41,11 +41,14 @@ func NewProvider(bridge *Bridge) *Provider {
 		bridge: bridge.client,
 		engine: bridge.engine,
 		schema: sync.OnceValues(func() (*schema, error) {
-			resp, err := bridge.client.GetSchema(context.Background(), &pulumirpc.GetSchemaRequest{})
+			text, err := bridge.cache.get(func() (string, error) {
+				resp, err := bridge.client.GetSchema(context.Background(), &pulumirpc.GetSchemaRequest{})
+				return resp.GetSchema(), err
+			})
 			if err != nil {
 				return nil, fmt.Errorf("asking the bridge for its schema: %w", err)
 			}
-			return parseSchema(resp.Schema)
+			return parseSchema(text)
 		}),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"private-ec2-access/tools/program"
 )
 
 // CLI is the Pulumi command that is used.
@@ -20,40 +22,49 @@ type CLI struct {
 // EnsureCLI returns an installed Pulumi CLI that is new enough, with its language host for Go, or else gets the pinned
 // version into .local/bin.
 func (t *Toolchain) EnsureCLI() (CLI, error) {
+	t.programFlags = program.ReleasedHostFlags
 	if cli, ok := t.installedCLI(); ok {
 		return cli, nil
 	}
 	path := filepath.Join(t.Bin(), "pulumi")
 	cli := CLI{Path: path, Version: PulumiVersion}
 	haveCLI := t.versionOf(path) == PulumiVersion
-	haveHost := t.languageHostIsCurrent()
-	if haveCLI && haveHost {
+	if haveCLI && t.hasReleasedHost() {
 		return cli, nil
 	}
+	if !haveCLI || !t.builtAsPinned(t.builtHost(), buildLanguageHost) {
+		get := step{name: "download the Pulumi CLI " + PulumiVersion, why: "none is installed that is new enough", usual: "under a minute"}
+		err := t.run(get, func() error { return t.download(t.pulumiRelease(), t.Bin(), "pulumi-language-go", "pulumi") })
+		if err == nil {
+			if got := t.versionOf(path); got != PulumiVersion {
+				return CLI{}, fmt.Errorf("the downloaded %s does not run here: `%s version` says %q, expected %s", path, path, got, PulumiVersion)
+			}
+			return cli, nil
+		}
+		if !isUnavailable(err) {
+			return CLI{}, err
+		}
+	}
+	t.programFlags = program.Flags
+	return cli, t.buildCLI(haveCLI)
+}
 
-	// The language host comes first: where there is a pulumi, everything it needs is there.
-	get := step{name: "download the Pulumi CLI " + PulumiVersion, why: "none is installed that is new enough", usual: "under a minute"}
-	err := t.run(get, func() error { return t.download(t.pulumiRelease(), t.Bin(), "pulumi-language-go", "pulumi") })
-	if err == nil {
-		if got := t.versionOf(path); got != PulumiVersion {
-			return CLI{}, fmt.Errorf("the downloaded %s does not run here: `%s version` says %q, expected %s", path, path, got, PulumiVersion)
-		}
-		return cli, nil
-	}
-	if !isUnavailable(err) {
-		return CLI{}, err
-	}
-	if !haveHost {
-		if err := t.goBuild(buildLanguageHost, "the release cannot be downloaded", filepath.Join(t.Bin(), "pulumi-language-go")); err != nil {
-			return CLI{}, err
+// buildCLI builds the CLI and its language host as far as they are missing. The language host comes first: where there is
+// a pulumi, everything it needs is there.
+func (t *Toolchain) buildCLI(haveCLI bool) error {
+	const why = "the release cannot be downloaded"
+	if !t.builtAsPinned(t.builtHost(), buildLanguageHost) {
+		if err := t.goBuild(buildLanguageHost, why, t.builtHost()); err != nil {
+			return err
 		}
 	}
-	if !haveCLI {
-		if err := t.goBuild(buildPulumi, "the release cannot be downloaded", path); err != nil {
-			return CLI{}, err
-		}
+	if err := t.ensureSameSources(buildHostFront, "", t.languageHost()); err != nil {
+		return err
 	}
-	return cli, nil
+	if haveCLI {
+		return nil
+	}
+	return t.goBuild(buildPulumi, why, filepath.Join(t.Bin(), "pulumi"))
 }
 
 // installedCLI looks for a sufficient pulumi on PATH. .local/bin does not count, although `make env` puts it there.
@@ -89,11 +100,17 @@ func (t *Toolchain) hasLanguageHost(cli string) bool {
 	return false
 }
 
-// languageHostIsCurrent accepts the host that is pinned in tools/pins, and any other one (from a release archive, where
-// it comes together with its CLI).
-func (t *Toolchain) languageHostIsCurrent() bool {
-	path := filepath.Join(t.Bin(), "pulumi-language-go")
-	return t.builtAsPinned(path, buildLanguageHost) || isExecutable(path) && !builtFrom(path, "github.com/pulumi/pulumi/sdk/v3")
+// languageHost is where the CLI of .local/bin finds its Go language host: the released one, or command pulumi-language-go,
+// which looks for builtHost at its place beside .local/bin.
+func (t *Toolchain) languageHost() string { return filepath.Join(t.Bin(), "pulumi-language-go") }
+
+func (t *Toolchain) builtHost() string { return t.Path("language-host", "pulumi-language-go") }
+
+// hasReleasedHost reports whether the language host came from a release archive, together with its CLI.
+func (t *Toolchain) hasReleasedHost() bool {
+	path := t.languageHost()
+	return isExecutable(path) && !builtFrom(path, "private-ec2-access/tools") &&
+		!builtFrom(path, "github.com/pulumi/pulumi/sdk/v3") // earlier versions of this project put the built host here
 }
 
 // versionOf asks a pulumi for its version; "" if it does not run or is not one.

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"private-ec2-access/tools/program"
 )
 
 // build is one Go program of the toolchain.
@@ -35,6 +37,11 @@ var (
 		step:   step{name: "build Pulumi's Go language host", usual: "15 seconds"},
 		folder: "tools/pins/pulumi-language-go",
 		pkg:    "github.com/pulumi/pulumi/sdk/v3/go/pulumi-language-go",
+	}
+	buildHostFront = build{
+		step:   step{name: "build the command in front of the language host", usual: "seconds"},
+		folder: "tools",
+		pkg:    "./cmd/pulumi-language-go",
 	}
 	buildBridge = build{
 		step:   step{name: "build Pulumi's bridge to Terraform providers", usual: "1 to 2 minutes the first time"},
@@ -175,18 +182,21 @@ func isExecutable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// CompileProgram compiles the packages of the Pulumi program into Go's cache. Pulumi compiles the program as well, but
-// without a word, and the AWS packages take more than a minute the first time.
+// CompileProgram builds the Pulumi program where the language host finds it. The host does the same in each run, but says
+// nothing, and the AWS packages take more than a minute the first time.
 func (t *Toolchain) CompileProgram() error {
 	if sources, _ := filepath.Glob(filepath.Join(t.Root, "*.go")); len(sources) == 0 {
 		return nil
 	}
 	s := step{name: "compile the Pulumi program", usual: "80 seconds and 3 GB of memory the first time, then seconds", quiet: 1500 * time.Millisecond}
 	return t.run(s, func() error {
-		// go list -export compiles everything and, unlike go build, links nothing.
-		cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{if .Error}}{{.Error}}{{end}}", ".")
-		cmd.Dir = t.Root
-		return t.command("compile-program", "correct the error above; `go build -o /dev/null .` shows the same", cmd)
+		unlock, err := program.Build(t.Root, t.programFlags, func(cmd *exec.Cmd) error {
+			return t.command("compile-program", "correct the error above; `go build -o /dev/null .` shows the same", cmd)
+		})
+		if err == nil {
+			unlock()
+		}
+		return err
 	})
 }
 

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
 // Environment variables that change where the toolchain looks.
@@ -40,8 +42,11 @@ type Toolchain struct {
 	os, arch    string
 	releases    string
 	client      *http.Client
-	every       time.Duration
+	every       time.Duration // between the lines of a step that goes on
+	lockQuiet   time.Duration // after which waiting for the lock is mentioned
 	mirrorRoots []string
+	// programFlags are the flags with which the language host in use builds the program. EnsureCLI sets them.
+	programFlags []string
 
 	mu          sync.Mutex // guards Out and unreachable
 	unreachable error      // why the release server was given up, so that it is tried once only
@@ -61,6 +66,7 @@ func New(root string, out io.Writer) *Toolchain {
 		releases:    releases,
 		client:      newClient(),
 		every:       15 * time.Second,
+		lockQuiet:   500 * time.Millisecond,
 		mirrorRoots: defaultMirrorRoots(),
 	}
 }
@@ -78,29 +84,17 @@ func (t *Toolchain) Bin() string { return t.Path("bin") }
 func (t *Toolchain) PulumiHome() string { return t.Path("pulumi") }
 
 // Lock keeps two commands of the same checkout from preparing the toolchain or starting the emulator at the same time.
-// It waits, and says so; the returned function lets go. A lock ends with the process that holds it.
-func (t *Toolchain) Lock() (func(), error) {
+// It says so when it has to wait. The lock ends with unlock, or with the process.
+func (t *Toolchain) Lock() (unlock func(), err error) {
 	if err := os.MkdirAll(t.Path(), 0o755); err != nil {
 		return nil, explain(err)
 	}
-	file, err := os.OpenFile(t.Path("lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, explain(err)
-	}
-	if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		t.say("Waiting: another command of this checkout is preparing the toolchain or the emulator.")
-		for {
-			err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, syscall.EINTR) {
-				file.Close()
-				return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
-			}
-		}
-	}
-	return func() { file.Close() }, nil
+	s := step{name: "wait for another command of this checkout, which prepares the toolchain or the emulator", quiet: t.lockQuiet}
+	err = t.run(s, func() error {
+		unlock, err = lockedfile.MutexAt(t.Path("lock")).Lock()
+		return err
+	})
+	return unlock, err
 }
 
 func (t *Toolchain) say(format string, args ...any) {

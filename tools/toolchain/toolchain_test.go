@@ -536,6 +536,7 @@ func TestLock(t *testing.T) {
 	unlock, err := tools.Lock()
 	require.NoError(t, err)
 	other := New(tools.Root, out)
+	other.lockQuiet = 10 * time.Millisecond
 	got := make(chan error)
 	go func() {
 		unlock, err := other.Lock()
@@ -551,7 +552,7 @@ func TestLock(t *testing.T) {
 	}
 	unlock()
 	require.NoError(t, <-got)
-	assert.Contains(t, out.String(), "Waiting: another command")
+	assert.Contains(t, out.String(), "• wait for another command of this checkout")
 }
 
 func TestNoPluginOnThePATHOfRealStacks(t *testing.T) {
