@@ -12,7 +12,10 @@ import (
 	"private-ec2-access/pulumitest"
 )
 
-var place = components.ExistingPlace("vpc-1", []string{"10.0.0.0/16"}, nil, []string{"subnet-1"}, []string{"rtb-1"})
+var place = components.Place{
+	VpcID: pulumi.String("vpc-1"), CidrBlocks: []string{"10.0.0.0/16"},
+	SubnetIDs: pulumi.ToStringArray([]string{"subnet-1"}), RouteTableIDs: pulumi.ToStringArray([]string{"rtb-1"}),
+}
 
 // builders register each component under a name, with options of the caller's.
 var builders = map[string]func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error{
@@ -52,12 +55,11 @@ var builders = map[string]func(ctx *pulumi.Context, name string, opts ...pulumi.
 		}, opts...)
 		return err
 	},
-	"KeyPolicy": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
-		_, err := components.NewKeyPolicy(ctx, name, &components.KeyPolicyArgs{KeyID: pulumi.String("arn"), Policy: pulumi.String("{}")}, opts...)
-		return err
-	},
-	"KeyAccess": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
-		_, err := components.NewKeyAccess(ctx, name, &components.KeyAccessArgs{RoleName: pulumi.String("role"), Policy: pulumi.String("{}")}, opts...)
+	"KeyGrants": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+		_, err := components.NewKeyGrants(ctx, name, &components.KeyGrantsArgs{
+			RoleName: pulumi.String("role"), KeyID: pulumi.String("arn"), KeyPolicy: pulumi.String("{}"),
+			RolePolicies: map[string]pulumi.StringInput{"session-key": pulumi.String("{}")},
+		}, opts...)
 		return err
 	},
 	"LogGroup": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
@@ -140,7 +142,7 @@ func TestWhatIsMissingIsRefused(t *testing.T) {
 			return err
 		},
 		"endpoints: SecurityGroupID and S3 are required": func(ctx *pulumi.Context) error { _, err := components.NewEndpoints(ctx, "n", nil); return err },
-		"endpoints: Place has 0 subnets and 0 route tables: at least one of each is required": func(ctx *pulumi.Context) error {
+		"endpoints: Place needs VpcID, SubnetIDs and RouteTableIDs": func(ctx *pulumi.Context) error {
 			_, err := components.NewEndpoints(ctx, "n", &components.EndpointsArgs{
 				SecurityGroupID: pulumi.String("sg"), S3: components.Endpoint{Policy: pulumi.String("{}")},
 			})
@@ -165,9 +167,12 @@ func TestWhatIsMissingIsRefused(t *testing.T) {
 			_, err := components.NewEncryptionKey(ctx, "n", &components.EncryptionKeyArgs{Alias: "a", Description: "d", DeletionWindowInDays: 6, RotationPeriodInDays: 365})
 			return err
 		},
-		"key policy: KeyID and Policy are required":    func(ctx *pulumi.Context) error { _, err := components.NewKeyPolicy(ctx, "n", nil); return err },
-		"key access: RoleName and Policy are required": func(ctx *pulumi.Context) error { _, err := components.NewKeyAccess(ctx, "n", nil); return err },
-		"log group: GroupName is required":             func(ctx *pulumi.Context) error { _, err := components.NewLogGroup(ctx, "n", nil); return err },
+		"key grants: RoleName is required": func(ctx *pulumi.Context) error { _, err := components.NewKeyGrants(ctx, "n", nil); return err },
+		"key grants: KeyID and KeyPolicy are required together": func(ctx *pulumi.Context) error {
+			_, err := components.NewKeyGrants(ctx, "n", &components.KeyGrantsArgs{RoleName: pulumi.String("role"), KeyID: pulumi.String("arn")})
+			return err
+		},
+		"log group: GroupName is required": func(ctx *pulumi.Context) error { _, err := components.NewLogGroup(ctx, "n", nil); return err },
 		"session preferences: DocumentName and Content are required": func(ctx *pulumi.Context) error {
 			_, err := components.NewSessionPreferences(ctx, "n", nil)
 			return err

@@ -2,7 +2,6 @@ package components
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -25,7 +24,7 @@ type Endpoint struct {
 	Policy      pulumi.StringInput
 }
 
-// Endpoints are the network's only way to AWS: an interface endpoint with
+// Endpoints are the network's only route to AWS: an interface endpoint with
 // private DNS for each service, with a network interface in each zone, and the
 // S3 gateway on the subnets' route tables.
 type Endpoints struct {
@@ -40,11 +39,9 @@ func NewEndpoints(ctx *pulumi.Context, name string, args *EndpointsArgs, opts ..
 	if args == nil || args.SecurityGroupID == nil || args.S3.Policy == nil {
 		return nil, errors.New("endpoints: SecurityGroupID and S3 are required")
 	}
-	if len(args.Place.SubnetIDs) == 0 || len(args.Place.RouteTableIDs) == 0 {
-		return nil, fmt.Errorf("endpoints: Place has %d subnets and %d route tables: at least one of each is required",
-			len(args.Place.SubnetIDs), len(args.Place.RouteTableIDs))
+	if args.Place.VpcID == nil || args.Place.SubnetIDs == nil || args.Place.RouteTableIDs == nil {
+		return nil, errors.New("endpoints: Place needs VpcID, SubnetIDs and RouteTableIDs")
 	}
-
 	c := &Endpoints{IDs: map[string]pulumi.StringOutput{}}
 	if err := ctx.RegisterComponentResource(token("Endpoints"), name, c, opts...); err != nil {
 		return nil, err

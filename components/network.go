@@ -11,21 +11,13 @@ import (
 )
 
 // Place is a network that the other components go into: one that the stack
-// made, or an existing one.
+// creates, or an existing one.
 type Place struct {
 	VpcID          pulumi.StringInput
 	CidrBlocks     []string // every IPv4 range of the VPC
 	Ipv6CidrBlocks []string
-	SubnetIDs      pulumi.StringArray // one in each zone
-	RouteTableIDs  pulumi.StringArray // of the subnets
-}
-
-// ExistingPlace is a network that the stack did not make.
-func ExistingPlace(vpcID string, cidrBlocks, ipv6CidrBlocks, subnetIDs, routeTableIDs []string) Place {
-	return Place{
-		VpcID: pulumi.String(vpcID), CidrBlocks: cidrBlocks, Ipv6CidrBlocks: ipv6CidrBlocks,
-		SubnetIDs: stringInputs(subnetIDs), RouteTableIDs: stringInputs(routeTableIDs),
-	}
+	SubnetIDs      pulumi.StringArrayInput // one in each zone
+	RouteTableIDs  pulumi.StringArrayInput // of the subnets
 }
 
 // NetworkArgs describe an isolated network.
@@ -35,7 +27,7 @@ type NetworkArgs struct {
 	Labels    Labels
 }
 
-// Network is a VPC without a way out: no internet gateway, no NAT, and a route
+// Network is a VPC without an internet route: no internet gateway, no NAT, and a route
 // table with nothing but the local route. Both DNS attributes are on, because
 // private DNS of interface endpoints needs them. The default security group,
 // which everything lands in that names none, lets nothing through.
@@ -83,7 +75,7 @@ func NewNetwork(ctx *pulumi.Context, name string, args *NetworkArgs, opts ...pul
 	if err != nil {
 		return nil, failed("network", "route table", err)
 	}
-	c.Place = Place{VpcID: vpc.ID().ToStringOutput(), CidrBlocks: []string{args.CidrBlock}}
+	subnetIDs := pulumi.StringArray{}
 	for i, zone := range args.Zones {
 		part := fmt.Sprintf("private-%d", i)
 		subnet, err := ec2.NewSubnet(ctx, name+"-"+part, &ec2.SubnetArgs{
@@ -107,9 +99,12 @@ func NewNetwork(ctx *pulumi.Context, name string, args *NetworkArgs, opts ...pul
 			return nil, failed("network", part+" route table association", err)
 		}
 		// Whoever uses the subnet waits for its route table.
-		c.Place.SubnetIDs = append(c.Place.SubnetIDs, association.SubnetId.Elem())
+		subnetIDs = append(subnetIDs, association.SubnetId.Elem())
 	}
-	c.Place.RouteTableIDs = pulumi.StringArray{table.ID().ToStringOutput()}
+	c.Place = Place{
+		VpcID: vpc.ID().ToStringOutput(), CidrBlocks: []string{args.CidrBlock},
+		SubnetIDs: subnetIDs, RouteTableIDs: pulumi.StringArray{table.ID().ToStringOutput()},
+	}
 
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"vpcId":        vpc.ID(),

@@ -25,7 +25,7 @@ type combination struct {
 
 func combinations(t *testing.T) (rows []combination) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(project(t), "testdata", "combinations.json"))
+	text, err := os.ReadFile(filepath.Join(project(t), "program", "testdata", "combinations.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &rows))
 	return rows

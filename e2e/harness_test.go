@@ -160,7 +160,7 @@ func program(t *testing.T) string {
 	for _, entry := range entries {
 		name := entry.Name()
 		switch {
-		case slices.Contains([]string{"account", "components", "internal"}, name):
+		case slices.Contains([]string{"access", "components", "config", "internal", "program", "survey"}, name):
 			require.NoError(t, os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(root, name))))
 		case strings.HasSuffix(name, ".go") || slices.Contains([]string{"go.mod", "go.sum", "Pulumi.yaml"}, name):
 			text, err := os.ReadFile(filepath.Join(root, name))

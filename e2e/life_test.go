@@ -342,7 +342,7 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	out = s.up()
 	second := s.outputs().text("logBucket")
 	require.NotEqual(t, bucket, second)
-	require.Contains(t, out, "records go to the log bucket "+second+"; those of an earlier time of this stack are kept in "+bucket)
+	require.Contains(t, out, "session logs go to the log bucket "+second+"; those of previous deployments of this stack are kept in "+bucket)
 	require.Equal(t, []any{bucket}, s.outputs().at("keptLogBuckets"))
 	put(second, "the third")
 	s.set("keepRecords", "false")
@@ -353,7 +353,7 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	// Or it takes up what was kept.
 	s.set("logging.bucketName", bucket)
 	out = s.up()
-	require.Contains(t, out, "records go on in the log bucket "+bucket+", which this stack made at an earlier time")
+	require.Contains(t, out, "session logs go on in the log bucket "+bucket+" of a previous deployment of this stack")
 	require.Equal(t, bucket, s.outputs().text("logBucket"))
 	require.Empty(t, s.outputs().at("keptLogBuckets"))
 	s.destroy()

@@ -35,38 +35,38 @@ func checkEmulated(config, environ map[string]string) (found mistake.List) {
 	case endpoint == "":
 		found.Add(mistake.Mistake{
 			Key: "AWS_ENDPOINT_URL", Problem: "the stack is emulated, but no emulator is named, so requests would go to AWS",
-			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Mend: toLocal,
+			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Fix: toLocal,
 		})
 	case !isLoopback(endpoint):
 		found.Add(mistake.Mistake{
 			Key: "AWS_ENDPOINT_URL", Got: endpoint, Problem: "the stack is emulated, but this address is not on this machine",
-			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Mend: toLocal,
+			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Fix: toLocal,
 		})
 	}
 	if environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "true" {
 		found.Add(mistake.Mistake{
 			Key: "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Got: "true",
-			Problem: "the stack is emulated, but this sends requests to AWS all the same", Mend: "unset it",
+			Problem: "the stack is emulated, but this sends requests to AWS all the same", Fix: "unset it",
 		})
 	}
 	for _, name := range sorted(environ) {
 		if strings.HasPrefix(name, "AWS_ENDPOINT_URL_") && !isLoopback(environ[name]) {
 			found.Add(mistake.Mistake{
 				Key: name, Got: environ[name], Problem: "the stack is emulated, but this service's address is not on this machine",
-				Mend: "unset it",
+				Fix: "unset it",
 			})
 		}
 	}
 	if key := config["aws:accessKey"]; key != EmulatorKey {
 		found.Add(mistake.Mistake{
 			Key: "aws:accessKey", Got: redacted(key), Problem: "the stack is emulated and must never use a real credential",
-			Allowed: EmulatorKey, Mend: "pulumi config set aws:accessKey " + EmulatorKey,
+			Allowed: EmulatorKey, Fix: "pulumi config set aws:accessKey " + EmulatorKey,
 		})
 	}
 	for _, key := range []string{"aws:profile", "aws:endpoints", "aws:assumeRole", "aws:assumeRoles"} {
 		if value, set := config[key]; set {
 			found.Add(mistake.Mistake{
-				Key: key, Got: value, Problem: "the stack is emulated, and this leads to a real account", Mend: "pulumi config rm " + key,
+				Key: key, Got: value, Problem: "the stack is emulated, and this leads to a real account", Fix: "pulumi config rm " + key,
 			})
 		}
 	}
@@ -77,31 +77,31 @@ func checkReal(config, environ map[string]string) (found mistake.List) {
 	for _, name := range sorted(environ) {
 		if (name == "AWS_ENDPOINT_URL" || strings.HasPrefix(name, "AWS_ENDPOINT_URL_")) && isLoopback(environ[name]) {
 			found.Add(mistake.Mistake{
-				Key: name, Got: environ[name], Problem: "the stack is a real account, but this is the address of an emulator", Mend: toReal,
+				Key: name, Got: environ[name], Problem: "the stack is a real account, but this is the address of an emulator", Fix: toReal,
 			})
 		}
 	}
 	if key := environ["AWS_ACCESS_KEY_ID"]; key == EmulatorKey {
 		found.Add(mistake.Mistake{
-			Key: "AWS_ACCESS_KEY_ID", Got: key, Problem: "the stack is a real account, but this is the key of an emulator", Mend: toReal,
+			Key: "AWS_ACCESS_KEY_ID", Got: key, Problem: "the stack is a real account, but this is the key of an emulator", Fix: toReal,
 		})
 	}
 	if key := config["aws:accessKey"]; key == EmulatorKey {
 		found.Add(mistake.Mistake{
 			Key: "aws:accessKey", Got: key, Problem: "the stack is a real account, but this is the key of an emulator",
-			Mend: "pulumi config rm aws:accessKey",
+			Fix: "pulumi config rm aws:accessKey",
 		})
 	}
 	if endpoints := config["aws:endpoints"]; strings.Contains(endpoints, "127.0.0.1") || strings.Contains(endpoints, "localhost") {
 		found.Add(mistake.Mistake{
 			Key: "aws:endpoints", Got: endpoints, Problem: "the stack is a real account, but this is the address of an emulator",
-			Mend: "pulumi config rm aws:endpoints",
+			Fix: "pulumi config rm aws:endpoints",
 		})
 	}
 	for _, key := range []string{"aws:skipCredentialsValidation", "aws:skipRequestingAccountId", "aws:s3UsePathStyle"} {
 		if config[key] == "true" {
 			found.Add(mistake.Mistake{
-				Key: key, Got: "true", Problem: "the stack is a real account, and this is for emulated ones", Mend: "pulumi config rm " + key,
+				Key: key, Got: "true", Problem: "the stack is a real account, and this is for emulated ones", Fix: "pulumi config rm " + key,
 			})
 		}
 	}

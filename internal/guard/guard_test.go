@@ -13,7 +13,7 @@ func keys(t *testing.T, emulated bool, config, environ map[string]string) []stri
 	found := []string{}
 	for _, m := range guard.Check(emulated, config, environ) {
 		require.NotEmpty(t, m.Problem)
-		require.NotEmpty(t, m.Mend, m.Key)
+		require.NotEmpty(t, m.Fix, m.Key)
 		found = append(found, m.Key)
 	}
 	return found

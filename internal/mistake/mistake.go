@@ -1,5 +1,5 @@
 // Package mistake collects what is wrong with a user's input, so that all of
-// it can be told at once.
+// it can be reported at once.
 package mistake
 
 import (
@@ -7,23 +7,22 @@ import (
 	"strings"
 )
 
-// Mistake is one thing that the user has to mend.
+// Mistake is one thing that the user has to fix.
 type Mistake struct {
 	Key     string // the config key, nested keys with dots
 	Got     string // the value got, as the user would recognise it
 	Problem string // what is wrong with it
 	Allowed string // the values allowed
-	Mend    string // a command or an action that mends it
+	Fix     string // a command or an action that fixes it
 }
 
 func (m Mistake) String() string {
 	var b strings.Builder
-	b.WriteString(m.Key)
+	fmt.Fprintf(&b, "%s: %s", m.Key, m.Problem)
 	if m.Got != "" {
-		fmt.Fprintf(&b, " is %s", m.Got)
+		fmt.Fprintf(&b, " (got %s)", m.Got)
 	}
-	fmt.Fprintf(&b, ": %s", m.Problem)
-	for _, part := range []struct{ label, text string }{{"allowed", m.Allowed}, {"mend", m.Mend}} {
+	for _, part := range []struct{ label, text string }{{"Allowed", m.Allowed}, {"Fix", m.Fix}} {
 		if part.text != "" {
 			fmt.Fprintf(&b, "\n     %s: %s", part.label, part.text)
 		}
@@ -34,7 +33,7 @@ func (m Mistake) String() string {
 // List is a collection of mistakes. The zero value is empty and ready for use.
 type List []Mistake
 
-// Add puts a mistake at the end.
+// Add appends a mistake.
 func (l *List) Add(m Mistake) { *l = append(*l, m) }
 
 // Error lists all mistakes, numbered, in the order in which they were found.

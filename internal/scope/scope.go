@@ -109,3 +109,7 @@ func (s Scope) RepositoryBuckets() []string {
 func (s Scope) arn(service, region, account, resource string) string {
 	return strings.Join([]string{"arn", s.Partition, service, region, account, resource}, ":")
 }
+
+// OwnerTag marks what a stack created, so that it can be found again. Its value
+// is PROJECT/STACK.
+const OwnerTag = "private-ec2-access:stack"

@@ -49,11 +49,11 @@ type decoder struct {
 }
 
 func (d *decoder) wrong(key string, got any, allowed, example string) {
-	mend := "pulumi config set " + Path(d.namespace, key) + " " + example
+	fix := "pulumi config set " + Path(d.namespace, key) + " " + example
 	if example == "" {
-		mend = "pulumi config set " + Path(d.namespace, key) + " '" + map[bool]string{true: "[…]", false: "{…}"}[allowed == "a list"] + "'"
+		fix = "pulumi config set " + Path(d.namespace, key) + " '" + map[bool]string{true: "[…]", false: "{…}"}[allowed == "a list"] + "'"
 	}
-	d.mistakes.Add(mistake.Mistake{Key: key, Got: Show(got), Problem: "not " + allowed, Allowed: allowed, Mend: mend})
+	d.mistakes.Add(mistake.Mistake{Key: key, Got: Show(got), Problem: "not " + allowed, Allowed: allowed, Fix: fix})
 }
 
 func (d *decoder) value(key string, value any, target reflect.Value) {
@@ -126,7 +126,7 @@ func (d *decoder) structure(prefix string, members map[string]any, target reflec
 		if !slices.Contains(known, name) {
 			d.mistakes.Add(mistake.Mistake{
 				Key: prefix + name, Got: Show(members[name]), Problem: "no such key",
-				Allowed: strings.Join(known, ", "), Mend: d.rename(prefix, name, known),
+				Allowed: strings.Join(known, ", "), Fix: d.rename(prefix, name, known),
 			})
 		}
 	}
@@ -141,7 +141,7 @@ func (d *decoder) structure(prefix string, members map[string]any, target reflec
 		case !optional:
 			d.mistakes.Add(mistake.Mistake{
 				Key: prefix + name, Problem: "it has no value and no default",
-				Mend: "keep the default for it that Pulumi.yaml came with, or: pulumi config set " +
+				Fix: "keep the default for it that Pulumi.yaml came with, or: pulumi config set " +
 					Path(d.namespace, prefix+name) + " VALUE",
 			})
 		}

@@ -72,7 +72,7 @@ func TestEveryMistakeIsFoundInOnePass(t *testing.T) {
 	var keys []string
 	for _, m := range settings.Decode("p", config, &got) {
 		keys = append(keys, m.Key)
-		require.NotEmpty(t, m.Mend, m.Key)
+		require.NotEmpty(t, m.Fix, m.Key)
 	}
 	require.Equal(t, []string{"txet", "flag", "count", "tags", "list[1]", "nested.naem", "nested.name", "things.one"}, keys)
 }
@@ -92,7 +92,7 @@ func TestPath(t *testing.T) {
 	require.Equal(t, "--path 'p:nested.name'", settings.Path("p", "nested.name"))
 }
 
-// The mend of a key that was set without --path must not remove the one that
+// The fix of a key that was set without --path must not remove the one that
 // was set with it.
 func TestAKeySetWithoutPath(t *testing.T) {
 	t.Parallel()
@@ -101,6 +101,6 @@ func TestAKeySetWithoutPath(t *testing.T) {
 	var got sample
 	found := settings.Decode("p", config, &got)
 	require.Len(t, found, 2)
-	require.Equal(t, "a key with a dot needs --path. pulumi config rm 'p:nested.name', then: pulumi config set --path 'p:nested.name' VALUE", found[0].Mend)
-	require.Equal(t, "pulumi config rm 'p:what.ever'", found[1].Mend)
+	require.Equal(t, "a key with a dot needs --path. pulumi config rm 'p:nested.name', then: pulumi config set --path 'p:nested.name' VALUE", found[0].Fix)
+	require.Equal(t, "pulumi config rm 'p:what.ever'", found[1].Fix)
 }

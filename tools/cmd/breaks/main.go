@@ -53,7 +53,7 @@ func try(project string, b breakage) ([]string, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(copied) }()
-	for _, name := range []string{"account", "components", "internal", "pulumitest", "testdata"} {
+	for _, name := range []string{"access", "components", "config", "docs", "internal", "program", "pulumitest", "survey"} {
 		if err := os.CopyFS(filepath.Join(copied, name), os.DirFS(filepath.Join(project, name))); err != nil {
 			return nil, err
 		}

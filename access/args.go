@@ -1,0 +1,175 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/internal/endpoint"
+	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/scope"
+	"private-ec2-access/internal/session"
+)
+
+// Args describe private access to EC2 instances in one account and Region. What
+// decides the shape is a plain value, and the rest are Inputs.
+type Args struct {
+	// Partition, Region, AccountID and DNSSuffix say where the access lives, as
+	// aws.getPartition, getRegion and getCallerIdentity give them. Required.
+	Partition, Region, AccountID, DNSSuffix string
+	// Owner marks everything that is created, as the value of the tag
+	// private-ec2-access:stack and in the session document. PROJECT/STACK if empty.
+	Owner string
+	// Tags are put on every resource that can carry them, beside Name and the
+	// owner's.
+	Tags map[string]string
+
+	// VpcID names an existing VPC, with the private subnets, one in each zone,
+	// that instances and endpoints go into, and the subnets' route tables. Nil:
+	// an isolated VPC is created, with a subnet in each of AvailabilityZones.
+	VpcID                    pulumi.StringInput
+	SubnetIDs, RouteTableIDs pulumi.StringArrayInput
+	// CidrBlocks are every IPv4 range of the VPC; of a VPC that is created, one.
+	CidrBlocks, Ipv6CidrBlocks []string
+	AvailabilityZones          []string
+	// S3PrefixListID is the id of the Region's prefix list of S3. Required.
+	S3PrefixListID string
+
+	// Endpoints are the interface endpoints by their short names, for example
+	// ssmmessages. Required: ssm and ssmmessages at least.
+	Endpoints []string
+	// NarrowEndpointPolicies lets through only what the instances need, rather
+	// than everything. In a VPC that others use too it can cut them off.
+	NarrowEndpointPolicies bool
+
+	Instances map[string]Instance // by their names
+	Logging   Logging
+	Session   Session
+	Key       Key
+
+	// KeepRecords leaves session logs, and what protects and encrypts them,
+	// behind on destroy. RefuseDestroy makes a destroy fail before it deletes
+	// anything.
+	KeepRecords, RefuseDestroy bool
+}
+
+// Instance is one private instance.
+type Instance struct {
+	ImageID      string
+	PinImage     bool   // follow ImageID; otherwise a running instance keeps the image it has
+	Architecture string // arm64 or x86_64, of image and type
+	InstanceType string
+	VolumeSize   int // of the root volume in GiB
+	SubnetIndex  int // in SubnetIDs or AvailabilityZones; 0 is the first
+}
+
+// Logging says where session logs go.
+type Logging struct {
+	BucketName   string // an existing bucket; empty: the one that is created
+	CreateBucket bool   // create a bucket: without BucketName, or while open sessions still write to it
+	KeyPrefix    string
+	// EarlierLocations are written as s3://BUCKET/PREFIX or log-group:NAME. They
+	// stay writable for sessions that started before the location changed.
+	EarlierLocations []string
+	RetentionDays    int    // after which a session log expires; 0 keeps every one
+	TransitionDays   int    // after which one moves to Glacier Instant Retrieval; 0 never
+	ObjectLock       string // GOVERNANCE, COMPLIANCE or empty
+	ObjectLockDays   int
+
+	LogGroups         []string // in CloudWatch Logs: the one of the session document, and earlier ones
+	ExistingLogGroups []string // those of LogGroups that exist already and are imported
+	KeptLogGroups     []string // of a previous deployment; the key's policy keeps them readable
+	LogGroupRetention int      // in days; 0 keeps every event
+
+	EncryptWithKMS    bool     // with KMSKeyARN, or else with the key that is created
+	KMSKeyARN         string   // an existing key
+	EarlierKMSKeyARNs []string // keys that logs were encrypted with before
+}
+
+// Preferences are the settings of a session. S3BucketName and, with
+// EncryptWithKMS, an empty KMSKeyID are filled in with what is created.
+type Preferences = session.Preferences
+
+// Session is the session document.
+type Session struct {
+	DocumentName   string
+	Preferences    Preferences
+	EncryptWithKMS bool // with Preferences.KMSKeyID, or else with the key that is created
+	// Existing is the document as it is, if there is one. It is imported, and
+	// kept on destroy if it was adopted.
+	Existing *ExistingDocument
+}
+
+// ExistingDocument holds the default and the newest version of a session
+// document.
+type ExistingDocument struct {
+	Version, Content             string
+	NewestVersion, NewestContent string
+}
+
+// Key is the KMS key that is created for session logs and sessions.
+type Key struct {
+	Create               bool
+	Alias, Description   string
+	ExistingKeyID        string // under the alias already; it is imported
+	DeletionWindowInDays int
+	RotationPeriodInDays int
+}
+
+// validate reports everything that is missing or contradictory at once.
+func (a *Args) validate() error {
+	var found []error
+	need := func(ok bool, format string, values ...any) {
+		if !ok {
+			found = append(found, fmt.Errorf(format, values...))
+		}
+	}
+	need(a.Partition != "" && a.Region != "" && a.AccountID != "" && a.DNSSuffix != "", "Partition, Region, AccountID and DNSSuffix are required")
+	need(a.S3PrefixListID != "", "S3PrefixListID is required")
+	subnets := len(a.AvailabilityZones)
+	if a.VpcID == nil {
+		need(len(a.CidrBlocks) == 1, "CidrBlocks has %d ranges: a VPC that is created has one", len(a.CidrBlocks))
+		if len(a.CidrBlocks) == 1 {
+			_, err := network.Subnets(a.CidrBlocks[0], subnets)
+			need(err == nil, "CidrBlocks is %s for %d AvailabilityZones: %v", a.CidrBlocks[0], subnets, err)
+		}
+	} else {
+		need(a.SubnetIDs != nil && a.RouteTableIDs != nil, "SubnetIDs and RouteTableIDs are required with VpcID")
+	}
+	for _, name := range a.Endpoints {
+		service, known := endpoint.Find(name)
+		need(known && !service.Gateway, "Endpoints has %q: allowed are %v", name, interfaceNames())
+	}
+	for _, name := range []string{"ssm", "ssmmessages"} {
+		need(slices.Contains(a.Endpoints, name), "Endpoints lacks %s, without which no session can be opened", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Instances)) {
+		i := a.Instances[name]
+		need(i.ImageID != "" && i.Architecture != "" && i.InstanceType != "" && i.VolumeSize > 0,
+			"Instances[%s]: ImageID, Architecture, InstanceType and VolumeSize are required", name)
+		need(i.SubnetIndex >= 0 && (a.VpcID != nil || i.SubnetIndex < subnets), "Instances[%s]: SubnetIndex is %d of %d subnets", name, i.SubnetIndex, subnets)
+	}
+	need(a.Logging.BucketName != "" || a.Logging.CreateBucket, "Logging: BucketName or CreateBucket is required")
+	for _, text := range a.Logging.EarlierLocations {
+		_, err := session.ParseLocation(text)
+		need(err == nil, "Logging.EarlierLocations: %v", err)
+	}
+	need(a.Session.DocumentName != "", "Session.DocumentName is required")
+	needsKey := a.Logging.EncryptWithKMS && a.Logging.KMSKeyARN == "" || a.Session.EncryptWithKMS && a.Session.Preferences.KMSKeyID == ""
+	need(!needsKey || a.Key.Create || a.Logging.BucketName != "", "Key.Create is required: something is encrypted with KMS, and no key is named")
+	return errors.Join(found...)
+}
+
+func interfaceNames() (names []string) {
+	for _, s := range endpoint.Interfaces() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func (a *Args) scope() scope.Scope {
+	return scope.Scope{Partition: a.Partition, Region: a.Region, AccountID: a.AccountID, DNSSuffix: a.DNSSuffix}
+}

@@ -1,0 +1,112 @@
+// Package config holds the stack's config: one file per group of keys, with its
+// struct, its defaults' meaning and its checks side by side. Pulumi.yaml
+// describes each key and holds its default.
+//
+// Nothing here asks AWS anything. Every mistake is found before the first
+// look-up, and all of them are reported at once.
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"private-ec2-access/internal/guard"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/settings"
+)
+
+// Config is the stack's config. A key that AWS has too carries AWS's name.
+type Config struct {
+	Emulated       bool                `json:"emulated"`
+	KeepRecords    Choice              `json:"keepRecords"` // or Refuse
+	ConfirmChanges Choice              `json:"confirmChanges"`
+	SelfRepair     Choice              `json:"selfRepair"`
+	Tags           map[string]string   `json:"tags"`
+	Network        Network             `json:"network"`
+	Endpoints      Endpoints           `json:"endpoints"`
+	Instance       InstanceDefaults    `json:"instance"`
+	Instances      map[string]Instance `json:"instances"`
+	Logging        Logging             `json:"logging"`
+	Session        Session             `json:"session"`
+	Key            Key                 `json:"key"`
+}
+
+// KeepsRecords reports whether a destroy leaves the session logs behind. A
+// document that was adopted goes on naming the bucket, so then they stay too.
+func (c *Config) KeepsRecords() bool {
+	return c.KeepRecords == Refuse || c.KeepRecords.Or(!c.Emulated || c.Session.Adopt)
+}
+
+// Load decodes and validates the config of a stack: a JSON object with every
+// value by its full key, as the engine hands it to the program in
+// PULUMI_CONFIG. The SDK's own config object cannot list the keys, so a
+// misspelt one would pass unnoticed. The error is a mistake.List with every
+// mistake; AWS has been asked nothing by then.
+func Load(project, stackConfig string, environ []string) (*Config, error) {
+	raw := map[string]string{}
+	if stackConfig != "" {
+		if err := json.Unmarshal([]byte(stackConfig), &raw); err != nil {
+			return nil, fmt.Errorf("reading the stack's config from the engine: %w", err)
+		}
+	}
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+
+	c := &Config{}
+	found := settings.Decode(project, raw, c)
+	unread := found
+	for _, m := range c.Validate(project) {
+		if !concerns(unread, m.Key) { // a value of the wrong type is judged once it has the right one
+			found.Add(m)
+		}
+	}
+	if raw["aws:region"] == "" && env["AWS_REGION"] == "" && env["AWS_DEFAULT_REGION"] == "" {
+		found.Add(mistake.Mistake{
+			Key: "aws:region", Problem: "it has no value, so the stack has no Region to live in",
+			Allowed: "a Region of AWS, for example us-east-2", Fix: "pulumi config set aws:region REGION",
+		})
+	}
+	if !concerns(unread, "emulated") {
+		found = append(found, guard.Check(c.Emulated, raw, env)...)
+	}
+	return c, found.Err()
+}
+
+// concerns reports whether one of the mistakes is about the key, about
+// something in it or about what it is in.
+func concerns(found mistake.List, key string) bool {
+	within := func(inner, outer string) bool {
+		return inner == outer || strings.HasPrefix(inner, outer+".") || strings.HasPrefix(inner, outer+"[")
+	}
+	return slices.ContainsFunc(found, func(m mistake.Mistake) bool { return within(m.Key, key) || within(key, m.Key) })
+}
+
+var projectName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,30}$`)
+
+// Validate finds every mistake that can be found without asking AWS.
+func (c *Config) Validate(project string) (found mistake.List) {
+	v := &validator{project: project, found: &found}
+	v.check(projectName.MatchString(project), "name (in Pulumi.yaml)", project,
+		"the names of roles and buckets begin with it, and one of them could not be created",
+		"2 to 31 lower-case letters, digits and hyphens, a letter first", "rename the project in Pulumi.yaml")
+	v.oneOf("keepRecords", string(c.KeepRecords), "auto", "true", "false", "refuse")
+	v.oneOf("confirmChanges", string(c.ConfirmChanges), "auto", "true", "false")
+	v.oneOf("selfRepair", string(c.SelfRepair), "auto", "true", "false")
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		v.tag(key, c.Tags[key])
+	}
+	c.Network.validate(v)
+	c.Endpoints.validate(v)
+	c.validateInstances(v)
+	c.Logging.validate(v, c)
+	c.Session.validate(v, c)
+	c.Key.validate(v)
+	return found
+}

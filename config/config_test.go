@@ -1,0 +1,324 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/program"
+	"private-ec2-access/pulumitest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func load(t *testing.T, own map[string]any) (*config.Config, error) {
+	t.Helper()
+	return config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(pulumitest.LocalConfig("us-east-2"), own))), pulumitest.LocalEnvironment)
+}
+
+func TestTheDefaultsAreValid(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, nil)
+	require.NoError(t, err)
+	require.True(t, c.NarrowPolicies())
+	require.False(t, c.KeepRecords.Or(!c.Emulated))
+}
+
+const keyOfOurs = "arn:aws:kms:us-east-2:111122223333:key/0a1b2c3d-0000-0000-0000-000000000000"
+
+// Each mistake by the config that has it. The whole message is in testdata, one
+// file a case; -update writes them anew, to be read by a person.
+var mistakes = map[string]map[string]any{
+	"architecture-no-such-choice":    {"instance.architecture": "amd64"},
+	"architecture-of-another-type":   {"instance.architecture": "x86_64"},
+	"bucket-name-dotted":             {"logging.bucketName": "my.logs"},
+	"cidr-block-not-private":         {"network.cidrBlock": "8.8.0.0/16"},
+	"cidr-block-bits-set":            {"network.cidrBlock": "10.20.0.1/16"},
+	"cidr-block-too-small-for-zones": {"network.cidrBlock": "10.20.0.0/28"},
+	"confirm-changes":                {"confirmChanges": "sometimes"},
+	"document-name":                  {"session.documentName": "my document"},
+	"document-name-of-aws":           {"session.documentName": "AWS-Sessions"},
+	"ec2messages":                    {"endpoints.ec2messages": "yes"},
+	"emulated-not-a-boolean":         {"emulated": "maybe"},
+	"idle-timeout-too-long":          {"session.idleSessionTimeout": 61},
+	"idle-timeout-over-the-session":  {"session.idleSessionTimeout": 30, "session.maxSessionDuration": 20},
+	"instance-image":                 {"instances": map[string]any{"app": map[string]any{"imageId": "latest"}}},
+	"instances-with-mistakes-in-order": {"instances": map[string]any{
+		"f": map[string]any{"imageId": "x"}, "e": map[string]any{"imageId": "x"}, "d": map[string]any{"imageId": "x"},
+		"c": map[string]any{"imageId": "x"}, "b": map[string]any{"imageId": "x"}, "a": map[string]any{"imageId": "x"},
+	}},
+	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
+	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
+	"instance-subnet":                  {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},
+	"instance-subnet-of-existing":      {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}, "instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}},
+	"instance-type":                    {"instance.instanceType": "small"},
+	"instance-type-of-its-own":         {"instances": map[string]any{"app": map[string]any{"instanceType": "t3.nano"}}},
+	"instance-architecture-of-its-own": {"instances": map[string]any{"app": map[string]any{"architecture": "arm"}}},
+	"instance-volume-size-of-its-own":  {"instances": map[string]any{"app": map[string]any{"volumeSize": 20000}}},
+	"instances-none":                   {"instances": map[string]any{}},
+	"instances-not-an-object":          {"instances": []any{"app"}},
+	"keep-records":                     {"keepRecords": "never"},
+	"key-prefix":                       {"logging.keyPrefix": "a b"},
+	"max-duration":                     {"session.maxSessionDuration": 1441},
+	"policies":                         {"endpoints.policies": "tight"},
+	"retention-not-a-number":           {"logging.retentionDays": "a year"},
+	"retention-negative":               {"logging.retentionDays": -1},
+	"self-repair":                      {"selfRepair": "1"},
+	"subnet-not-an-id":                 {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"private-a"}},
+	"subnet-twice":                     {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0aaaaaaaaaaaaaaaa"}},
+	"subnets-not-a-list":               {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": "subnet-0aaaaaaaaaaaaaaaa"},
+	"subnets-without-vpc":              {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"tag-of-aws":                       {"tags": map[string]any{"aws:team": "platform"}},
+	"tag-of-the-program":               {"tags": map[string]any{"Name": "mine"}},
+	"unknown-key":                      {"netwrok": map[string]any{"vpcId": "vpc-1"}},
+	"unknown-nested-key":               {"network.vpcID": "vpc-0123456789abcdef0"},
+	"volume-size":                      {"instance.volumeSize": 4},
+	"vpc-not-an-id":                    {"network.vpcId": "main", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"vpc-without-subnets":              {"network.vpcId": "vpc-0123456789abcdef0"},
+	"zones-none":                       {"network.availabilityZoneCount": 0},
+	"zones-too-many-for-the-range":     {"network.cidrBlock": "10.20.0.0/26", "network.availabilityZoneCount": 5},
+	"adopt-without-keeping":            {"session.adopt": true, "keepRecords": "false"},
+	"compliance-without-keeping":       {"logging.objectLock": "compliance", "logging.objectLockDays": 30},
+	"cloud-watch-not-a-boolean":        {"logging.cloudWatch": "perhaps"},
+	"earlier-key-not-an-arn":           {"logging.earlierKmsKeyArns": []any{"", "alias/records"}},
+	"earlier-locations":                {"logging.earlierLocations": []any{"logs/sessions", "s3://logs/a", "s3://logs/a"}},
+	"encryption":                       {"logging.encryption": "none"},
+	"encryption-in-two-layers":         {"logging.encryption": "aws:kms:dsse"},
+	"key-deletion-window":              {"key.deletionWindowInDays": 6},
+	"key-for-records-without-use":      {"logging.kmsKeyArn": keyOfOurs},
+	"key-for-records-not-an-arn":       {"logging.encryption": "kms", "logging.kmsKeyArn": "alias/records"},
+	"key-for-sessions-without-use":     {"session.kmsKeyArn": keyOfOurs},
+	"key-rotation":                     {"key.rotationPeriodInDays": 30},
+	"lock":                             {"logging.objectLock": "legal"},
+	"lock-of-an-existing-bucket":       {"logging.objectLock": "governance", "logging.objectLockDays": 1, "logging.bucketName": "logs"},
+	"lock-days-negative":               {"logging.objectLock": "governance", "logging.objectLockDays": -1},
+	"lock-without-days":                {"logging.objectLock": "governance"},
+	"lock-days-without-a-lock":         {"logging.objectLockDays": 30},
+	"lock-longer-than-retention":       {"logging.objectLock": "governance", "logging.objectLockDays": 400},
+	"log-group-name":                   {"logging.logGroupName": "my group"},
+	"log-group-name-of-aws":            {"logging.logGroupName": "aws/sessions"},
+	"log-group-retention":              {"logging.logGroupRetentionDays": 100},
+	"max-duration-doubtful":            {"session.maxSessionDuration": 1050},
+	"required-with-s3-alone":           {"logging.required": true},
+	"required-without-a-key":           {"logging.required": true, "logging.cloudWatch": true},
+	"required-without-streaming":       {"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "logging.streaming": false},
+	"required-not-a-boolean":           {"logging.required": "yes"},
+	"run-as-root":                      {"session.runAsEnabled": true, "session.runAsDefaultUser": "root"},
+	"run-as-not-a-name":                {"session.runAsEnabled": true, "session.runAsDefaultUser": "a b"},
+	"run-as-without-use":               {"session.runAsDefaultUser": "ec2-user"},
+	"run-as-not-a-boolean":             {"session.runAsEnabled": "sometimes"},
+	"session-adopt-not-a-boolean":      {"session.adopt": "maybe"},
+	"session-encryption-not-a-boolean": {"session.encryption": "aes256"},
+	"shell-profiles-too-long":          {"session.shellProfile.linux": strings.Repeat("a", 20000), "session.shellProfile.windows": strings.Repeat("b", 20000)},
+	"streaming-not-a-boolean":          {"logging.streaming": "live"},
+	"transition-after-the-end":         {"logging.transitionDays": 365},
+	"transition-negative":              {"logging.transitionDays": -1},
+	"several-of-every-kind": {
+		"netwrok": map[string]any{"vpcId": "vpc-1"}, "instance.volumeSize": "abc", "network.cidrBlock": "10.30.0.0/8",
+		"session.idleSessionTimeout": 90, "endpoints": "wide", "instances": map[string]any{"web_1": map[string]any{}},
+		"tags": map[string]any{"Name": "x"},
+	},
+	"several-at-once": {
+		"network.cidrBlock": "10.0.0.0/30", "instance.instanceType": "t3.nano", "logging.bucketName": "my.logs",
+		"session.idleSessionTimeout": 0, "endpoints.ec2messages": "perhaps",
+	},
+}
+
+func TestEveryMistakeIsTold(t *testing.T) {
+	t.Parallel()
+	for name, own := range mistakes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, own)
+			require.Error(t, err)
+			file := filepath.Join("testdata", "mistakes", name+".txt")
+			if *update {
+				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+				require.NoError(t, os.WriteFile(file, []byte(err.Error()+"\n"), 0o644))
+			}
+			want, readErr := os.ReadFile(file)
+			require.NoError(t, readErr, "run: go test ./config -update, and read the difference")
+			require.Equal(t, string(want), err.Error()+"\n")
+			var list mistake.List
+			require.True(t, errors.As(err, &list))
+			if name == "several-at-once" {
+				require.Len(t, list, 5)
+			}
+			for _, m := range list {
+				require.NotEmpty(t, m.Fix, m.Key)
+			}
+		})
+	}
+}
+
+// The same mistakes are told in the same order each time.
+func TestMistakesOfInstancesComeInTheOrderOfTheirNames(t *testing.T) {
+	t.Parallel()
+	instances, want := map[string]any{}, []string{}
+	for letter := 'a'; letter <= 'z'; letter++ { // so many that no map goes through them in order by chance
+		instances[string(letter)] = map[string]any{"imageId": "none"}
+		want = append(want, "instances."+string(letter)+".imageId")
+	}
+	_, err := load(t, map[string]any{"instances": instances})
+	var list mistake.List
+	require.True(t, errors.As(err, &list))
+	var got []string
+	for _, m := range list {
+		got = append(got, m.Key)
+	}
+	require.Equal(t, want, got)
+}
+
+// Mistakes that are in no key by itself: two keys do not go together, and each
+// of the two changes, alone, mends it.
+var relations = map[string][2]map[string]any{
+	"architecture-of-another-type":   {{"instance.architecture": "arm64"}, {"instance.instanceType": "t3.nano"}},
+	"cidr-block-too-small-for-zones": {{"network.cidrBlock": "10.20.0.0/27"}, {"network.availabilityZoneCount": 1}},
+	"idle-timeout-over-the-session":  {{"session.idleSessionTimeout": 20}, {"session.maxSessionDuration": 30}},
+	"instance-subnet": {
+		{"instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}}, {"network.availabilityZoneCount": 3},
+	},
+	"instance-subnet-of-existing": {
+		{"instances": map[string]any{"app": map[string]any{"subnetIndex": 0}}},
+		{"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"}},
+	},
+	"instance-type-of-its-own": {
+		{"instance.architecture": "x86_64", "instance.instanceType": "t3.nano"},
+		{"instances": map[string]any{"app": map[string]any{"instanceType": "t4g.micro"}}},
+	},
+	"subnets-without-vpc": {{"network.vpcId": "vpc-0123456789abcdef0"}, {"network.subnetIds": []any{}}},
+	"vpc-without-subnets": {{"network.vpcId": ""}, {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}}},
+	"zones-too-many-for-the-range": {
+		{"network.cidrBlock": "10.20.0.0/24"}, {"network.availabilityZoneCount": 4},
+	},
+}
+
+func TestRelationsBetweenKeysAreChecked(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(relations), 8)
+	for name, mends := range relations {
+		require.Contains(t, mistakes, name)
+		for _, mend := range mends {
+			_, err := load(t, pulumitest.With(mistakes[name], mend))
+			require.NoError(t, err, "%s, mended by %v", name, mend)
+		}
+	}
+}
+
+// Nothing is asked of AWS and nothing registered when the config is wrong, and
+// the program fails, whatever the mistake is.
+func TestAMistakeStopsBeforeTheFirstLookUp(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(mistakes), 25)
+	for name, own := range mistakes {
+		recorder := &pulumitest.Recorder{}
+		handed := pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(pulumitest.LocalConfig("us-east-2"), own)))
+		resources, err := recorder.Run(t, "private-ec2-access", "test", false, program.New(handed, pulumitest.LocalEnvironment))
+		require.ErrorContains(t, err, "in the stack's config; nothing was changed", name)
+		require.Empty(t, resources, name)
+		require.Empty(t, recorder.Calls(), name)
+	}
+}
+
+// Every key has a mistake of its own in the table above. A free-form text has
+// none.
+func TestEveryKeyHasAMistake(t *testing.T) {
+	t.Parallel()
+	covered := map[string]bool{}
+	for _, own := range mistakes {
+		_, err := load(t, own)
+		var list mistake.List
+		require.True(t, errors.As(err, &list))
+		for _, m := range list {
+			covered[m.Key] = true
+		}
+	}
+	for _, key := range fields("", reflect.TypeFor[config.Instance]()) {
+		require.True(t, covered["instances.app."+key], "no case in the table has a mistake in the %s of an instance", key)
+	}
+	for _, key := range projectKeys(t) {
+		hit := covered[key]
+		for k := range covered {
+			hit = hit || strings.HasPrefix(k, key+".") || strings.HasPrefix(k, key+"[")
+		}
+		require.True(t, hit, "no case in the table has a mistake in %s", key)
+	}
+}
+
+// Pulumi.yaml and the struct know the same keys, and Pulumi.yaml describes each.
+func TestPulumiYamlDescribesEveryKey(t *testing.T) {
+	t.Parallel()
+	require.ElementsMatch(t, fields("", reflect.TypeFor[config.Config]()), projectKeys(t))
+}
+
+func TestAKeyWithoutADefaultIsMissed(t *testing.T) {
+	t.Parallel()
+	keys := pulumitest.Defaults(t, pulumitest.LocalConfig("us-east-2"))
+	delete(keys, "tags")
+	delete(keys["session"].(map[string]any), "documentName")
+	_, err := config.Load("private-ec2-access", pulumitest.StackConfig(t, keys), pulumitest.LocalEnvironment)
+	require.ErrorContains(t, err, "1. tags: it has no value and no default")
+	require.ErrorContains(t, err, "2. session.documentName: it has no value and no default")
+}
+
+func TestWithoutARegion(t *testing.T) {
+	t.Parallel()
+	keys := pulumitest.StackConfig(t, pulumitest.Defaults(t, nil))
+	_, err := config.Load("private-ec2-access", keys, nil)
+	require.ErrorContains(t, err, "aws:region: it has no value")
+	_, err = config.Load("private-ec2-access", keys, []string{"AWS_REGION=us-east-2"})
+	require.NoError(t, err)
+}
+
+// The three stack files are valid, by the same loader.
+func TestTheStackFilesAreValid(t *testing.T) {
+	t.Parallel()
+	for stack, environ := range map[string][]string{"local": pulumitest.LocalEnvironment, "dev": nil} {
+		text, err := os.ReadFile(filepath.Join(pulumitest.Root(t), "Pulumi."+stack+".yaml"))
+		require.NoError(t, err)
+		var file struct {
+			Config map[string]any `yaml:"config"`
+		}
+		require.NoError(t, yaml.Unmarshal(text, &file))
+		own := map[string]any{}
+		for key, value := range file.Config {
+			own[strings.TrimPrefix(key, "private-ec2-access:")] = value
+		}
+		_, err = config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, own)), environ)
+		require.NoError(t, err, stack)
+	}
+}
+
+func projectKeys(t *testing.T) []string {
+	t.Helper()
+	keys := pulumitest.Keys(t)
+	for key, entry := range keys {
+		require.NotEmpty(t, entry.Description, key)
+		require.NotNil(t, entry.Default, key)
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+func fields(prefix string, of reflect.Type) (keys []string) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, fields(prefix+name+".", f.Type)...)
+			continue
+		}
+		keys = append(keys, prefix+name)
+	}
+	return keys
+}

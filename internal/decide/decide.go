@@ -1,0 +1,88 @@
+package decide
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/settings"
+)
+
+// Decisions shape the stack. All of them are known before the first resource is
+// registered.
+type Decisions struct {
+	Services       []string // interface endpoints by their short names
+	Zones          []string // each with a subnet; of a network that the stack creates
+	NarrowPolicies bool     // of the endpoints
+
+	CreateKey     bool   // the stack has a KMS key of its own
+	ExistingKeyID string // which is there already; empty: it is to be created
+	CreateBucket  bool   // the stack has a log bucket of its own
+
+	LogGroup          string   // that the session document names; empty: none
+	LogGroups         []string // every log group of the stack, sorted
+	ExistingLogGroups []string // those that are there already
+	KeptLogGroups     []string // of a previous deployment, not part of the stack; their logs stay readable
+
+	KeepRecords   bool // a destroy leaves the session logs behind
+	RefuseDestroy bool // a destroy fails before it deletes anything
+
+	Notices []Notice
+}
+
+// Notice is a line for the preview and the update.
+type Notice struct {
+	Warning bool
+	Text    string
+}
+
+// Decide makes every decision. The error has every mistake that the facts show.
+func Decide(c *config.Config, f Facts) (Decisions, error) {
+	d := &decider{config: c, facts: f}
+	d.NarrowPolicies = c.NarrowPolicies()
+	d.RefuseDestroy = c.KeepRecords == config.Refuse
+	d.CreateBucket = d.createsBucket()
+	d.document()
+	d.locations()
+	d.key()
+	d.bucketKey()
+	d.keepRecords()
+	d.logGroups()
+	d.guarantees()
+	d.services()
+	d.network()
+	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)
+}
+
+// decider collects decisions, mistakes and failures.
+type decider struct {
+	Decisions
+	config   *config.Config
+	facts    Facts
+	mistakes mistake.List
+	failures []error
+}
+
+func (d *decider) say(text string)  { d.Notices = append(d.Notices, Notice{Text: text}) }
+func (d *decider) warn(text string) { d.Notices = append(d.Notices, Notice{Warning: true, Text: text}) }
+
+func (d *decider) refuse(m mistake.Mistake) { d.mistakes.Add(m) }
+func (d *decider) fail(err error)           { d.failures = append(d.failures, err) }
+
+// set is the command that gives a key of the config a value.
+func (d *decider) set(key, value string) string {
+	return "pulumi config set " + settings.Path(d.facts.Project, key) + " " + value
+}
+
+// Architectures are those of the instances that name no image, sorted.
+func Architectures(c *config.Config) []string {
+	wanted := map[string]bool{}
+	for _, instance := range c.Complete() {
+		if instance.ImageID == "" {
+			wanted[instance.Architecture] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(wanted))
+}

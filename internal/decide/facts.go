@@ -1,0 +1,72 @@
+// Package decide turns the stack's config and the facts of the account into
+// everything that shapes the stack: what is created, what is refused, and what
+// the preview announces. It is pure: the same config and facts give the same
+// decisions, and it asks AWS nothing.
+package decide
+
+import (
+	"private-ec2-access/internal/reach"
+	"private-ec2-access/internal/scope"
+	"private-ec2-access/internal/session"
+)
+
+// Facts are what the account and the Region say, as plain values.
+type Facts struct {
+	Project, Stack string
+	Scope          scope.Scope
+	Zones          []string           // available ones, sorted; for a network that the stack creates
+	Services       map[string]Service // interface endpoint services by their short names, as far as they were asked about
+	Network        *Network           // an existing one; nil: the stack creates its own
+	S3PrefixListID string
+	Images         map[string]string // the newest Amazon Linux 2023 by architecture, of the architectures that need one
+
+	Document        session.Existing // of the name in the config
+	DefaultDocument session.Existing // the account's default, where the config names another one
+
+	Key        Key               // behind the alias of the stack's own key
+	BucketKeys map[string]string // by the stack's own buckets that the document names: the KMS key of their policies; empty: none
+	LogGroups  map[string]Group  // the groups that the config names
+	// OwnLogGroups carry the stack's tag, whatever the config says today. Sorted.
+	OwnLogGroups []string
+}
+
+// Owner is the stack as its marks on resources name it.
+func (f Facts) Owner() string { return f.Project + "/" + f.Stack }
+
+// Service is what the Region offers of a service, and what the stack has of it.
+type Service struct {
+	Zones   []string // in which it can have an endpoint; empty: the Region names none
+	Offered Answer   // asked only where the decision needs it
+	Own     Answer   // whether the stack has an endpoint already; likewise
+}
+
+// Answer is yes, no, or the reason why there is none. "No" is only what AWS
+// itself says; a look-up that is denied, throttled or unreachable is no answer.
+type Answer struct {
+	Yes     bool
+	Problem error
+}
+
+// No reports whether AWS said no.
+func (a Answer) No() bool { return !a.Yes && a.Problem == nil }
+
+// Network is an existing network as it was found.
+type Network struct {
+	reach.Network
+	Found          bool
+	CidrBlocks     []string // every IPv4 range of the VPC, sorted
+	Ipv6CidrBlocks []string
+	RouteTables    []reach.Table // of the subnets, in the order of the config
+	RouteTableIDs  []string      // of those, each once, sorted
+}
+
+// Key is the KMS key behind an alias. The zero value: there is no such alias.
+type Key struct {
+	ID, ARN, Description, State string
+}
+
+// Group is a log group. The zero value: there is no such group.
+type Group struct {
+	Exists bool
+	Owner  string // the stack that made it; empty: none of this program's
+}

@@ -1,0 +1,191 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/session"
+	"private-ec2-access/internal/settings"
+)
+
+// OwnBucket reports whether a bucket's name is one that a component of this name
+// gives to its log bucket.
+func OwnBucket(component, bucket string) bool { return strings.HasPrefix(bucket, component+"-logs-") }
+
+// createsBucket: where the config names no bucket, and where open sessions may
+// still write to the one that the stack has.
+func (d *decider) createsBucket() bool {
+	return d.config.Logging.BucketName == "" || slices.ContainsFunc(d.config.Logging.Earlier(), func(l session.Location) bool {
+		return OwnBucket(d.facts.Project, l.Bucket)
+	})
+}
+
+// locations refuses to drop a log location that a session document of this stack
+// names today. A session uses the settings that were in effect when it started:
+// it writes there at its end, and the agent logs a failure only on the instance.
+func (d *decider) locations() {
+	l := d.config.Logging
+	prefix := strings.Trim(l.KeyPrefix, "/")
+	keeps := func(location session.Location) bool {
+		switch {
+		case slices.Contains(l.Earlier(), location):
+			return true
+		case location.LogGroup != "":
+			return location.LogGroup == l.LogGroup(d.facts.Owner())
+		case l.BucketName == "":
+			return OwnBucket(d.facts.Project, location.Bucket) && location.Prefix == prefix
+		}
+		return location.Bucket == l.BucketName && location.Prefix == prefix
+	}
+	var named []session.Location
+	for _, document := range d.given() {
+		named = append(named, document.Locations()...)
+	}
+	next := len(l.EarlierLocations)
+	for i, location := range named {
+		if keeps(location) || slices.Contains(named[:i], location) {
+			continue
+		}
+		d.refuse(mistake.Mistake{
+			Key: "logging.earlierLocations", Got: settings.Show(l.EarlierLocations),
+			Problem: "sessions that are open now write to " + location.String() + " when they end, and without it their logs would be lost silently",
+			Allowed: "a list with " + location.String() + ", until these sessions have ended",
+			Fix: d.set(fmt.Sprintf("logging.earlierLocations[%d]", next), location.String()) +
+				"\n          and remove it again when none of these sessions is open",
+		})
+		next++
+	}
+}
+
+// KeyAlias is the alias of the stack's own key.
+func KeyAlias(owner string) string { return "alias/" + strings.ReplaceAll(owner, "/", "-") }
+
+// KeyDescription says whose the key is.
+func KeyDescription(owner string) string { return "Session records of the Pulumi stack " + owner }
+
+// key finds the stack's own key. Such a key stays in the stack whatever the
+// config says: session logs that were encrypted with it must remain readable.
+func (d *decider) key() {
+	owner, key := d.facts.Owner(), d.facts.Key
+	alias, needed := KeyAlias(owner), d.config.OwnKey()
+	own := key.Description == KeyDescription(owner)
+	switch {
+	case key.ID == "" || !own && !needed:
+	case !own:
+		d.refuse(mistake.Mistake{
+			Key: "logging.encryption", Got: "kms",
+			Problem: fmt.Sprintf("the alias %s leads to the key %s, which this stack does not manage (its description is %q)", alias, key.ARN, key.Description),
+			Allowed: "a key by its ARN, or an alias that is free",
+			Fix:     d.set("logging.kmsKeyArn", key.ARN) + "; or delete the alias: aws kms delete-alias --alias-name " + alias,
+		})
+	case key.State != "Enabled":
+		d.fail(fmt.Errorf("the key %s (%s) of this stack is in the state %s, so session logs can be neither written nor read.\n"+
+			"  Fix, if it is scheduled for deletion:\n    aws kms cancel-key-deletion --key-id %[2]s\n"+
+			"  then, or if it is disabled:\n    aws kms enable-key --key-id %[2]s", alias, key.ARN, key.State))
+	default:
+		d.ExistingKeyID = key.ID
+	}
+	d.CreateKey = d.ExistingKeyID != "" || needed
+	if d.CreateKey && !needed {
+		d.say("the KMS key " + alias + " stays in the stack: session logs that were encrypted with it must remain readable")
+	}
+}
+
+// bucketKey refuses to replace the key of the stack's own bucket without
+// allowing today's key until the bucket's default has changed. The agent asks
+// for the default's key by its ARN, and logs a refusal only on the instance.
+func (d *decider) bucketKey() {
+	l := d.config.Logging
+	if d.facts.Document.Mark.Owner != d.facts.Owner() || l.Encryption != config.ByKMS || l.BucketName != "" {
+		return
+	}
+	for _, location := range d.facts.Document.Locations() {
+		key := d.facts.BucketKeys[location.Bucket]
+		same := key == l.KMSKeyARN || l.KMSKeyARN == "" && d.ExistingKeyID != "" && strings.HasSuffix(key, "/"+d.ExistingKeyID)
+		if key == "" || same || slices.Contains(l.EarlierKMSKeyARNs, key) {
+			continue
+		}
+		d.refuse(mistake.Mistake{
+			Key: "logging.earlierKmsKeyArns", Got: settings.Show(l.EarlierKMSKeyARNs),
+			Problem: "session logs are encrypted with the key " + key + " until another replaces it, and meanwhile would be refused silently",
+			Allowed: "a list with " + key + " while the key is replaced",
+			Fix: d.set(fmt.Sprintf("logging.earlierKmsKeyArns[%d]", len(l.EarlierKMSKeyARNs)), key) +
+				"\n          and remove it again after the update",
+		})
+		return
+	}
+}
+
+// keepRecords decides whether a destroy leaves the session logs behind. A
+// document that was ever adopted stays, and goes on naming the bucket, so then
+// they do as well.
+func (d *decider) keepRecords() {
+	d.KeepRecords = d.config.KeepsRecords()
+	given := d.given()
+	adopted := slices.IndexFunc(given, func(e session.Existing) bool { return e.Before() != "" })
+	if adopted < 0 || d.KeepRecords {
+		return
+	}
+	d.KeepRecords = true
+	if d.config.KeepRecords == "false" {
+		d.refuse(mistake.Mistake{
+			Key: "keepRecords", Got: string(d.config.KeepRecords),
+			Problem: "the session document " + given[adopted].Name + " was adopted and stays after a destroy, so the bucket that it names has to stay as well",
+			Allowed: "auto, true or refuse, with a document that was adopted",
+			Fix:     d.set("keepRecords", "auto"),
+		})
+	}
+}
+
+func (d *decider) logGroups() {
+	owner := d.facts.Owner()
+	d.LogGroup, d.LogGroups = d.config.Logging.LogGroup(owner), d.config.Logging.LogGroups(owner)
+	for _, name := range d.LogGroups {
+		group := d.facts.LogGroups[name]
+		switch {
+		case !group.Exists:
+		case group.Owner == owner:
+			d.ExistingLogGroups = append(d.ExistingLogGroups, name)
+		default:
+			whose := "it was not made by this program"
+			if group.Owner != "" {
+				whose = "it belongs to the stack " + group.Owner
+			}
+			d.refuse(mistake.Mistake{
+				Key: "logging.logGroupName", Got: name, Problem: "this log group exists already, and " + whose,
+				Allowed: "the name of a group that does not exist yet, or of this stack's own",
+				Fix:     d.set("logging.logGroupName", "ANOTHER_NAME"),
+			})
+		}
+	}
+	others := slices.DeleteFunc(slices.Clone(d.facts.OwnLogGroups), func(name string) bool { return slices.Contains(d.LogGroups, name) })
+	switch {
+	case len(others) == 0:
+	case d.KeepRecords:
+		// What is left behind has to stay readable, so the key's policy names it.
+		d.KeptLogGroups = others
+		d.say("session logs of a previous deployment of this stack are kept in the log groups " + strings.Join(others, ", "))
+	default:
+		d.say("the config no longer names these log groups; those that are still in the stack are deleted with the session logs in them (keepRecords): " +
+			strings.Join(others, ", "))
+	}
+}
+
+// guarantees says in two lines what is guaranteed of a session log and what is not.
+func (d *decider) guarantees() {
+	const encryption = "guaranteed: the agent refuses a session when it cannot read the bucket's encryption settings"
+	switch l := d.config.Logging; {
+	case l.CloudWatch && l.Encryption == config.ByKMS && l.Streaming:
+		d.say("guaranteed: the agent refuses a session when its log group is missing, not encrypted or cannot be read, or when it cannot read the bucket's encryption settings")
+		d.say("not guaranteed: a denied upload to S3 is not reported; log events that are denied during a session make its exit hang until they are allowed")
+	case l.CloudWatch:
+		d.say(encryption)
+		d.say("not guaranteed: without its log group, or with a denied upload, a session runs and is not logged, and nothing reports it (logging.required prevents that)")
+	default:
+		d.say(encryption)
+		d.say("not guaranteed: a denied upload to S3 is not reported, and the session is not logged (logging.required prevents that)")
+	}
+}

@@ -1,0 +1,45 @@
+// Package outputs names the stack's outputs and gives their types. The program
+// exports them and the tools read them, so both say the same.
+package outputs
+
+// Names of the outputs.
+const (
+	InstanceIDs            = "instanceIds"
+	PrivateIPAddresses     = "privateIpAddresses"
+	StartSession           = "startSession"
+	ImageParameters        = "imageParameters"
+	SessionDocument        = "sessionDocument"
+	RestoreSessionDocument = "restoreSessionDocument"
+	LogBucket              = "logBucket"
+	LogLocation            = "logLocation"
+	EarlierLocations       = "earlierLocations"
+	LogGroup               = "logGroup"
+	KeyARN                 = "keyArn"
+	SessionKeyARN          = "sessionKeyArn"
+	KeptLogBuckets         = "keptLogBuckets"
+	InstanceProfileName    = "instanceProfileName"
+	RoleName               = "roleName"
+	AttachInstanceProfile  = "attachInstanceProfile"
+	ReplaceInstanceProfile = "replaceInstanceProfile"
+	Region                 = "region"
+	VpcID                  = "vpcId"
+	SubnetIDs              = "subnetIds"
+	SecurityGroupID        = "securityGroupId"
+	EndpointIDs            = "endpointIds"
+	RouteTables            = "routeTables"
+)
+
+// Values are the outputs that the tools read.
+type Values struct {
+	InstanceIDs            map[string]string `json:"instanceIds"`
+	ImageParameters        map[string]string `json:"imageParameters"`
+	SessionDocument        string            `json:"sessionDocument"`
+	RestoreSessionDocument string            `json:"restoreSessionDocument"`
+	LogBucket              string            `json:"logBucket"`
+	LogLocation            string            `json:"logLocation"`
+	EarlierLocations       []string          `json:"earlierLocations"`
+	LogGroup               string            `json:"logGroup"`
+	KeyARN                 string            `json:"keyArn"`
+	InstanceProfileName    string            `json:"instanceProfileName"`
+	Region                 string            `json:"region"`
+}

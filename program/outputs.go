@@ -1,0 +1,132 @@
+package program
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/access"
+	"private-ec2-access/config"
+	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/outputs"
+	"private-ec2-access/internal/reach"
+	"private-ec2-access/internal/session"
+	"private-ec2-access/survey"
+)
+
+// export says what a person does next, and where things are.
+func export(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decide.Decisions, made *access.PrivateAccess) {
+	region, document := f.Scope.Region, made.SessionDocument
+	images := map[string]string{}
+	for name, instance := range c.Complete() {
+		images[name] = survey.ImageParameter(instance.Architecture)
+	}
+	ctx.Export(outputs.InstanceIDs, made.InstanceIDs)
+	ctx.Export(outputs.PrivateIPAddresses, made.PrivateIPAddresses)
+	ctx.Export(outputs.StartSession, pulumi.All(made.InstanceIDs, document).ApplyT(func(known []any) map[string]string {
+		commands := map[string]string{}
+		for name, id := range known[0].(map[string]string) {
+			commands[name] = fmt.Sprintf("aws ssm start-session --region %s --target %s%s", region, id, documentFlag(known[1].(string)))
+		}
+		return commands
+	}))
+	ctx.Export(outputs.ImageParameters, pulumi.ToStringMap(images))
+	ctx.Export(outputs.SessionDocument, document)
+	if before := f.Document.Before(); before != "" {
+		// Pulumi leaves the document as it is; make destroy runs this first.
+		ctx.Export(outputs.RestoreSessionDocument, pulumi.Sprintf(
+			"aws ssm update-document-default-version --region %s --name %s --document-version %s", region, document, before))
+	}
+
+	ctx.Export(outputs.LogBucket, made.LogBucket)
+	ctx.Export(outputs.LogLocation, made.LogBucket.ApplyT(func(bucket string) string {
+		return "s3://" + path.Join(bucket, c.Logging.KeyPrefix) + "/"
+	}))
+	ctx.Export(outputs.EarlierLocations, pulumi.ToStringArray(c.Logging.EarlierLocations))
+	ctx.Export(outputs.LogGroup, pulumi.String(d.LogGroup))
+	ctx.Export(outputs.KeyARN, made.KeyARN)
+	ctx.Export(outputs.SessionKeyARN, made.SessionKeyARN)
+	ctx.Export(outputs.KeptLogBuckets, keptLogBuckets(ctx, c, f, made.LogBucket))
+
+	// For instances that exist already.
+	profile := made.InstanceProfileName
+	ctx.Export(outputs.InstanceProfileName, profile)
+	ctx.Export(outputs.RoleName, made.RoleName)
+	ctx.Export(outputs.AttachInstanceProfile, pulumi.Sprintf(
+		"aws ec2 associate-iam-instance-profile --region %s --instance-id INSTANCE_ID --iam-instance-profile Name=%s",
+		region, profile))
+	ctx.Export(outputs.ReplaceInstanceProfile, pulumi.Sprintf(
+		"aws ec2 replace-iam-instance-profile-association --region %s --iam-instance-profile Name=%s --association-id "+
+			"$(aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=INSTANCE_ID "+
+			"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
+		region, profile, region))
+
+	ctx.Export(outputs.Region, pulumi.String(region))
+	ctx.Export(outputs.VpcID, made.Place.VpcID)
+	ctx.Export(outputs.SubnetIDs, made.Place.SubnetIDs)
+	ctx.Export(outputs.SecurityGroupID, made.SecurityGroupID)
+	ctx.Export(outputs.EndpointIDs, made.EndpointIDs)
+	ctx.Export(outputs.RouteTables, routeTables(ctx, f, made))
+}
+
+// keptLogBuckets are the log buckets of previous deployments of this stack that
+// it no longer writes to. The update names them, and one that it uses again.
+func keptLogBuckets(ctx *pulumi.Context, c *config.Config, f decide.Facts, current pulumi.StringOutput) pulumi.Output {
+	say := func(text string) { announce(ctx, []decide.Notice{{Text: text}}) }
+	return current.ApplyT(func(current string) []string {
+		buckets, err := survey.LogBuckets(ctx, f.Owner())
+		if err != nil {
+			// It is for the reader's convenience and decides nothing.
+			say("whether session logs of a previous deployment are kept is not known: " + err.Error())
+			return []string{}
+		}
+		kept := slices.DeleteFunc(slices.Clone(buckets), func(bucket string) bool { return bucket == current })
+		switch {
+		case len(kept) < len(buckets) && c.Logging.BucketName != "":
+			say(fmt.Sprintf("session logs go on in the log bucket %s of a previous deployment of this stack", current))
+		case len(kept) > 0:
+			say(fmt.Sprintf("session logs go to the log bucket %s; those of previous deployments of this stack are kept in %s",
+				current, strings.Join(kept, ", ")))
+		}
+		return kept
+	}).(pulumi.StringArrayOutput)
+}
+
+func documentFlag(name string) string {
+	if name == session.DefaultDocument {
+		return ""
+	}
+	return " --document-name " + name
+}
+
+// routeTables is the recipe's route-table check, read back from AWS once the
+// S3 gateway endpoint has added its routes.
+func routeTables(ctx *pulumi.Context, f decide.Facts, made *access.PrivateAccess) pulumi.Output {
+	return pulumi.All(made.Place.VpcID, made.Place.SubnetIDs, made.EndpointIDs).ApplyT(func(known []any) (any, error) {
+		tables, err := survey.RouteTables(ctx, f.Scope, known[0].(string), known[1].([]string))
+		if err != nil {
+			return nil, fmt.Errorf("the route-table check: %w", err)
+		}
+		checked := make([]map[string]any, len(tables))
+		for i, table := range tables {
+			checked[i] = routeTable(table)
+			if text := decide.InternetRouteWarning(table); text != "" && f.Network == nil { // an existing one was judged before
+				announce(ctx, []decide.Notice{{Warning: true, Text: text}})
+			}
+		}
+		return checked, nil
+	})
+}
+
+func routeTable(t reach.Table) map[string]any {
+	routes := make([]map[string]any, len(t.Routes))
+	for i, r := range t.Routes {
+		routes[i] = map[string]any{"destination": r.Destination, "target": r.Target, "leavesVpc": r.LeavesVPC()}
+	}
+	return map[string]any{
+		"subnetId": t.SubnetID, "routeTableId": t.RouteTableID, "routes": routes, "leavesVpc": t.LeavesVPC(),
+	}
+}

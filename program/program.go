@@ -1,0 +1,137 @@
+// Package program is what the engine runs: from a stack's config to its outputs.
+package program
+
+import (
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/access"
+	"private-ec2-access/config"
+	"private-ec2-access/internal/decide"
+	"private-ec2-access/survey"
+)
+
+// New is the program for a stack's config, as the engine hands it over in
+// PULUMI_CONFIG, and an environment. Everything that shapes the stack is known
+// before the first resource is registered.
+func New(stackConfig string, environ []string) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		settings, err := config.Load(ctx.Project(), stackConfig, environ)
+		if err != nil {
+			return err
+		}
+		facts, err := survey.Take(ctx, settings)
+		if err != nil {
+			return err
+		}
+		decisions, err := decide.Decide(settings, facts)
+		if err != nil {
+			return err
+		}
+		announce(ctx, decisions.Notices)
+		made, err := access.New(ctx, ctx.Project(), arguments(settings, facts, decisions))
+		if err != nil {
+			return err
+		}
+		export(ctx, settings, facts, decisions, made)
+		return nil
+	}
+}
+
+// announce puts notices into the preview and the update. That a line could not
+// be shown is no reason to fail.
+func announce(ctx *pulumi.Context, notices []decide.Notice) {
+	for _, notice := range notices {
+		if notice.Warning {
+			_ = ctx.Log.Warn(notice.Text, nil)
+		} else {
+			_ = ctx.Log.Info(notice.Text, nil)
+		}
+	}
+}
+
+// arguments puts config, facts and decisions into the component's arguments.
+func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Args {
+	l, owner := c.Logging, f.Owner()
+	args := &access.Args{
+		Partition: f.Scope.Partition, Region: f.Scope.Region, AccountID: f.Scope.AccountID, DNSSuffix: f.Scope.DNSSuffix,
+		Owner: owner,
+		Tags:  c.Tags,
+
+		CidrBlocks:             []string{c.Network.CidrBlock},
+		AvailabilityZones:      d.Zones,
+		S3PrefixListID:         f.S3PrefixListID,
+		Endpoints:              d.Services,
+		NarrowEndpointPolicies: d.NarrowPolicies,
+
+		Instances: map[string]access.Instance{},
+		Logging: access.Logging{
+			BucketName:        l.BucketName,
+			CreateBucket:      d.CreateBucket,
+			KeyPrefix:         l.KeyPrefix,
+			EarlierLocations:  l.EarlierLocations,
+			RetentionDays:     l.RetentionDays,
+			TransitionDays:    l.TransitionDays,
+			ObjectLock:        objectLock(l.ObjectLock),
+			ObjectLockDays:    l.ObjectLockDays,
+			LogGroups:         d.LogGroups,
+			ExistingLogGroups: d.ExistingLogGroups,
+			KeptLogGroups:     d.KeptLogGroups,
+			LogGroupRetention: l.LogGroupRetentionDays,
+			EncryptWithKMS:    l.Encryption == config.ByKMS,
+			KMSKeyARN:         l.KMSKeyARN,
+			EarlierKMSKeyARNs: l.EarlierKMSKeyARNs,
+		},
+		Session: access.Session{
+			DocumentName:   c.Session.DocumentName,
+			Preferences:    c.Preferences(owner),
+			EncryptWithKMS: c.Session.Encryption,
+			Existing:       existing(f),
+		},
+		Key: access.Key{
+			Create:               d.CreateKey,
+			Alias:                decide.KeyAlias(owner),
+			Description:          decide.KeyDescription(owner),
+			ExistingKeyID:        d.ExistingKeyID,
+			DeletionWindowInDays: c.Key.DeletionWindowInDays,
+			RotationPeriodInDays: c.Key.RotationPeriodInDays,
+		},
+		KeepRecords:   d.KeepRecords,
+		RefuseDestroy: d.RefuseDestroy,
+	}
+	if n := f.Network; n != nil {
+		args.VpcID = pulumi.String(c.Network.VpcID)
+		args.SubnetIDs = pulumi.ToStringArray(c.Network.SubnetIDs)
+		args.RouteTableIDs = pulumi.ToStringArray(n.RouteTableIDs)
+		args.CidrBlocks, args.Ipv6CidrBlocks = n.CidrBlocks, n.Ipv6CidrBlocks
+	}
+	for name, i := range c.Complete() {
+		image := i.ImageID
+		if image == "" {
+			image = f.Images[i.Architecture]
+		}
+		args.Instances[name] = access.Instance{
+			ImageID: image, PinImage: i.ImageID != "", Architecture: i.Architecture,
+			InstanceType: i.InstanceType, VolumeSize: i.VolumeSize, SubnetIndex: i.SubnetIndex,
+		}
+	}
+	return args
+}
+
+func objectLock(mode string) string {
+	if mode == "off" {
+		return ""
+	}
+	return strings.ToUpper(mode)
+}
+
+func existing(f decide.Facts) *access.ExistingDocument {
+	d := f.Document
+	if !d.Found {
+		return nil
+	}
+	return &access.ExistingDocument{
+		Version: d.Version, Content: d.Content, NewestVersion: d.Latest.Version, NewestContent: d.Latest.Content,
+	}
+}

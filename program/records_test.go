@@ -1,0 +1,470 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/session"
+	"private-ec2-access/pulumitest"
+)
+
+type lookups = map[string]func(map[string]any) (map[string]any, error)
+
+// everything is every feature of the recording at once.
+var everything = map[string]any{
+	"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "logging.objectLock": "governance",
+	"logging.objectLockDays": 30, "logging.transitionDays": 90, "session.encryption": true, "session.runAsEnabled": true,
+	"session.runAsDefaultUser": "ec2-user", "session.shellProfile.linux": "date",
+}
+
+// documentOf answers the look-ups of a session document: the version that
+// sessions use, and the newest.
+func documentOf(version, content, latest, latestContent string) lookups {
+	return lookups{"getDocument": func(args map[string]any) (map[string]any, error) {
+		if args["documentVersion"] == "$LATEST" {
+			return map[string]any{"content": latestContent, "documentVersion": latest}, nil
+		}
+		return map[string]any{"content": content, "documentVersion": version}, nil
+	}}
+}
+
+func deployed(p session.Preferences) lookups {
+	if p.Mark.Owner == "" {
+		p.Mark = session.Mark{Owner: "private-ec2-access/test", Revision: 1}
+	}
+	return documentOf("1", p.JSON(), "1", p.JSON())
+}
+
+func joined(base, more lookups) lookups {
+	merged := lookups{}
+	for _, m := range []lookups{base, more} {
+		for k, v := range m {
+			merged[k] = v
+		}
+	}
+	return merged
+}
+
+func document(t *testing.T, resources []pulumitest.Resource) session.Document {
+	t.Helper()
+	found := pulumitest.Find(t, resources, "aws:ssm/document:Document", "private-ec2-access-preferences")
+	read, err := session.Read(fmt.Sprint(found.Inputs["content"]))
+	require.NoError(t, err)
+	return read
+}
+
+func TestEverything(t *testing.T) {
+	t.Parallel()
+	resources, err := run(t, everything, nil)
+	require.NoError(t, err)
+	golden(t, "everything", ohio, pulumitest.JSON(t, resources))
+	for _, r := range resources {
+		requireParent(t, r)
+	}
+}
+
+// The document names nothing before it is there and may be used: what it waits
+// for is the other way round in no configuration.
+func TestTheDocumentWaitsForAllThatItNames(t *testing.T) {
+	t.Parallel()
+	resources, err := run(t, everything, nil)
+	require.NoError(t, err)
+	waits := pulumitest.Find(t, resources, "aws:ssm/document:Document", "private-ec2-access-preferences").DependsOn
+	for _, needed := range []string{
+		"aws:cloudwatch/logGroup:LogGroup private-ec2-access-private-ec2-access-test-sessions-records",
+		"aws:ec2/vpcEndpoint:VpcEndpoint private-ec2-access-kms",
+		"aws:ec2/vpcEndpoint:VpcEndpoint private-ec2-access-logs",
+		"aws:iam/rolePolicy:RolePolicy private-ec2-access-session-key-access",
+		"aws:iam/rolePolicyAttachment:RolePolicyAttachment private-ec2-access-session-logs",
+		"aws:kms/keyPolicy:KeyPolicy private-ec2-access-key",
+		"aws:s3/bucketPolicy:BucketPolicy private-ec2-access-logs",
+		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2 private-ec2-access-logs",
+	} {
+		require.Contains(t, waits, needed)
+	}
+	bucket := pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs")
+	require.Contains(t, bucket.DependsOn, "aws:kms/key:Key private-ec2-access-key", "a destroy comes to the key last")
+}
+
+// While a bucket's default encryption changes, the policy that lets both kinds
+// through is there: it comes first when the key goes, and last when it comes.
+func TestTheBucketsPolicyAndDefaultChangeInTurn(t *testing.T) {
+	t.Parallel()
+	const (
+		policy    = "aws:s3/bucketPolicy:BucketPolicy"
+		byDefault = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
+		logs      = " private-ec2-access-logs"
+	)
+	for encryption, order := range map[string][2]string{"kms": {byDefault, policy}, "aes256": {policy, byDefault}} {
+		resources, err := run(t, map[string]any{"logging.encryption": encryption}, nil)
+		require.NoError(t, err)
+		first := pulumitest.Find(t, resources, order[0], "private-ec2-access-logs")
+		second := pulumitest.Find(t, resources, order[1], "private-ec2-access-logs")
+		require.Contains(t, second.DependsOn, order[0]+logs)
+		require.NotContains(t, first.DependsOn, order[1]+logs)
+	}
+}
+
+// What sessions that are open now write to stays, until the config says that it
+// may go.
+func TestNoPlaceIsTakenAwayFromOpenSessions(t *testing.T) {
+	t.Parallel()
+	own := session.Preferences{S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions", IdleSessionTimeout: 20}
+	withGroup := own
+	withGroup.LogGroupName = "/private-ec2-access/test/sessions"
+	existing := own
+	existing.S3BucketName = "company-logs"
+	for name, c := range map[string]struct {
+		deployed session.Preferences
+		config   map[string]any
+		lost     []string
+	}{
+		"nothing changes":          {own, nil, nil},
+		"the prefix":               {own, map[string]any{"logging.keyPrefix": "shells"}, []string{"s3://private-ec2-access-logs-1/sessions"}},
+		"the prefix, named":        {own, map[string]any{"logging.keyPrefix": "shells", "logging.earlierLocations": []any{"s3://private-ec2-access-logs-1/sessions"}}, nil},
+		"the prefix, but slashes":  {own, map[string]any{"logging.keyPrefix": "/sessions/"}, nil},
+		"an existing bucket":       {own, map[string]any{"logging.bucketName": "company-logs"}, []string{"s3://private-ec2-access-logs-1/sessions"}},
+		"back to an own bucket":    {existing, nil, []string{"s3://company-logs/sessions"}},
+		"the same bucket":          {existing, map[string]any{"logging.bucketName": "company-logs"}, nil},
+		"CloudWatch off":           {withGroup, nil, []string{"log-group:/private-ec2-access/test/sessions"}},
+		"CloudWatch off, named":    {withGroup, map[string]any{"logging.earlierLocations": []any{"log-group:/private-ec2-access/test/sessions"}}, nil},
+		"CloudWatch on":            {own, map[string]any{"logging.cloudWatch": true}, nil},
+		"another group and prefix": {withGroup, map[string]any{"logging.cloudWatch": true, "logging.logGroupName": "/shells", "logging.keyPrefix": ""}, []string{"s3://private-ec2-access-logs-1/sessions", "log-group:/private-ec2-access/test/sessions"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resources, err := run(t, c.config, deployed(c.deployed))
+			if c.lost == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Empty(t, resources)
+			for i, place := range c.lost {
+				require.ErrorContains(t, err, "sessions that are open now write to "+place+" when they end")
+				require.ErrorContains(t, err, fmt.Sprintf("pulumi config set --path 'private-ec2-access:logging.earlierLocations[%d]' %s", i, place))
+			}
+			require.ErrorContains(t, err, fmt.Sprintf("%d mistake", len(c.lost)))
+		})
+	}
+}
+
+// A stack that goes over to a document of another name says what becomes of the
+// account's default one, and takes away no place that this one names. A document
+// of the stack's under any other name is not seen.
+func TestTheDefaultDocumentIsLeft(t *testing.T) {
+	t.Parallel()
+	made := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions"}
+	adopted, others := made, made
+	adopted.Mark.Before, others.Mark.Owner = "7", "other/dev"
+	for name, c := range map[string]struct {
+		document session.Preferences
+		told     string
+	}{
+		"made":      {made, "is deleted once its replacement exists"},
+		"adopted":   {adopted, "go on under SSM-SessionManagerRunShell as this stack left it; to restore its previous content: aws ssm update-document-default-version --name SSM-SessionManagerRunShell --document-version 7"},
+		"another's": {others, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			left, err := session.ReadExisting(session.DefaultDocument, "8", c.document.JSON(), "8", c.document.JSON())
+			require.NoError(t, err)
+			decisions, _ := decide.Decide(&config.Config{}, decide.Facts{Project: "private-ec2-access", Stack: "test", DefaultDocument: left})
+			told := ""
+			for _, notice := range decisions.Notices {
+				if strings.Contains(notice.Text, session.DefaultDocument) {
+					told += notice.Text
+				}
+			}
+			require.Contains(t, told, c.told)
+			require.Equal(t, c.told == "", told == "")
+
+			found := lookups{"getDocument": func(args map[string]any) (map[string]any, error) {
+				if args["name"] != session.DefaultDocument {
+					return nil, errors.New("reading SSM Document: InvalidDocument: ")
+				}
+				return map[string]any{"content": c.document.JSON(), "documentVersion": "8"}, nil
+			}}
+			own := map[string]any{"session.documentName": "private-ec2-access-test"}
+			resources, err := run(t, own, found)
+			require.NoError(t, err)
+			bucket := pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs")
+			require.Equal(t, c.document.Mark.Before != "", bucket.Retained, "an adopted document stays after a destroy, and names it")
+			own["logging.keyPrefix"] = "shells"
+			resources, err = run(t, own, found)
+			if c.told == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.Empty(t, resources)
+			require.ErrorContains(t, err, "sessions that are open now write to s3://private-ec2-access-logs-1/sessions when they end")
+		})
+	}
+}
+
+// An earlier place goes on being writable: by the instances' policy, through the
+// endpoints, and in the bucket.
+func TestAnEarlierPlaceCanBeWrittenTo(t *testing.T) {
+	t.Parallel()
+	resources, err := run(t, map[string]any{"logging.earlierLocations": []any{"s3://company-logs/shells", "log-group:/shells"}}, nil)
+	require.NoError(t, err)
+	for _, r := range []struct{ typ, name, input string }{
+		{"aws:iam/policy:Policy", "private-ec2-access-instance", "policy"},
+		{"aws:ec2/vpcEndpoint:VpcEndpoint", "private-ec2-access-s3", "policy"},
+	} {
+		text := fmt.Sprint(pulumitest.Find(t, resources, r.typ, r.name).Inputs[r.input])
+		require.Contains(t, text, `"arn:aws:s3:::company-logs/shells/*"`, r.name)
+		require.Contains(t, text, `/sessions/*"`, r.name)
+	}
+	for _, r := range []struct{ typ, name string }{{"aws:iam/policy:Policy", "private-ec2-access-instance"}, {"aws:ec2/vpcEndpoint:VpcEndpoint", "private-ec2-access-logs"}} {
+		require.Contains(t, pulumitest.Find(t, resources, r.typ, r.name).Inputs["policy"], `log-group:/shells:*"`, r.name)
+	}
+	group := pulumitest.Find(t, resources, "aws:cloudwatch/logGroup:LogGroup", "private-ec2-access-shells-records")
+	require.Equal(t, "/shells", group.Inputs["name"])
+	require.NotContains(t, document(t, resources).Fields["cloudWatchLogGroupName"], "shells")
+
+	// One of the stack's own bucket, which the bucket's policy has to let through.
+	const bucket = "private-ec2-access-logs-1" // as the mocks name it
+	resources, err = run(t, map[string]any{"logging.keyPrefix": "shells", "logging.earlierLocations": []any{"s3://" + bucket + "/sessions"}}, nil)
+	require.NoError(t, err)
+	policy := fmt.Sprint(pulumitest.Find(t, resources, "aws:s3/bucketPolicy:BucketPolicy", "private-ec2-access-logs").Inputs["policy"])
+	require.Contains(t, policy, `"NotResource":["arn:aws:s3:::`+bucket+`/shells/*","arn:aws:s3:::`+bucket+`/sessions/*"]`)
+}
+
+// Going over to an existing bucket leaves the own one in the stack as long as
+// sessions may write to it.
+func TestTheOwnBucketStaysWhileItIsWrittenTo(t *testing.T) {
+	t.Parallel()
+	resources, err := run(t, map[string]any{
+		"logging.bucketName": "company-logs", "logging.earlierLocations": []any{"s3://private-ec2-access-logs-1/sessions"},
+	}, nil)
+	require.NoError(t, err)
+	pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs")
+	require.Equal(t, `"company-logs"`, document(t, resources).Fields["s3BucketName"])
+}
+
+// A content that differs gets a number that no version has, and one that does
+// not differ keeps its own.
+func TestEveryContentIsNew(t *testing.T) {
+	t.Parallel()
+	first, err := run(t, nil, nil)
+	require.NoError(t, err)
+	content := fmt.Sprint(pulumitest.Find(t, first, "aws:ssm/document:Document", "private-ec2-access-preferences").Inputs["content"])
+	require.Contains(t, content, `managed by the Pulumi stack private-ec2-access/test"`)
+	later := strings.Replace(content, "private-ec2-access/test", "private-ec2-access/test; revision 3", 1)
+
+	same, err := run(t, nil, documentOf("3", later, "3", later))
+	require.NoError(t, err)
+	require.Equal(t, 3, document(t, same).Mark.Revision)
+	changed, err := run(t, map[string]any{"session.idleSessionTimeout": 5}, documentOf("3", later, "3", later))
+	require.NoError(t, err)
+	require.Equal(t, 4, document(t, changed).Mark.Revision)
+}
+
+const foreign = `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream",` +
+	`"inputs":{"s3BucketName":"company-logs","s3EncryptionEnabled":true,"cloudWatchEncryptionEnabled":true,"runAsEnabled":false}}`
+
+// A document that nobody's stack made is adopted when the config says so, and
+// then stays after the stack.
+func TestAdoption(t *testing.T) {
+	t.Parallel()
+	resources, err := run(t, nil, documentOf("7", foreign, "7", foreign))
+	require.Empty(t, resources)
+	for _, part := range []string{
+		"it was not made by this program",
+		"idleSessionTimeout: \"\" → \"20\"",
+		"s3BucketName: \"company-logs\" → \"(a bucket that the stack creates)\"",
+		"cloudWatchEncryptionEnabled: true → false",
+		"pulumi config set --path 'private-ec2-access:session.adopt' true (its current content stays as its version 7",
+		"pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-test",
+	} {
+		require.ErrorContains(t, err, part)
+	}
+
+	adopt := map[string]any{"session.adopt": true}
+	resources, err = run(t, adopt, documentOf("7", foreign, "7", foreign))
+	require.NoError(t, err)
+	found := pulumitest.Find(t, resources, "aws:ssm/document:Document", "private-ec2-access-preferences")
+	require.True(t, found.Retained)
+	require.Equal(t, session.Mark{Owner: "private-ec2-access/test", Revision: 1, Before: "7"}, document(t, resources).Mark)
+	require.True(t, pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs").Retained, "the document goes on naming it")
+
+	// It stays adopted, whatever the config says later.
+	content := fmt.Sprint(found.Inputs["content"])
+	resources, err = run(t, nil, documentOf("8", content, "8", content))
+	require.NoError(t, err)
+	found = pulumitest.Find(t, resources, "aws:ssm/document:Document", "private-ec2-access-preferences")
+	require.True(t, found.Retained)
+	require.Equal(t, "7", document(t, resources).Mark.Before)
+	require.True(t, pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs").Retained, "the document still names it")
+	resources, err = run(t, map[string]any{"keepRecords": "false"}, documentOf("8", content, "8", content))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, "was adopted and stays after a destroy, so the bucket that it names has to stay as well")
+
+	// That of another stack never is.
+	others := session.Preferences{Mark: session.Mark{Owner: "other/dev", Revision: 1}, IdleSessionTimeout: 1}.JSON()
+	resources, err = run(t, adopt, documentOf("1", others, "1", others))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, "it belongs to the stack other/dev; the two stacks would overwrite each other")
+	require.NotContains(t, err.Error(), "session.adopt")
+}
+
+// Systems Manager changes only the newest version, so a document whose sessions
+// use another one is explained before anything is changed.
+func TestAVersionThatIsNotTheNewest(t *testing.T) {
+	t.Parallel()
+	ours := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions", IdleSessionTimeout: 20}.JSON()
+	resources, err := run(t, nil, documentOf("4", ours, "5", ours))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, "sessions use version 4 of the session document SSM-SessionManagerRunShell, its newest is 5")
+	require.ErrorContains(t, err, "aws ssm update-document-default-version --name SSM-SessionManagerRunShell --document-version 5")
+	require.ErrorContains(t, err, "to use the newest, which this stack made")
+	resources, err = run(t, map[string]any{"session.adopt": true}, documentOf("1", foreign, "3", ours))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, "aws ssm delete-document --name SSM-SessionManagerRunShell --document-version 3")
+	require.ErrorContains(t, err, "and so on, down to the version after 1")
+}
+
+func keyOf(description, state string) lookups {
+	return lookups{
+		"getAlias": func(args map[string]any) (map[string]any, error) {
+			return map[string]any{"name": args["name"], "targetKeyId": "key-1", "targetKeyArn": keyOfOurs}, nil
+		},
+		"getKey": func(map[string]any) (map[string]any, error) {
+			return map[string]any{"description": description, "keyState": state}, nil
+		},
+	}
+}
+
+const ourKey = "Session records of the Pulumi stack private-ec2-access/test"
+
+// A key that was made stays, with its policy, so that what it encrypted can be
+// read. A key of somebody else's is neither used nor touched.
+func TestTheKeyOutlivesItsUse(t *testing.T) {
+	t.Parallel()
+	hasKey := func(resources []pulumitest.Resource) bool {
+		return slices.Contains(pulumitest.Names(resources), "aws:kms/key:Key private-ec2-access-key")
+	}
+	resources, err := run(t, nil, nil)
+	require.NoError(t, err)
+	require.False(t, hasKey(resources))
+
+	resources, err = run(t, nil, keyOf(ourKey, "Enabled"))
+	require.NoError(t, err)
+	require.True(t, hasKey(resources))
+	policy := fmt.Sprint(pulumitest.Find(t, resources, "aws:kms/keyPolicy:KeyPolicy", "private-ec2-access-key").Inputs["policy"])
+	require.Contains(t, policy, "ReadRecordsWhereIAMAllows")
+
+	resources, err = run(t, nil, keyOf("somebody's", "Enabled"))
+	require.NoError(t, err)
+	require.False(t, hasKey(resources))
+
+	resources, err = run(t, map[string]any{"logging.encryption": "kms"}, keyOf("somebody's", "Enabled"))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, `which this stack does not manage (its description is "somebody's")`)
+
+	resources, err = run(t, nil, keyOf(ourKey, "PendingDeletion"))
+	require.Empty(t, resources)
+	require.ErrorContains(t, err, "aws kms cancel-key-deletion --key-id "+keyOfOurs)
+}
+
+// A key by its ARN is the user's: its policy is not touched, and the role gets
+// what the agent needs.
+func TestExistingKeys(t *testing.T) {
+	t.Parallel()
+	other := strings.Replace(keyOfOurs, "key/0", "key/9", 1)
+	resources, err := run(t, map[string]any{
+		"logging.encryption": "kms", "logging.kmsKeyArn": keyOfOurs, "logging.earlierKmsKeyArns": []any{other},
+		"session.encryption": true, "session.kmsKeyArn": other, "logging.cloudWatch": true,
+	}, nil)
+	require.NoError(t, err)
+	access := map[string]string{}
+	for _, r := range resources {
+		require.False(t, strings.HasPrefix(r.Type, "aws:kms/"), r.Type)
+		if r.Type == "aws:iam/rolePolicy:RolePolicy" {
+			access[r.Name] = fmt.Sprint(r.Inputs["policy"])
+		}
+	}
+	require.Len(t, access, 3)
+	for name, policy := range access {
+		ofSession := strings.Contains(name, "session-key")
+		require.Equal(t, ofSession, strings.Contains(policy, "aws:ssm:SessionId"), name)
+		require.Equal(t, !ofSession, strings.Contains(policy, "s3.us-east-2.amazonaws.com"), name)
+	}
+	group := pulumitest.Find(t, resources, "aws:cloudwatch/logGroup:LogGroup", "private-ec2-access-private-ec2-access-test-sessions-records")
+	require.Equal(t, keyOfOurs, group.Inputs["kmsKeyId"])
+	bucket := fmt.Sprint(pulumitest.Find(t, resources, "aws:s3/bucketPolicy:BucketPolicy", "private-ec2-access-logs").Inputs["policy"])
+	require.Contains(t, bucket, `["`+keyOfOurs+`","`+other+`"]`)
+}
+
+func TestALogGroupOfSomebodyElseIsNotTaken(t *testing.T) {
+	t.Parallel()
+	group := func(tags map[string]any) lookups {
+		return lookups{"getLogGroup": func(args map[string]any) (map[string]any, error) {
+			return map[string]any{"name": args["name"], "tags": tags}, nil
+		}}
+	}
+	cloudWatch := map[string]any{"logging.cloudWatch": true}
+	for want, tags := range map[string]map[string]any{
+		"it was not made by this program":   {},
+		"it belongs to the stack other/dev": {"private-ec2-access:stack": "other/dev"},
+	} {
+		resources, err := run(t, cloudWatch, group(tags))
+		require.Empty(t, resources)
+		require.ErrorContains(t, err, "logging.logGroupName: this log group exists already, and "+want+" (got /private-ec2-access/test/sessions)")
+	}
+	_, err := run(t, cloudWatch, group(map[string]any{"private-ec2-access:stack": "private-ec2-access/test"}))
+	require.NoError(t, err)
+}
+
+// The key's policy lets CloudWatch Logs go on reading groups that the stack left
+// behind.
+func TestKeptLogGroupsStayReadable(t *testing.T) {
+	t.Parallel()
+	kept := lookups{"getResources": func(args map[string]any) (map[string]any, error) {
+		if slices.Contains(args["resourceTypeFilters"].([]any), any("logs:log-group")) {
+			return map[string]any{"resourceTagMappingLists": []any{
+				map[string]any{"resourceArn": "arn:aws:logs:us-east-2:111122223333:log-group:/earlier"},
+			}}, nil
+		}
+		return map[string]any{"resourceTagMappingLists": []any{}}, nil
+	}}
+	resources, err := run(t, map[string]any{"keepRecords": "true", "logging.encryption": "kms"}, kept)
+	require.NoError(t, err)
+	policy := fmt.Sprint(pulumitest.Find(t, resources, "aws:kms/keyPolicy:KeyPolicy", "private-ec2-access-key").Inputs["policy"])
+	require.Contains(t, policy, `["arn:aws:logs:us-east-2:111122223333:log-group:/earlier"]`)
+}
+
+// These look-ups decide what is made, so one that fails stops the preview.
+func TestAFailedLookUpOfRecordsStopsThePreview(t *testing.T) {
+	t.Parallel()
+	for _, lookup := range []string{"getAlias", "getKey", "getLogGroup", "getResources"} {
+		failing := joined(keyOf(ourKey, "Enabled"), lookups{lookup: func(map[string]any) (map[string]any, error) {
+			return nil, errors.New("ThrottlingException: Rate exceeded")
+		}})
+		resources, err := run(t, map[string]any{"logging.cloudWatch": true, "keepRecords": "true"}, failing)
+		require.ErrorContains(t, err, "ThrottlingException", lookup)
+		require.Empty(t, resources, lookup)
+	}
+}
+
+// What is kept on a real account is everything that holds, protects or encrypts
+// a record.
+func TestARealAccountKeepsKeyAndGroupToo(t *testing.T) {
+	t.Parallel()
+	resources, err := run(t, pulumitest.With(everything, map[string]any{"keepRecords": "true"}), nil)
+	require.NoError(t, err)
+	for _, r := range resources {
+		kept := strings.HasPrefix(r.Type, "aws:s3/") && !strings.Contains(r.Type, "ObjectLock") ||
+			strings.HasSuffix(r.Type, ":LogArchive") || r.Type == "aws:cloudwatch/logGroup:LogGroup" || r.Type == "aws:kms/key:Key" || r.Type == "aws:kms/keyPolicy:KeyPolicy"
+		require.Equal(t, kept, r.Retained, "%s %s", r.Type, r.Name)
+	}
+	lock := pulumitest.Find(t, resources, "aws:s3/bucketObjectLockConfigurationV2:BucketObjectLockConfigurationV2", "private-ec2-access-logs")
+	require.Contains(t, lock.DeletedWith, "private-ec2-access-logs", "it stays with the bucket, and goes when it is switched off")
+}

@@ -1,0 +1,105 @@
+package survey
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/kms"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/resourcegroupstaggingapi"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/iam"
+	"private-ec2-access/internal/scope"
+)
+
+// LogBuckets lists, by name and sorted, the log buckets that a stack ever
+// created in its Region and that still exist, by the tag that they carry
+// (https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html).
+func LogBuckets(ctx *pulumi.Context, owner string) ([]string, error) {
+	return tagged(ctx, owner, "s3", ":::")
+}
+
+// tagged gives what follows a separator in the ARNs of a stack's resources of
+// one type.
+func tagged(ctx *pulumi.Context, owner, resourceType, separator string) ([]string, error) {
+	found, err := resourcegroupstaggingapi.GetResources(ctx, &resourcegroupstaggingapi.GetResourcesArgs{
+		ResourceTypeFilters: []string{resourceType},
+		TagFilters:          []resourcegroupstaggingapi.GetResourcesTagFilter{{Key: scope.OwnerTag, Values: []string{owner}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for what the stack %s created of the type %s: %w", owner, resourceType, err)
+	}
+	var names []string
+	for _, resource := range found.ResourceTagMappingLists {
+		if _, name, ok := strings.Cut(resource.ResourceArn, separator); ok {
+			names = append(names, strings.TrimSuffix(name, ":*"))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (s surveyor) logGroups() (err error) {
+	s.facts.LogGroups = map[string]decide.Group{}
+	for _, name := range s.config.Logging.LogGroups(s.facts.Owner()) {
+		found, err := cloudwatch.LookupLogGroup(s.ctx, &cloudwatch.LookupLogGroupArgs{Name: name})
+		switch {
+		case isAbsent(err):
+		case err != nil:
+			return fmt.Errorf("finding out whether the log group %s exists: %w", name, err)
+		default:
+			s.facts.LogGroups[name] = decide.Group{Exists: true, Owner: found.Tags[scope.OwnerTag]}
+		}
+	}
+	s.facts.OwnLogGroups, err = tagged(s.ctx, s.facts.Owner(), "logs:log-group", ":log-group:")
+	return err
+}
+
+// key reads the key behind the alias that the stack's own key has.
+func (s surveyor) key() error {
+	name := decide.KeyAlias(s.facts.Owner())
+	alias, err := kms.LookupAlias(s.ctx, &kms.LookupAliasArgs{Name: name})
+	switch {
+	case isAbsent(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("finding out whether the key %s exists: %w", name, err)
+	}
+	key, err := kms.LookupKey(s.ctx, &kms.LookupKeyArgs{KeyId: alias.TargetKeyArn})
+	if err != nil {
+		return fmt.Errorf("reading the key %s: %w", name, err)
+	}
+	s.facts.Key = decide.Key{ID: alias.TargetKeyId, ARN: alias.TargetKeyArn, Description: key.Description, State: key.KeyState}
+	return nil
+}
+
+// bucketKeys reads, by the policies of the stack's own buckets that its document
+// names, which key session logs are encrypted with. It is asked only where the
+// key may be replaced.
+func (s surveyor) bucketKeys() error {
+	s.facts.BucketKeys = map[string]string{}
+	if s.config.Logging.Encryption != config.ByKMS || s.config.Logging.BucketName != "" || s.facts.Document.Mark.Owner != s.facts.Owner() {
+		return nil
+	}
+	for _, location := range s.facts.Document.Locations() {
+		if !decide.OwnBucket(s.facts.Project, location.Bucket) {
+			continue
+		}
+		found, err := s3.LookupBucketPolicy(s.ctx, &s3.LookupBucketPolicyArgs{Bucket: location.Bucket})
+		switch {
+		case isAbsent(err):
+			continue
+		case err != nil:
+			return fmt.Errorf("reading the policy of the log bucket %s: %w", location.Bucket, err)
+		}
+		if s.facts.BucketKeys[location.Bucket], err = iam.BucketKey(found.Policy); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package survey
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/reach"
+	"private-ec2-access/internal/scope"
+	"private-ec2-access/pulumitest"
+)
+
+var here = scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
+
+type answers map[string]func(args map[string]any) (map[string]any, error)
+
+// look runs a look-up under mocks. What is not answered is absent, in the
+// provider's words.
+func look(t *testing.T, given answers, f func(ctx *pulumi.Context) error) error {
+	t.Helper()
+	recorder := &pulumitest.Recorder{Answer: func(token string, args map[string]any) (map[string]any, error) {
+		if answer, ok := given[token]; ok {
+			return answer(args)
+		}
+		switch token {
+		case "aws:ec2/getVpcEndpoint:getVpcEndpoint":
+			return nil, errors.New("no matching EC2 VPC Endpoint found")
+		case "aws:ec2/getVpnGateway:getVpnGateway":
+			return nil, errors.New("no matching EC2 VPN Gateway found: empty result")
+		}
+		return nil, fmt.Errorf("the test has no answer for %s", token)
+	}}
+	_, err := recorder.Run(t, "project", "stack", false, f)
+	return err
+}
+
+func is(answer map[string]any) func(map[string]any) (map[string]any, error) {
+	return func(map[string]any) (map[string]any, error) { return answer, nil }
+}
+
+func fails(words string) func(map[string]any) (map[string]any, error) {
+	return func(map[string]any) (map[string]any, error) { return nil, errors.New(words) }
+}
+
+const (
+	getVpc         = "aws:ec2/getVpc:getVpc"
+	getRouteTable  = "aws:ec2/getRouteTable:getRouteTable"
+	getVpcEndpoint = "aws:ec2/getVpcEndpoint:getVpcEndpoint"
+	getVpnGateway  = "aws:ec2/getVpnGateway:getVpnGateway"
+)
+
+var twoRanges = is(map[string]any{"id": "vpc-1", "cidrBlock": "10.9.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
+	map[string]any{"cidrBlock": "10.9.0.0/16", "state": "associated"},
+	map[string]any{"cidrBlock": "10.1.0.0/16", "state": "associated"},
+	map[string]any{"cidrBlock": "10.5.0.0/16", "state": "failed"},
+}})
+
+// Every route stands in the table: those that the provider's look-up gives, and
+// those that it leaves out.
+func TestRouteTablesShowEveryRoute(t *testing.T) {
+	t.Parallel()
+	var got []reach.Table
+	require.NoError(t, look(t, answers{
+		getVpc: twoRanges,
+		getVpcEndpoint: func(args map[string]any) (map[string]any, error) {
+			if args["serviceName"] == "com.amazonaws.us-east-2.s3" {
+				return map[string]any{"id": "vpce-s3", "prefixListId": "pl-s3", "routeTableIds": []any{"rtb-1"}}, nil
+			}
+			return nil, errors.New("multiple EC2 VPC Endpoints matched; use additional constraints to reduce matches to a single EC2 VPC Endpoint")
+		},
+		getVpnGateway: is(map[string]any{"id": "vgw-1"}),
+		getRouteTable: func(args map[string]any) (map[string]any, error) {
+			if args["subnetId"] == "subnet-main" {
+				return nil, errors.New("query returned no results. Please change your search criteria and try again")
+			}
+			if args["subnetId"] == nil {
+				require.Equal(t, "vpc-1", args["vpcId"])
+				require.Equal(t, []any{map[string]any{"name": "association.main", "values": []any{"true"}}}, args["filters"])
+				return map[string]any{"routeTableId": "rtb-main", "routes": []any{}}, nil
+			}
+			return map[string]any{"routeTableId": "rtb-1", "routes": []any{
+				map[string]any{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"},
+				map[string]any{"ipv6CidrBlock": "::/0", "egressOnlyGatewayId": "eigw-1"},
+				map[string]any{"destinationPrefixListId": "pl-x", "transitGatewayId": "tgw-1"},
+				map[string]any{"cidrBlock": "10.7.0.0/16", "vpcPeeringConnectionId": "pcx-1"},
+				map[string]any{"cidrBlock": "10.8.0.0/16", "vpcEndpointId": "vpce-gwlb"},
+			}}, nil
+		},
+	}, func(ctx *pulumi.Context) (err error) {
+		got, err = RouteTables(ctx, here, "vpc-1", []string{"subnet-1", "subnet-main"})
+		return err
+	}))
+	local := []reach.Route{
+		{Destination: "10.1.0.0/16", Target: "local"}, {Destination: "10.9.0.0/16", Target: "local"},
+		{Destination: "2001:db8::/56", Target: "local"}, {Destination: "pl- of dynamodb", Target: "vpce- (one of several)"},
+	}
+	propagated := reach.Route{Destination: "what the VPN gateway propagates", Target: "vgw-1"}
+	require.Equal(t, []reach.Table{
+		{SubnetID: "subnet-1", RouteTableID: "rtb-1", Routes: append(append([]reach.Route{}, local...),
+			reach.Route{Destination: "pl-s3", Target: "vpce-s3"}, propagated,
+			reach.Route{Destination: "0.0.0.0/0", Target: "nat-1"}, reach.Route{Destination: "::/0", Target: "eigw-1"},
+			reach.Route{Destination: "pl-x", Target: "tgw-1"}, reach.Route{Destination: "10.7.0.0/16", Target: "pcx-1"},
+			reach.Route{Destination: "10.8.0.0/16", Target: "vpce-gwlb"},
+		)},
+		{SubnetID: "subnet-main", RouteTableID: "rtb-main", Routes: append(append([]reach.Route{}, local...), propagated)},
+	}, got)
+	require.True(t, got[0].LeavesVPC())
+	require.True(t, got[1].LeavesVPC(), "a VPN gateway is a way out of the VPC")
+}
+
+// Not one of the look-ups behind the route-table check may fail in silence.
+func TestRouteTablesFailWithTheirLookUps(t *testing.T) {
+	t.Parallel()
+	for _, lookup := range []string{getVpc, getVpcEndpoint, getVpnGateway, getRouteTable} {
+		given := answers{getVpc: twoRanges, getRouteTable: is(map[string]any{"routeTableId": "rtb-1", "routes": []any{}})}
+		given[lookup] = fails("UnauthorizedOperation: You are not authorized to perform this operation.")
+		err := look(t, given, func(ctx *pulumi.Context) error {
+			_, err := RouteTables(ctx, here, "vpc-1", []string{"subnet-1"})
+			return err
+		})
+		require.ErrorContains(t, err, "UnauthorizedOperation", lookup)
+	}
+}
+
+func TestAnExistingNetworkIsRead(t *testing.T) {
+	t.Parallel()
+	var got *decide.Network
+	require.NoError(t, look(t, answers{
+		getVpc: twoRanges,
+		getRouteTable: func(args map[string]any) (map[string]any, error) {
+			return map[string]any{"routeTableId": map[any]string{"subnet-c": "rtb-2", "subnet-a": "rtb-1", "subnet-b": "rtb-2"}[args["subnetId"]], "routes": []any{}}, nil
+		},
+	}, func(ctx *pulumi.Context) (err error) {
+		got, err = existingNetwork(ctx, here, "vpc-1", []string{"subnet-c", "subnet-a", "subnet-b"})
+		return err
+	}))
+	require.Len(t, got.RouteTables, 3)
+	require.False(t, got.RouteTables[0].LeavesVPC())
+	got.RouteTables = nil // what is in them is the test above
+	require.Equal(t, &decide.Network{
+		Found: true, Network: reach.Network{DNSSupport: true, DNSHostnames: true},
+		CidrBlocks: []string{"10.1.0.0/16", "10.9.0.0/16"}, Ipv6CidrBlocks: []string{"2001:db8::/56"},
+		RouteTableIDs: []string{"rtb-1", "rtb-2"},
+	}, got)
+}
+
+func TestAnUnknownPartitionIsRefused(t *testing.T) {
+	t.Parallel()
+	err := look(t, answers{
+		"aws:index/getRegion:getRegion":                 is(map[string]any{"name": "us-iso-east-1"}),
+		"aws:index/getPartition:getPartition":           is(map[string]any{"partition": "aws-iso", "dnsSuffix": "c2s.ic.gov"}),
+		"aws:index/getCallerIdentity:getCallerIdentity": is(map[string]any{"accountId": "111122223333"}),
+	}, func(ctx *pulumi.Context) error { _, err := region(ctx); return err })
+	require.ErrorContains(t, err, "aws:region: it lies in the partition aws-iso, whose service and bucket names this program does not know (got us-iso-east-1)")
+	require.ErrorContains(t, err, "aws, aws-cn, aws-us-gov")
+}
+
+// What makes an existing VPC unusable is a decision, and a failed look-up is an
+// error.
+func TestExistingVpc_Unusable_Refused(t *testing.T) {
+	t.Parallel()
+	for want, vpc := range map[string]func(map[string]any) (map[string]any, error){
+		"network.vpcId: there is no such VPC in this account and Region (got vpc-1)": fails("no matching EC2 VPC found"),
+		"enableDnsSupport is true, enableDnsHostnames is false":                      is(map[string]any{"id": "vpc-1", "cidrBlock": "10.0.0.0/16", "enableDnsSupport": true}),
+		"enableDnsSupport is false, enableDnsHostnames is true":                      is(map[string]any{"id": "vpc-1", "cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true}),
+		"RequestLimitExceeded": fails("RequestLimitExceeded"),
+	} {
+		err := look(t, answers{getVpc: vpc}, func(ctx *pulumi.Context) error {
+			found, err := existingNetwork(ctx, here, "vpc-1", []string{"subnet-1"})
+			if err != nil {
+				return err
+			}
+			c := &config.Config{Network: config.Network{VpcID: "vpc-1"}}
+			_, err = decide.Decide(c, decide.Facts{Project: "project", Stack: "stack", Network: found})
+			return err
+		})
+		require.ErrorContains(t, err, want)
+	}
+}

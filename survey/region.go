@@ -1,0 +1,55 @@
+package survey
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/scope"
+)
+
+// region finds out where the stack lives.
+func region(ctx *pulumi.Context) (scope.Scope, error) {
+	region, err := aws.GetRegion(ctx, nil)
+	if err != nil {
+		return scope.Scope{}, fmt.Errorf("finding the stack's Region: %w", err)
+	}
+	partition, err := aws.GetPartition(ctx, nil)
+	if err != nil {
+		return scope.Scope{}, fmt.Errorf("finding the stack's partition: %w", err)
+	}
+	identity, err := aws.GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return scope.Scope{}, fmt.Errorf("finding the stack's account: %w", err)
+	}
+	s := scope.Scope{
+		Partition: partition.Partition, Region: region.Name,
+		AccountID: identity.AccountId, DNSSuffix: partition.DnsSuffix,
+	}
+	if !s.Supported() {
+		return s, mistake.List{{
+			Key: "aws:region", Got: s.Region, Problem: "it lies in the partition " + s.Partition + ", whose service and bucket names this program does not know",
+			Allowed: "a Region of the partitions " + strings.Join(scope.Partitions(), ", "), Fix: "pulumi config set aws:region REGION",
+		}}
+	}
+	return s, nil
+}
+
+// zones lists the Region's availability zones by name.
+func zones(ctx *pulumi.Context, s scope.Scope) ([]string, error) {
+	available, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
+		State: pulumi.StringRef("available"),
+		Filters: []aws.GetAvailabilityZonesFilter{
+			// Local and Wavelength Zones have neither these endpoints nor small instances.
+			{Name: "opt-in-status", Values: []string{"opt-in-not-required"}},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the availability zones of %s: %w", s.Region, err)
+	}
+	return slices.Sorted(slices.Values(available.Names)), nil
+}

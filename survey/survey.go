@@ -1,0 +1,144 @@
+// Package survey asks AWS, at preview and before anything is registered, for the
+// facts that shape a stack: where it lives, which zones and services there are,
+// what a named network looks like, what the stack has already. It creates
+// nothing and decides nothing.
+//
+// "Absent" is only what AWS itself says is absent. A look-up that is denied,
+// throttled or cannot reach AWS is an error and never an answer.
+package survey
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/config"
+	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/endpoint"
+	"private-ec2-access/internal/scope"
+	"private-ec2-access/internal/session"
+)
+
+// Take asks for every fact that the config makes necessary.
+func Take(ctx *pulumi.Context, c *config.Config) (decide.Facts, error) {
+	f := decide.Facts{Project: ctx.Project(), Stack: ctx.Stack()}
+	var err error
+	if f.Scope, err = region(ctx); err != nil {
+		return f, err
+	}
+	s := surveyor{ctx: ctx, config: c, facts: &f}
+	return f, errors.Join(
+		s.documents(), s.key(), s.bucketKeys(), s.logGroups(),
+		s.network(), s.services(), s.prefixList(), s.images(),
+	)
+}
+
+// surveyor fills facts.
+type surveyor struct {
+	ctx    *pulumi.Context
+	config *config.Config
+	facts  *decide.Facts
+}
+
+func (s surveyor) documents() (err error) {
+	name := s.config.Session.DocumentName
+	if s.facts.Document, err = document(s.ctx, name); err != nil || name == session.DefaultDocument {
+		return err
+	}
+	s.facts.DefaultDocument, err = document(s.ctx, session.DefaultDocument)
+	return err
+}
+
+// document reads the session document of a name.
+func document(ctx *pulumi.Context, name string) (session.Existing, error) {
+	current, err := ssm.LookupDocument(ctx, &ssm.LookupDocumentArgs{Name: name, DocumentFormat: pulumi.StringRef("JSON")})
+	switch {
+	case isAbsent(err):
+		return session.Existing{}, nil
+	case err != nil:
+		return session.Existing{}, fmt.Errorf("finding out whether the session document %s exists: %w", name, err)
+	}
+	latest, err := ssm.LookupDocument(ctx, &ssm.LookupDocumentArgs{
+		Name: name, DocumentFormat: pulumi.StringRef("JSON"), DocumentVersion: pulumi.StringRef("$LATEST"),
+	})
+	if err != nil {
+		return session.Existing{}, fmt.Errorf("reading the newest version of the session document %s: %w", name, err)
+	}
+	return session.ReadExisting(name, value(current.DocumentVersion), current.Content, value(latest.DocumentVersion), latest.Content)
+}
+
+// services asks which zones the Region offers each wanted service in, where
+// that decides about the stack's own subnets; and about a service that not every
+// Region offers, whether this one does and whether the stack has it already.
+func (s surveyor) services() error {
+	s.facts.Services = map[string]decide.Service{}
+	for _, wanted := range endpoint.Interfaces() {
+		if !wanted.Wanted(s.config) {
+			continue
+		}
+		name := wanted.ServiceName(s.facts.Scope)
+		switch {
+		case wanted.WhereOffered != nil && wanted.WhereOffered(s.config):
+			_, ownErr := ec2.LookupVpcEndpoint(s.ctx, &ec2.LookupVpcEndpointArgs{
+				ServiceName: &name,
+				Filters: []ec2.GetVpcEndpointFilter{
+					{Name: "tag:" + scope.OwnerTag, Values: []string{s.facts.Owner()}},
+					{Name: "vpc-endpoint-state", Values: []string{"available", "pending", "pendingAcceptance"}},
+				},
+			})
+			_, offerErr := ec2.LookupVpcEndpointService(s.ctx, &ec2.LookupVpcEndpointServiceArgs{ServiceName: &name})
+			s.facts.Services[wanted.Name] = decide.Service{Own: answer(ownErr), Offered: answer(offerErr)}
+		case wanted.OptionalBecause == "" && !s.config.Network.Existing():
+			offer, err := ec2.LookupVpcEndpointService(s.ctx, &ec2.LookupVpcEndpointServiceArgs{ServiceName: &name})
+			if err != nil {
+				return fmt.Errorf("finding the zones of the endpoint service %s: %w", name, err)
+			}
+			s.facts.Services[wanted.Name] = decide.Service{Zones: offer.AvailabilityZones}
+		}
+	}
+	return nil
+}
+
+// prefixList finds the id of the list of S3's addresses in the Region, which a
+// security group's rule can name.
+func (s surveyor) prefixList() error {
+	name := s.facts.Scope.EndpointService(endpoint.S3)
+	list, err := ec2.GetPrefixList(s.ctx, &ec2.GetPrefixListArgs{Name: &name})
+	if err != nil {
+		return fmt.Errorf("finding the prefix list of S3 in %s: %w", s.facts.Scope.Region, err)
+	}
+	s.facts.S3PrefixListID = list.Id
+	return nil
+}
+
+// images finds the newest Amazon Linux 2023 of each architecture in use, by
+// AWS's public parameter.
+func (s surveyor) images() error {
+	s.facts.Images = map[string]string{}
+	for _, architecture := range decide.Architectures(s.config) {
+		name := ImageParameter(architecture)
+		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name})
+		if err != nil {
+			return fmt.Errorf("finding the newest Amazon Linux 2023 in the public parameter %s: %w", name, err)
+		}
+		s.facts.Images[architecture] = parameter.InsecureValue // public; value would be a secret
+	}
+	return nil
+}
+
+// ImageParameter names the public parameter that holds the id of the newest
+// Amazon Linux 2023
+// (https://docs.aws.amazon.com/linux/al2023/ug/ec2.html#launch-via-aws-cli).
+func ImageParameter(architecture string) string {
+	return "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-" + architecture
+}
+
+func value(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
