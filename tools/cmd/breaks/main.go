@@ -1,125 +1,226 @@
-// Breaks the program on purpose, one way after the other, in a copy of its
-// source, and says which test notices. A break that no test notices is an
-// error: then the tests prove less than they seem to.
+// Command breaks changes the program's source in one wrong way after the other and reports which tests fail. A change
+// that no test notices is an error: the tests then prove less than they seem to.
+//
+// Nothing is written to the source: each change reaches the compiler through `go test -overlay`. Only the packages whose
+// tests can see the changed file are tested.
 package main
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
 func main() {
-	project := flag.String("project", ".", "the folder of the program")
-	only := flag.String("only", "", "only the breaks whose name contains this")
+	project := flag.String("project", ".", "the program's folder")
+	only := flag.String("only", "", "run only the breaks whose name contains this")
+	workers := flag.Int("parallel", runtime.NumCPU(), "how many breaks run at once")
 	flag.Parse()
-	survivors := 0
-	tried := 0
-	for _, b := range breaks {
-		if !strings.Contains(b.name, *only) {
-			continue
-		}
-		tried++
-		started := time.Now()
-		caught, err := try(*project, b)
-		switch {
-		case err != nil:
-			fmt.Fprintf(os.Stderr, "error: %s: %v\n", b.name, err)
-			survivors++
-		case len(caught) == 0:
-			fmt.Printf("SURVIVED  %-46s no test notices\n", b.name)
-			survivors++
-		default:
-			fmt.Printf("caught    %-46s by %s (%.0fs)\n", b.name, summary(caught), time.Since(started).Seconds())
-		}
+	selected := slices.DeleteFunc(slices.Clone(breaks), func(b breakage) bool { return !strings.Contains(b.name, *only) })
+	survived, err := run(os.Stdout, *project, selected, *workers)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+		os.Exit(1)
 	}
-	fmt.Printf("%d breaks, %d caught, %d survived\n", tried, tried-survivors, survivors)
-	if survivors > 0 || tried == 0 {
+	if survived > 0 || len(selected) == 0 {
 		os.Exit(1)
 	}
 }
 
-// try makes one break in a copy and gives the tests that fail.
-func try(project string, b breakage) ([]string, error) {
-	copied, err := os.MkdirTemp("", "break-")
+// run tries the breaks, prints a line for each in the order of the list, and returns how many were not caught.
+func run(out io.Writer, project string, selected []breakage, workers int) (int, error) {
+	root, err := filepath.Abs(project)
+	if err != nil {
+		return 0, err
+	}
+	packages, err := list(root)
+	if err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	lines := make([]chan result, len(selected))
+	slots := make(chan struct{}, max(workers, 1))
+	for i, b := range selected {
+		lines[i] = make(chan result, 1)
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			lines[i] <- try(root, packages, b)
+		}()
+	}
+	survived := 0
+	for i, b := range selected {
+		r := <-lines[i]
+		switch {
+		case r.err != nil:
+			fmt.Fprintf(out, "error     %s: %v\n", b.name, r.err)
+			survived++
+		case len(r.failed) == 0:
+			fmt.Fprintf(out, "SURVIVED  %-46s no test fails\n", b.name)
+			survived++
+		default:
+			fmt.Fprintf(out, "caught    %-46s by %s (%.0fs)\n", b.name, summary(r.failed), r.took.Seconds())
+		}
+	}
+	fmt.Fprintf(out, "%d breaks, %d caught, %d survived, in %.0fs\n", len(selected), len(selected)-survived, survived, time.Since(started).Seconds())
+	return survived, nil
+}
+
+type result struct {
+	failed []string // top-level tests
+	took   time.Duration
+	err    error
+}
+
+// goPackage is what `go list` says of a package of the program's module.
+type goPackage struct {
+	ImportPath, Dir                 string
+	Deps, TestImports, XTestImports []string
+	TestGoFiles, XTestGoFiles       []string
+}
+
+func list(root string) ([]goPackage, error) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Deps,TestImports,XTestImports,TestGoFiles,XTestGoFiles", "./...")
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var packages []goPackage
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages, nil
+		} else if err != nil {
+			return nil, err
+		}
+		packages = append(packages, p)
+	}
+}
+
+// reached returns the packages whose tests a change of the file can make fail: those that have tests, and whose code or
+// tests import the file's package, directly or through other packages. A test file is seen by its own package only.
+func reached(packages []goPackage, file string) ([]string, error) {
+	i := slices.IndexFunc(packages, func(p goPackage) bool { return p.Dir == filepath.Dir(file) })
+	if i < 0 {
+		return nil, fmt.Errorf("%s is in no package of this module. Fix: the file's name in tools/cmd/breaks/breaks.go", file)
+	}
+	changed := packages[i].ImportPath
+	imports := func(path string) bool {
+		return path == changed || slices.ContainsFunc(packages, func(p goPackage) bool { return p.ImportPath == path && slices.Contains(p.Deps, changed) })
+	}
+	var paths []string
+	for _, p := range packages {
+		sees := p.ImportPath == changed || !strings.HasSuffix(file, "_test.go") &&
+			(imports(p.ImportPath) || slices.ContainsFunc(slices.Concat(p.TestImports, p.XTestImports), imports))
+		if sees && len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
+			paths = append(paths, p.ImportPath)
+		}
+	}
+	return paths, nil
+}
+
+// try runs the tests with one break and returns those that fail.
+func try(root string, packages []goPackage, b breakage) result {
+	started := time.Now()
+	failed, err := failing(root, packages, b)
+	return result{failed: failed, took: time.Since(started), err: err}
+}
+
+func failing(root string, packages []goPackage, b breakage) ([]string, error) {
+	folder, err := os.MkdirTemp("", "break-")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(copied) }()
-	for _, name := range []string{"access", "components", "config", "docs", "internal", "program", "pulumitest", "survey"} {
-		if err := os.CopyFS(filepath.Join(copied, name), os.DirFS(filepath.Join(project, name))); err != nil {
-			return nil, err
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(project, "*"))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		if info, err := os.Stat(file); err != nil || info.IsDir() {
-			continue
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(copied, filepath.Base(file)), text, 0o600); err != nil {
-			return nil, err
-		}
-	}
+	defer func() { _ = os.RemoveAll(folder) }()
+
+	changed := map[string][]byte{}
 	for _, e := range b.edits {
-		path := filepath.Join(copied, e.file)
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
+		path := filepath.Join(root, e.file)
+		text, edited := changed[path]
+		if !edited {
+			if text, err = os.ReadFile(path); err != nil {
+				return nil, err
+			}
 		}
 		if n := bytes.Count(text, []byte(e.old)); n != 1 {
-			return nil, fmt.Errorf("%s has %q %d times; the break has to say one place: mend it in tools/cmd/breaks", e.file, e.old, n)
+			return nil, fmt.Errorf("%s contains %q %d times, expected once. Fix: the text in tools/cmd/breaks/breaks.go", e.file, e.old, n)
 		}
-		text = bytes.Replace(text, []byte(e.old), []byte(e.new), 1)
-		if err := os.WriteFile(path, text, 0o600); err != nil {
+		changed[path] = bytes.Replace(text, []byte(e.old), []byte(e.new), 1)
+	}
+	var overlay struct{ Replace map[string]string }
+	overlay.Replace = map[string]string{}
+	var tested []string
+	for path, text := range changed {
+		paths, err := reached(packages, path)
+		if err != nil {
+			return nil, err
+		}
+		tested = append(tested, paths...)
+		replacement := filepath.Join(folder, fmt.Sprintf("%d.go", len(overlay.Replace)))
+		overlay.Replace[path] = replacement
+		if err := os.WriteFile(replacement, text, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	test := exec.Command("go", "test", "-json", "./...")
-	test.Dir = copied
+	slices.Sort(tested)
+	if tested = slices.Compact(tested); len(tested) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(overlay)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+
+	// Without vet: what vet finds is not found by a test.
+	test := exec.Command("go", append([]string{"test", "-json", "-vet=off", "-overlay", file}, tested...)...)
+	test.Dir = root
+	var problem bytes.Buffer
+	test.Stderr = &problem
 	out, err := test.Output()
 	if err == nil {
 		return nil, nil
 	}
-	if problems := compiler(out); problems != "" {
-		return nil, fmt.Errorf("it does not compile, so it proves nothing:\n%s", problems)
+	if problems := compilerOutput(out); problems != "" {
+		return nil, fmt.Errorf("the change does not compile, so it proves nothing:\n%s", problems)
 	}
-	if names := failed(out); len(names) > 0 {
+	if names := failedTests(out); len(names) > 0 {
 		return names, nil
 	}
-	return nil, fmt.Errorf("the tests crash, and say nothing of what is wrong: %s", out)
+	return nil, fmt.Errorf("go test fails, but no test does: %w\n%s%s", err, problem.String(), out)
 }
 
-// compiler reads what the compiler said of a package that does not build.
-func compiler(report []byte) string {
-	var said strings.Builder
+// compilerOutput returns what the compiler printed about packages that do not build.
+func compilerOutput(report []byte) string {
+	var output strings.Builder
 	for line := range bytes.Lines(report) {
 		var event struct{ Action, Output string }
 		if json.Unmarshal(line, &event) == nil && event.Action == "build-output" {
-			said.WriteString(event.Output)
+			output.WriteString(event.Output)
 		}
 	}
-	return said.String()
+	return output.String()
 }
 
-// failed reads the names of the failed tests, each without those it contains.
-func failed(report []byte) []string {
+// failedTests returns the names of the failed top-level tests.
+func failedTests(report []byte) []string {
 	var names []string
 	for line := range bytes.Lines(report) {
-		var event struct{ Action, Package, Test string }
+		var event struct{ Action, Test string }
 		if json.Unmarshal(line, &event) == nil && event.Action == "fail" && event.Test != "" && !strings.Contains(event.Test, "/") {
 			names = append(names, event.Test)
 		}

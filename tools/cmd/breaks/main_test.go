@@ -1,0 +1,37 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReached(t *testing.T) {
+	tests := []string{"x_test.go"}
+	packages := []goPackage{
+		{ImportPath: "m", Dir: "/m", Deps: []string{"m/a", "m/b"}, TestGoFiles: tests},
+		{ImportPath: "m/a", Dir: "/m/a", Deps: []string{"m/b"}, XTestGoFiles: tests},
+		{ImportPath: "m/b", Dir: "/m/b"},
+		{ImportPath: "m/c", Dir: "/m/c", TestImports: []string{"m/helper"}, TestGoFiles: tests},
+		{ImportPath: "m/d", Dir: "/m/d", XTestImports: []string{"m/c"}, XTestGoFiles: tests},
+		{ImportPath: "m/helper", Dir: "/m/helper", Deps: []string{"m/b"}},
+	}
+	for name, c := range map[string]struct {
+		file string
+		want []string
+	}{
+		"code and tests that import the package": {"/m/b/b.go", []string{"m", "m/a", "m/c"}},
+		"a package that only tests import":       {"/m/helper/h.go", []string{"m/c"}},
+		"a test's import":                        {"/m/c/c.go", []string{"m/c", "m/d"}},
+		"nothing imports the package":            {"/m/m.go", []string{"m"}},
+		"a test file":                            {"/m/a/a_test.go", []string{"m/a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := reached(packages, c.file)
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+	_, err := reached(packages, "/m/elsewhere/x.go")
+	require.ErrorContains(t, err, "/m/elsewhere/x.go is in no package of this module")
+}
