@@ -11,10 +11,10 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture upgrade test test-long test-breaks lint down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture upgrade check e2e test test-long test-breaks lint lint-go down clean command
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  STACK=name chooses the stack: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, an emulated AWS on this machine).'
 	@echo '  ARGS="…" is handed to pulumi, as in: make preview ARGS=--expect-no-changes'
@@ -66,22 +66,31 @@ plugin: command ## build the AWS CLI's session-manager-plugin from its source, i
 upgrade: command ## INSTANCE=name: pin its newest image and bring the stack up
 	@$(run) upgrade '$(INSTANCE)' $(ARGS)
 
-test: lint command ## lint, and run the tests of all modules
-	@$(with_test_tools) && scripts/test
+check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only Go and takes less than a minute
+	@scripts/check
 
-# A test with a part for LONG=1 has a name that -run matches; the tests see to that.
-test-long: command ## the campaigns that take long: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
+e2e: command ## RUN=pattern: end-to-end tests by name, as `go test -run` takes it
+	@if [ -z '$(RUN)' ]; then echo 'error: RUN: the name of a test is missing. Example: make e2e RUN=TestTheRecipe' >&2; exit 1; fi
+	@$(with_test_tools) && scripts/test '$(RUN)'
+
+test: lint command ## lint, and run the tests of all modules (RACE=1: those of tools with the race detector)
+	@$(with_test_tools) && RACE='$(RACE)' scripts/test
+
+# A test that does more with LONG=1 has a name that this -run matches; the tests check that.
+test-long: command ## the long tests: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
 	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting' .
 
-test-breaks: ## break the program on purpose, one way after the other, and see which test notices
+test-breaks: ## break the program on purpose in one way after the other, and name the test that fails
 	@cd tools && go run ./cmd/breaks -project ..
 
-lint: ## check format, vet, staticcheck, the workflows and the wording
-	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):" $$unformatted; exit 1; fi
+lint: lint-go ## check format, vet, staticcheck, the workflows and the wording
+	@scripts/lint-workflows
+
+lint-go:
+	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "error: not formatted. Fix: gofmt -w" $$unformatted >&2; exit 1; fi
 	@go vet ./... && (cd tools && go vet ./...) && (cd e2e && go vet ./...)
 	@cd tools/pins/staticcheck && go build -o ../../../.local/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	@$(CURDIR)/.local/bin/staticcheck ./... && (cd tools && $(CURDIR)/.local/bin/staticcheck ./...) && (cd e2e && $(CURDIR)/.local/bin/staticcheck ./...)
-	@scripts/lint-workflows
 	@cd tools && go run ./cmd/wording -project ..
 
 down: command ## stop the emulated AWS

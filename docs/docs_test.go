@@ -141,7 +141,7 @@ func pages(t *testing.T) map[string]string {
 func TestCommandsInPages_AreMakeTargets(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
 	require.NoError(t, err)
-	command := regexp.MustCompile("(?m)(?:^|[`(])make (?:-s )?([a-z-]+)")
+	command := regexp.MustCompile("(?m)(?:^|[`(])make (?:-s )?([a-z0-9-]+)")
 	for page, text := range pages(t) {
 		for _, found := range command.FindAllStringSubmatch(text, -1) {
 			require.Regexp(t, "(?m)^"+found[1]+":", string(makefile), "%s: make %s", page, found[1])

@@ -48,19 +48,23 @@ func run(out io.Writer, project string, selected []breakage, workers int) (int, 
 		return 0, err
 	}
 	started := time.Now()
-	lines := make([]chan result, len(selected))
-	slots := make(chan struct{}, max(workers, 1))
-	for i, b := range selected {
-		lines[i] = make(chan result, 1)
-		go func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			lines[i] <- try(root, packages, b)
-		}()
+	results := make([]chan result, len(selected))
+	for i := range results {
+		results[i] = make(chan result, 1)
 	}
+	go func() {
+		slots := make(chan struct{}, max(workers, 1))
+		for i, b := range selected {
+			slots <- struct{}{}
+			go func() {
+				results[i] <- try(root, packages, b)
+				<-slots
+			}()
+		}
+	}()
 	survived := 0
 	for i, b := range selected {
-		r := <-lines[i]
+		r := <-results[i]
 		switch {
 		case r.err != nil:
 			fmt.Fprintf(out, "error     %s: %v\n", b.name, r.err)
