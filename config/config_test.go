@@ -207,11 +207,11 @@ var relations = map[string][2]map[string]any{
 func TestRelationsBetweenKeysAreChecked(t *testing.T) {
 	t.Parallel()
 	require.GreaterOrEqual(t, len(relations), 8)
-	for name, mends := range relations {
+	for name, fixes := range relations {
 		require.Contains(t, mistakes, name)
-		for _, mend := range mends {
-			_, err := load(t, pulumitest.With(mistakes[name], mend))
-			require.NoError(t, err, "%s, mended by %v", name, mend)
+		for _, fix := range fixes {
+			_, err := load(t, pulumitest.With(mistakes[name], fix))
+			require.NoError(t, err, "%s, fixed by %v", name, fix)
 		}
 	}
 }

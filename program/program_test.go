@@ -262,7 +262,7 @@ func TestAnExistingNetwork(t *testing.T) {
 	}
 }
 
-func TestARealAccountKeepsItsRecords(t *testing.T) {
+func TestRealAccount_KeepsSessionLogs(t *testing.T) {
 	t.Parallel()
 	recorder := &pulumitest.Recorder{Answer: ohio.answers(nil)}
 	config := pulumitest.StackConfig(t, pulumitest.Defaults(t, map[string]any{"aws:region": "us-east-2"}))
@@ -443,7 +443,7 @@ func TestAForeignSessionDocumentIsNotOverwritten(t *testing.T) {
 			return map[string]any{"content": `{"description":"Session preferences, managed by the Pulumi stack private-ec2-access/test"}`}, nil
 		},
 	})
-	require.NoError(t, err, "its own document is no stranger")
+	require.NoError(t, err, "the stack's own document is accepted")
 }
 
 func TestZonesAreThoseThatEveryServiceSupports(t *testing.T) {

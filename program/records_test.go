@@ -442,7 +442,7 @@ func TestKeptLogGroupsStayReadable(t *testing.T) {
 }
 
 // These look-ups decide what is made, so one that fails stops the preview.
-func TestAFailedLookUpOfRecordsStopsThePreview(t *testing.T) {
+func TestFailedLookUpOfSessionLogs_StopsThePreview(t *testing.T) {
 	t.Parallel()
 	for _, lookup := range []string{"getAlias", "getKey", "getLogGroup", "getResources"} {
 		failing := joined(keyOf(ourKey, "Enabled"), lookups{lookup: func(map[string]any) (map[string]any, error) {

@@ -110,7 +110,7 @@ func TestRouteTablesShowEveryRoute(t *testing.T) {
 		{SubnetID: "subnet-main", RouteTableID: "rtb-main", Routes: append(append([]reach.Route{}, local...), propagated)},
 	}, got)
 	require.True(t, got[0].LeavesVPC())
-	require.True(t, got[1].LeavesVPC(), "a VPN gateway is a way out of the VPC")
+	require.True(t, got[1].LeavesVPC(), "a VPN gateway is a route out of the VPC")
 }
 
 // Not one of the look-ups behind the route-table check may fail in silence.

@@ -26,7 +26,7 @@ func Check(emulated bool, config, environ map[string]string) mistake.List {
 
 const (
 	toLocal = `run "make up", or "eval \"$(make -s env)\"" before plain pulumi`
-	toReal  = `open a new shell, or unset the variable; for an emulated stack set the config key emulated to true`
+	toReal  = `open a new shell, or unset the variable; for a stack on the local emulator, set the config key emulated to true`
 )
 
 func checkEmulated(config, environ map[string]string) (found mistake.List) {

@@ -19,7 +19,7 @@ func keys(t *testing.T, emulated bool, config, environ map[string]string) []stri
 	return found
 }
 
-func TestAnEmulatedStackNeverReachesAWS(t *testing.T) {
+func TestLocalEmulatorStack_NeverReachesAWS(t *testing.T) {
 	t.Parallel()
 	test := map[string]string{"aws:accessKey": "test"}
 	local := map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}

@@ -54,7 +54,7 @@ func TestEveryStatementIsNamedOnce(t *testing.T) {
 		seen := map[string]bool{}
 		for _, s := range d.Statement {
 			require.Regexp(t, "^[A-Za-z0-9]+$", s.Sid, name)
-			require.False(t, seen[s.Sid], "%s: %s stands twice", name, s.Sid)
+			require.False(t, seen[s.Sid], "%s: %s is used twice", name, s.Sid)
 			seen[s.Sid] = true
 		}
 	}
