@@ -3,6 +3,7 @@ package main
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // phrase is a regular expression for words that the project does not use, without
@@ -33,6 +34,9 @@ var phrases = []phrase{
 	{`strangers?`, `what it is: a new user, another account`},
 	{`plays?|played|playing`, `"simulate"`},
 	{`emulated (account|AWS|stack)s?`, `"local emulator", or the stack "local"`},
+	{`에뮬레이션된 (계정|AWS|스택)`, `"로컬 에뮬레이터"`},
+	{`레시피`, `"스택"`},
+	{`철거`, `"삭제"`},
 }
 
 // exception allows what its pattern matches, for a reason.
@@ -64,11 +68,14 @@ type rules struct {
 func compile(phrases []phrase) rules {
 	var r rules
 	for _, p := range phrases {
-		end := `\b`
-		if strings.HasSuffix(p.pattern, ":") {
-			end = ""
+		pattern := `(?:` + spaces(p.pattern) + `)`
+		if p.pattern[0] < utf8.RuneSelf { // Go's \b knows no boundary of Korean words
+			pattern = `\b` + pattern
 		}
-		r.phrases = append(r.phrases, regexp.MustCompile(`(?i)\b(?:`+spaces(p.pattern)+`)`+end))
+		if !strings.HasSuffix(p.pattern, ":") && p.pattern[0] < utf8.RuneSelf {
+			pattern += `\b`
+		}
+		r.phrases = append(r.phrases, regexp.MustCompile(`(?i)`+pattern))
 		r.instead = append(r.instead, p.instead)
 	}
 	for _, e := range exceptions {

@@ -15,6 +15,7 @@ func TestCheck_KindsOfText(t *testing.T) {
 	for name, test := range map[string]struct{ file, content, want string }{
 		"a document":              {"README.md", "# Title\n\nMend it\n", `README.md:3: "Mend": use fix`},
 		"a phrase over two lines": {"docs/a.md", "Do it by\nhand.\n", `docs/a.md:1: "by hand": use "with plain pulumi and aws"`},
+		"Korean":                  {"README.ko.md", "## 철거하기\n", `README.ko.md:1: "철거": use "삭제"`},
 		"a command":               {"docs/a.md", "`make record SESSION=ID` prints it.\n", ""},
 		"a config key":            {"docs/a.md", "`keepRecords`, `logging.earlierLocations`\n", ""},
 		"the verb":                {"docs/a.md", "It cannot record a session.\n", ""},
