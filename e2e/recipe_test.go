@@ -276,10 +276,10 @@ func requireArchive(t *testing.T, in *account, outputs object) {
 	require.Equal(t, "AES256", ask("get-bucket-encryption").text("ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm"))
 	require.JSONEq(t, `{"Version":"2012-10-17","Statement":[
 		{"Sid":"OnlyOverTLS","Effect":"Deny","Principal":"*","Action":["s3:*"],"Resource":["arn:aws:s3:::`+bucket+`","arn:aws:s3:::`+bucket+`/*"],
-			"Condition":{"Bool":{"aws:SecureTransport":["false"]}}},
+			"Condition":{"Bool":{"aws:SecureTransport":"false"}}},
 		{"Sid":"OnlyUnderThePrefix","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"NotResource":["arn:aws:s3:::`+bucket+`/sessions/*"]},
 		{"Sid":"NoOtherEncryption","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"Resource":["arn:aws:s3:::`+bucket+`/*"],
-			"Condition":{"Null":{"s3:x-amz-server-side-encryption":["false"]},"StringNotEquals":{"s3:x-amz-server-side-encryption":["AES256","aws:kms"]}}}]}`,
+			"Condition":{"Null":{"s3:x-amz-server-side-encryption":"false"},"StringNotEquals":{"s3:x-amz-server-side-encryption":["AES256","aws:kms"]}}}]}`,
 		ask("get-bucket-policy").text("Policy"))
 	rules := ask("get-bucket-lifecycle-configuration").list("Rules")
 	require.Len(t, rules, 2)

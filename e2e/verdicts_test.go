@@ -303,7 +303,7 @@ func breaksOf(t *testing.T, policies map[string]any) (breaks []broken) {
 							delete(all, operator)
 						}
 					})
-					values := keys[key].([]any)
+					values, _ := keys[key].([]any) // one value is no list
 					for k, value := range values {
 						if len(values) > 1 {
 							add("without "+operator+" "+key+" "+fmt.Sprint(value), func(s object) {
@@ -525,7 +525,7 @@ func (j *judged) amazon() {
 	}
 	for _, bucket := range []string{
 		"aws-ssm-REGION", "aws-windows-downloads-REGION", "amazon-ssm-REGION", "amazon-ssm-packages-REGION",
-		"REGION-birdwatcher-prod", "aws-ssm-distributor-file-REGION", "patch-baseline-snapshot-REGION",
+		"REGION-birdwatcher-prod", "aws-ssm-distributor-file-REGION", "patch-baseline-snapshot-REGION", "aws-patch-manager-REGION-552881074",
 	} {
 		name := strings.ReplaceAll(bucket, "REGION", j.Region)
 		j.may("the agent reads AWS's bucket "+bucket, of(i, name), asking("writes to it", "s3:PutObject"), on("reads another account's bucket", elsewhere))

@@ -438,7 +438,7 @@ func TestKeptLogGroupsStayReadable(t *testing.T) {
 	resources, err := run(t, map[string]any{"keepRecords": "true", "logging.encryption": "kms"}, kept)
 	require.NoError(t, err)
 	policy := fmt.Sprint(pulumitest.Find(t, resources, "aws:kms/keyPolicy:KeyPolicy", "private-ec2-access-key").Inputs["policy"])
-	require.Contains(t, policy, `["arn:aws:logs:us-east-2:111122223333:log-group:/earlier"]`)
+	require.Contains(t, policy, `"kms:EncryptionContext:aws:logs:arn":"arn:aws:logs:us-east-2:111122223333:log-group:/earlier"`)
 }
 
 // These look-ups decide what is made, so one that fails stops the preview.

@@ -88,7 +88,7 @@ func BucketKey(policy string) (string, error) {
 	var read struct {
 		Statement []struct {
 			Sid       string
-			Condition map[string]map[string]json.RawMessage
+			Condition Condition
 		}
 	}
 	if err := json.Unmarshal([]byte(policy), &read); err != nil {
@@ -99,15 +99,10 @@ func BucketKey(policy string) (string, error) {
 			continue
 		}
 		allowed := s.Condition["StringNotEquals"][keyOfRequest]
-		var one string
-		if json.Unmarshal(allowed, &one) == nil { // AWS may write a list of one so
-			return one, nil
+		if len(allowed) == 0 {
+			return "", fmt.Errorf("the statement %s of the bucket's policy names no key", noOtherKey)
 		}
-		var several []string
-		if err := json.Unmarshal(allowed, &several); err != nil || len(several) == 0 {
-			return "", fmt.Errorf("the statement %s of the bucket's policy names no key: %s", noOtherKey, allowed)
-		}
-		return several[0], nil
+		return allowed[0], nil
 	}
 	return "", nil
 }

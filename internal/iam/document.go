@@ -38,7 +38,30 @@ type Statement struct {
 }
 
 // Condition maps an operator to the keys and values it compares.
-type Condition map[string]map[string][]string
+type Condition map[string]map[string]Values
+
+// Values are what a condition compares a key with. One value is written as a
+// string, as AWS's own examples and its console write it: tools that read
+// policies take a list of one for something else.
+type Values []string
+
+// MarshalJSON writes one value as a string and several as a list.
+func (v Values) MarshalJSON() ([]byte, error) {
+	if len(v) == 1 {
+		return json.Marshal(v[0])
+	}
+	return json.Marshal([]string(v))
+}
+
+// UnmarshalJSON reads both forms.
+func (v *Values) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*v = Values{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(v))
+}
 
 // Principal says who a statement is about. The zero value stands for
 // everybody, signed or not, and is written "*".

@@ -100,14 +100,37 @@ func TestTheKeyOfABucketIsReadBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
+	// A policy that an earlier version wrote has a list of one.
 	text := iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: []string{key}}).JSON()
-	got, err := iam.BucketKey(strings.ReplaceAll(text, `["`+key+`"]`, `"`+key+`"`))
+	got, err := iam.BucketKey(strings.ReplaceAll(text, `"`+key+`"`, `["`+key+`"]`))
 	require.NoError(t, err)
 	require.Equal(t, key, got)
-	_, err = iam.BucketKey(strings.ReplaceAll(text, `["`+key+`"]`, `[]`))
+	_, err = iam.BucketKey(strings.ReplaceAll(text, `"`+key+`"`, `[]`))
 	require.ErrorContains(t, err, "names no key")
 	_, err = iam.BucketKey("no policy")
 	require.ErrorContains(t, err, "is not JSON")
+}
+
+// A list of one is valid, and common linters and scanners misread it: a rule
+// that requires TLS then counts as missing.
+func TestConditions_OneValue_IsAString(t *testing.T) {
+	t.Parallel()
+	for name, d := range documents() {
+		var parsed struct {
+			Statement []struct{ Condition map[string]map[string]any }
+		}
+		require.NoError(t, json.Unmarshal([]byte(d.JSON()), &parsed))
+		for _, s := range parsed.Statement {
+			for operator, keys := range s.Condition {
+				for key, value := range keys {
+					if list, ok := value.([]any); ok {
+						require.Greater(t, len(list), 1, "%s: %s %s", name, operator, key)
+					}
+				}
+			}
+		}
+	}
+	require.Contains(t, iam.BucketPolicy(here, "logs", iam.BucketRules{}).JSON(), `{"Bool":{"aws:SecureTransport":"false"}}`)
 }
 
 // While one key replaces another, the bucket's default and the policy change

@@ -81,31 +81,6 @@ func (s Scope) EndpointService(service string) string {
 	return "com.amazonaws." + s.Region + "." + service
 }
 
-// AgentBuckets lists the buckets of AWS that the SSM Agent reads in this
-// Region: its own updates, the packages and modules of Systems Manager
-// documents, and patch baselines
-// (https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-technical-details.html).
-func (s Scope) AgentBuckets() []string {
-	return []string{
-		"aws-ssm-" + s.Region,
-		"aws-windows-downloads-" + s.Region,
-		"amazon-ssm-" + s.Region,
-		"amazon-ssm-packages-" + s.Region,
-		s.Region + "-birdwatcher-prod",
-		"aws-ssm-distributor-file-" + s.Region,
-		"patch-baseline-snapshot-" + s.Region,
-	}
-}
-
-// RepositoryBuckets lists the buckets from which dnf on Amazon Linux 2023
-// installs. The suffix is the same in every Region.
-func (s Scope) RepositoryBuckets() []string {
-	return []string{
-		"al2023-repos-" + s.Region + "-de612dc2",
-		"al2023-" + s.Region, // kernel live patches
-	}
-}
-
 func (s Scope) arn(service, region, account, resource string) string {
 	return strings.Join([]string{"arn", s.Partition, service, region, account, resource}, ":")
 }

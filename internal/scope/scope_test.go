@@ -30,7 +30,7 @@ func TestNamesFollowTheScope(t *testing.T) {
 			require.Equal(t, []string{
 				"aws-ssm-" + r, "aws-windows-downloads-" + r, "amazon-ssm-" + r, "amazon-ssm-packages-" + r,
 				r + "-birdwatcher-prod", "aws-ssm-distributor-file-" + r, "patch-baseline-snapshot-" + r,
-			}, s.AgentBuckets())
+			}, s.AgentBuckets()[:7])
 			require.Equal(t, []string{"al2023-repos-" + r + "-de612dc2", "al2023-" + r}, s.RepositoryBuckets())
 		})
 	}
@@ -39,4 +39,23 @@ func TestNamesFollowTheScope(t *testing.T) {
 func TestOtherPartitionsAreNotClaimed(t *testing.T) {
 	t.Parallel()
 	require.False(t, scope.Scope{Partition: "aws-iso"}.Supported())
+}
+
+// No name has a wildcard, and where AWS publishes no suffix there is no bucket
+// with one: anybody could create it.
+func TestAgentBuckets_Suffixes(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string][]string{
+		"us-east-2":      {"patch-baseline-snapshot-us-east-2", "aws-patch-manager-us-east-2-552881074"},
+		"ap-northeast-2": {"patch-baseline-snapshot-ap-northeast-2", "aws-patch-manager-ap-northeast-2-10467995c"},
+		"me-south-1":     {"patch-baseline-snapshot-me-south-1-uduvl7q8", "aws-patch-manager-me-south-1-a53fc9dce"},
+		"cn-north-1":     {"patch-baseline-snapshot-cn-north-1"},
+		"us-gov-west-1":  {"patch-baseline-snapshot-us-gov-west-1"},
+	} {
+		buckets := scope.Scope{Region: region}.AgentBuckets()
+		require.Equal(t, want, buckets[6:], region)
+		for _, bucket := range buckets {
+			require.NotContains(t, bucket, "*")
+		}
+	}
 }

@@ -18,7 +18,7 @@ var breaks = []breakage{
 		buckets`, `s.ObjectsARN(archive.Bucket, ""))
 		buckets`}}},
 	{"an instance that reads its logs", []edit{{"internal/iam/instance.go", `"s3:PutObject", "s3:PutObjectAcl"`, `"s3:PutObject", "s3:PutObjectAcl", "s3:GetObject"`}}},
-	{"a bucket of the seven left out", []edit{{"internal/scope/scope.go", `		s.Region + "-birdwatcher-prod",` + "\n", ""}}},
+	{"a bucket of the seven left out", []edit{{"internal/scope/buckets.go", `		s.Region + "-birdwatcher-prod",` + "\n", ""}}},
 	{"an endpoint open to other accounts", []edit{{"internal/iam/endpoint.go", `"aws:PrincipalAccount": {s.AccountID}`, `"aws:PrincipalAccount": {"*"}`}}},
 	{"plain HTTP to the bucket", []edit{{"internal/iam/bucket.go", `"Bool": {"aws:SecureTransport": {"false"}}`, `"Bool": {"aws:SecureTransport": {"true"}}`}}},
 
