@@ -264,7 +264,7 @@ func (e *Emulator) Err() error {
 func (e *Emulator) Fork(ctx context.Context) (*Emulator, error) {
 	var who identity
 	if err := e.ask(ctx, "fork", &who); err != nil {
-		return nil, fmt.Errorf("copying the emulated account: %w", err)
+		return nil, fmt.Errorf("copying the emulator: %w", err)
 	}
 	c := &Emulator{parent: e, log: e.log, done: make(chan struct{}), dir: e.dir, timing: e.timing}
 	if err := c.startFront(who, 0, nil); err != nil {

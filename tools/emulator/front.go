@@ -269,7 +269,7 @@ func (f *front) mend(response *http.Response) error {
 		}
 		// Not 500: SDKs would repeat the call.
 		reply = errorReply(x.request, http.StatusNotImplemented, code,
-			fmt.Sprintf("the emulated AWS does not answer %s:%s: %s", x.request.Service, x.request.Action, why.Error))
+			fmt.Sprintf("the local emulator does not answer %s:%s: %s", x.request.Service, x.request.Action, why.Error))
 		response.Header = reply.Header
 	}
 	x.apply(reply)
@@ -299,7 +299,7 @@ func errorCodeOf(r *Reply) string {
 func (x *exchange) apply(reply *Reply) {
 	for _, mend := range x.mends {
 		if err := mend(x.request, reply); err != nil {
-			*reply = *errorReply(x.request, http.StatusNotImplemented, "EmulatorCrashed", "a rule cannot mend the reply: "+err.Error())
+			*reply = *errorReply(x.request, http.StatusNotImplemented, "EmulatorCrashed", "a rule cannot change the reply: "+err.Error())
 			return
 		}
 	}

@@ -192,15 +192,15 @@ func TestRulesAreTriedTheNewestFirst(t *testing.T) {
 	mine.Contains = "VpcId.1=vpc-1"
 	a := f.add(mine, nil)
 	f.add(PassOn("ec2", "*", func(_ *Request, r *Reply) error {
-		r.Body = append(r.Body, " mended"...)
+		r.Body = append(r.Body, " changed"...)
 		return nil
 	}), nil)
-	assert.Equal(t, "mine mended", describe())
+	assert.Equal(t, "mine changed", describe())
 	f.remove(func(b *added) bool { return a == b })
-	assert.Equal(t, "old mended", describe())
+	assert.Equal(t, "old changed", describe())
 }
 
-func TestAnswersOfMotoAreMendedAndRecorded(t *testing.T) {
+func TestPassOn_ChangesTheReplyAndListsTheCall(t *testing.T) {
 	f, address := stub(t, echo, PassOn("ssm", "GetParameter", func(_ *Request, r *Reply) error {
 		r.Status, r.Body = http.StatusAccepted, bytes.ToUpper(r.Body)
 		return nil
@@ -215,7 +215,7 @@ func TestAnswersOfMotoAreMendedAndRecorded(t *testing.T) {
 	c := calls[0]
 	assert.Equal(t, []any{"ssm", "GetParameter", "us-east-2", "AKIDTEST", 202, "p", `{"Name":"p"}`, false},
 		[]any{c.Service, c.Action, c.Region, c.AccessKey, c.Status, c.Resource, c.Body, c.Writes()})
-	assert.Equal(t, []string{"mend ssm:GetParameter"}, c.Rules)
+	assert.Equal(t, []string{"change ssm:GetParameter"}, c.Rules)
 	f.reset()
 	assert.Empty(t, f.recorded())
 }

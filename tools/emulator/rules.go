@@ -105,7 +105,7 @@ func Fail(service, action string, status int, code, message string) Rule {
 
 // PassOn lets moto answer and mends its reply.
 func PassOn(service, action string, mend func(*Request, *Reply) error) Rule {
-	return Rule{Name: "mend " + service + ":" + action, Service: service, Action: action, Mend: mend}
+	return Rule{Name: "change " + service + ":" + action, Service: service, Action: action, Mend: mend}
 }
 
 // Record marks calls with a name and changes nothing.

@@ -28,7 +28,7 @@ func parseXML(data []byte) (*node, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reply of the emulated AWS is not XML: %w", err)
+			return nil, fmt.Errorf("reply of the local emulator is not XML: %w", err)
 		}
 		top := open[len(open)-1]
 		switch t := token.(type) {
@@ -38,7 +38,7 @@ func parseXML(data []byte) (*node, error) {
 			open = append(open, child)
 		case xml.EndElement:
 			if len(open) == 1 {
-				return nil, fmt.Errorf("reply of the emulated AWS is not XML: </%s> closes nothing", prefixed(t.Name))
+				return nil, fmt.Errorf("reply of the local emulator is not XML: </%s> closes nothing", prefixed(t.Name))
 			}
 			open = open[:len(open)-1]
 		case xml.CharData:
@@ -46,7 +46,7 @@ func parseXML(data []byte) (*node, error) {
 		}
 	}
 	if len(open) != 1 || len(root.children) != 1 {
-		return nil, fmt.Errorf("reply of the emulated AWS is not one XML document: %.80q", data)
+		return nil, fmt.Errorf("reply of the local emulator is not one XML document: %.80q", data)
 	}
 	return root.children[0], nil
 }

@@ -141,7 +141,7 @@ func unknownReason(typ, path, name string, properties map[string]typeSpec) strin
 	}
 	names := nearestFirst(name, sortedKeys(properties))
 	return fmt.Sprintf("%s has no input %q. Its inputs, nearest name first: %s. "+
-		"(The stand-in for the AWS plugin refuses what its provider would drop without a word.)",
+		"(The stand-in for the AWS plugin refuses inputs that its provider would ignore silently.)",
 		owner, name, strings.Join(names, ", "))
 }
 

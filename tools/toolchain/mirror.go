@@ -14,7 +14,7 @@ type MirrorNotFoundError struct {
 }
 
 func (e *MirrorNotFoundError) Error() string {
-	return fmt.Sprintf("no Terraform filesystem mirror holds %s; looked in\n    %s\n  To mend: %s=<folder that holds it>",
+	return fmt.Sprintf("no Terraform filesystem mirror holds %s; looked in\n    %s\n  Fix: %s=<folder that holds it>",
 		e.Provider, strings.Join(e.Tried, "\n    "), MirrorVariable)
 }
 

@@ -45,13 +45,13 @@ func (t *Toolchain) CheckPlugin() error {
 	if serverErr == nil {
 		return nil
 	}
-	return fmt.Errorf(`the AWS plugin %s can be had in neither of the two ways:
+	return fmt.Errorf(`the AWS plugin %s is not available from either source:
   1. its official release: %s
        %v
-     To mend: a network (or HTTPS_PROXY) that reaches that server, or a server of your own with the same paths in %s.
+     Fix: use a network (or HTTPS_PROXY) that reaches that server, or name a server of your own with the same paths in %s.
   2. the stand-in, which needs the Terraform AWS provider %s from a filesystem mirror: not found in
        %s
-     To mend: %s=<folder that holds %s>.
+     Fix: %s=<folder that holds %s>.
   Nothing was built or changed`,
 		AWSPluginVersion, t.url(t.awsPluginRelease(), t.awsPluginRelease().archive), serverErr, ReleasesVariable,
 		AWSProviderVersion, strings.Join(notFound.Tried, "\n       "), MirrorVariable, t.providerFolder(""))

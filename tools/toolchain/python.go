@@ -35,7 +35,7 @@ func (t *Toolchain) EnsurePython() (string, error) {
 
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		return "", fmt.Errorf("there is no python3 on PATH, which runs the emulated AWS (moto %s): install Python 3.10 or newer", version)
+		return "", fmt.Errorf("there is no python3 on PATH, which runs the local emulator (moto %s). Fix: install Python 3.10 or later", version)
 	}
 	if path := pythonWithMoto(python, version); path != "" {
 		return path, nil
@@ -49,7 +49,7 @@ func (t *Toolchain) EnsurePython() (string, error) {
 	if old, _ := os.ReadFile(marker); string(old) == hash && exec.Command(python3, "-c", "import moto, awscli").Run() == nil {
 		return python3, nil
 	}
-	s := step{name: "install the emulated AWS (moto " + version + ") into .local/venv", why: "python3 on PATH does not have this version", usual: "half a minute"}
+	s := step{name: "install the local emulator (moto " + version + ") into .local/venv", why: "python3 on PATH does not have this version", usual: "half a minute"}
 	return python3, t.run(s, func() error {
 		if err := os.RemoveAll(venv); err != nil {
 			return err

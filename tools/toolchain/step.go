@@ -50,7 +50,7 @@ func (t *Toolchain) run(s step, work func() error) error {
 				t.say("%s", headline)
 			}
 		case <-ticker.C:
-			t.say("  still at it: %s … %s", s.name, time.Since(start).Round(time.Second))
+			t.say("  still running: %s … %s", s.name, time.Since(start).Round(time.Second))
 		case err := <-done:
 			if isUnavailable(err) {
 				t.say("  not available here: %v", err)
@@ -88,7 +88,7 @@ func (t *Toolchain) command(log, mend string, cmd *exec.Cmd) error {
 			mend = "the disk is full: make room (a first run needs about 6 GB in .local and Go's caches) and run the same command again"
 		}
 		if mend != "" {
-			message += "\n  To mend: " + mend
+			message += "\n  Fix: " + mend
 		}
 		return fmt.Errorf("%s", message)
 	}

@@ -368,7 +368,7 @@ func TestBuildsAreAtomicAndFollowTheirSources(t *testing.T) {
 	err = tools.EnsureEmulator()
 	require.ErrorContains(t, err, "undefined: nonsense")
 	assert.Contains(t, err.Error(), tools.Path("log", "build-emulator.log"))
-	assert.Contains(t, err.Error(), "To mend:")
+	assert.Contains(t, err.Error(), "Fix:")
 	assert.Contains(t, out.String(), "its sources have changed")
 	after, err := os.ReadFile(tools.Emulator())
 	require.NoError(t, err)
@@ -428,7 +428,7 @@ esac`)
 	require.NoError(t, os.WriteFile(requirements, []byte("moto[server,all]==5.2.1\nflask==3\n"), 0o644))
 	_, err = tools.EnsurePython()
 	require.NoError(t, err)
-	assert.Contains(t, out.String(), "install the emulated AWS", "other requirements")
+	assert.Contains(t, out.String(), "install the local emulator", "other requirements")
 
 	require.NoError(t, os.WriteFile(requirements, []byte("moto\n"), 0o644))
 	_, err = tools.EnsurePython()
@@ -463,7 +463,7 @@ exec "`+goPath+`" "$@"`)
 	refused := func(err error) {
 		t.Helper()
 		require.ErrorContains(t, err, "No space left on device")
-		require.ErrorContains(t, err, "To mend: the disk is full: make room")
+		require.ErrorContains(t, err, "Fix: the disk is full: make room")
 		assert.Empty(t, leftovers(t, tools))
 	}
 	says := func() string {
@@ -518,7 +518,7 @@ func TestProgress(t *testing.T) {
 	tools, out := testToolchain(t)
 	tools.every = 10 * time.Millisecond
 	require.NoError(t, tools.run(step{name: "wait", why: "a test", usual: "no time"}, func() error { time.Sleep(35 * time.Millisecond); return nil }))
-	assert.Contains(t, out.String(), "• wait: a test (usually no time)\n  still at it: wait … ")
+	assert.Contains(t, out.String(), "• wait: a test (usually no time)\n  still running: wait … ")
 	assert.Contains(t, out.String(), "  ok: wait, in ")
 
 	out.Reset()

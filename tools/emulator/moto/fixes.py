@@ -1,7 +1,7 @@
-"""The named fixes that the emulated AWS is started with.
+"""The named fixes that the local emulator is started with.
 
 Each fix is one function. Its docstring says what AWS does, what moto does, and why it matters here.
-Settings that AWS users need are never dropped to please moto: its answers are put right instead.
+Settings that AWS users need are never dropped to please moto: its answers are corrected instead.
 `apply()` makes all of them, once, before the first request. The checks are in ../emulator_test.go.
 """
 
@@ -506,7 +506,7 @@ def root_identity() -> None:
 
     AWS: GetCallerIdentity names the holder of the key, for root arn:aws:iam::ACCOUNT:root with the account's id.
     moto: a user of STS called moto, which cannot exist, for every key that it did not give out.
-    Matters: the person on an emulated stack is the owner of their own sessions, which is found by the ARN.
+    Matters: the person on a stack in the local emulator is the owner of their own sessions, which is found by the ARN.
     """
     from moto.sts.models import STSBackend
 

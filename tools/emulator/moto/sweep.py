@@ -1,4 +1,4 @@
-"""Delete what a killed update left in the emulated account without the stack's state knowing it.
+"""Delete what a killed update left in the local emulator and what is not in the stack's state.
 
     pulumi stack export | sweep.py PROJECT/STACK
 
@@ -32,7 +32,7 @@ ALIVE = ["pending", "running", "stopping", "stopped"]
 
 
 class Account:
-    """The emulated account, with an eye for what one stack made."""
+    """The emulator's account, and what one stack created in it."""
 
     def __init__(self, endpoint: str, owner: str, interrupted: set[str]) -> None:
         self.owner = owner

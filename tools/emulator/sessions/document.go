@@ -72,7 +72,7 @@ func parseDocument(content string) (document, error) {
 		return document{}, fmt.Errorf("its content is not JSON: %w", err)
 	}
 	if outer.SessionType != shellSession {
-		return document{}, fmt.Errorf("its sessionType is %q; the emulated AWS plays %q only", outer.SessionType, shellSession)
+		return document{}, fmt.Errorf("its sessionType is %q; the local emulator simulates only %q", outer.SessionType, shellSession)
 	}
 	d := document{idle: defaultIdle}
 	if len(bytes.TrimSpace(outer.Inputs)) == 0 {

@@ -203,7 +203,7 @@ func (s *Service) describeInstanceInformation(c Call) (any, error) {
 			"SourceTypes":   func(i information) string { return i.SourceType },
 		}[f.Key]
 		if of == nil {
-			return nil, &Error{"InvalidFilterKey", "The specified filter key is not valid, or the emulated AWS does not know it: " + f.Key}
+			return nil, &Error{"InvalidFilterKey", "The specified filter key is not valid, or the local emulator does not support it: " + f.Key}
 		}
 		list = slices.DeleteFunc(list, func(i information) bool { return !slices.Contains(f.Values, of(i)) })
 	}

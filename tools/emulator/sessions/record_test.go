@@ -204,12 +204,12 @@ func TestTheUploadFollowsTheBucketsDefault(t *testing.T) {
 			assert.Equal(t, "bucket-owner-full-control", got.Get("X-Amz-Acl"))
 			assert.Equal(t, one.algorithm, got.Get("X-Amz-Server-Side-Encryption"))
 			assert.Equal(t, key, got.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"))
-			assert.NotEmpty(t, got.Get("Content-Md5"), "Object Lock asks for it")
+			assert.NotEmpty(t, got.Get("Content-Md5"), "Object Lock requires it")
 		})
 	}
 }
 
-func TestALargeRecordIsUploadedInParts(t *testing.T) {
+func TestUpload_LargeSessionLog_InParts(t *testing.T) {
 	s := newScene(t)
 	s.encrypt(types.ServerSideEncryptionAes256, "")
 	s.deploy("doc", object{"s3BucketName": bucket})
@@ -363,7 +363,7 @@ func TestAnEncryptedSession(t *testing.T) {
 	c.enter("exit")
 	c.expect("Exiting session")
 	assert.Equal(t, 0, c.ends())
-	assert.Contains(t, s.object(id+".log"), "secret=42", "the record is plain for who may read it")
+	assert.Contains(t, s.object(id+".log"), "secret=42", "readers see the session log as plain text")
 	contexts := map[string]string{}
 	for _, call := range s.Calls() {
 		if call.Service == "kms" && (call.Action == "GenerateDataKey" || call.Action == "Decrypt") {

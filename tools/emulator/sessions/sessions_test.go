@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatIsTypedIsInTheRecord(t *testing.T) {
+func TestSessionLog_HasWhatWasTyped(t *testing.T) {
 	s := newScene(t)
 	s.deploy("logged", object{"s3BucketName": bucket, "s3KeyPrefix": "team/logs", "s3EncryptionEnabled": false})
 	c := s.start("--target", target, "--document-name", "logged", "--reason", "to see it")
