@@ -11,7 +11,7 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture upgrade check e2e test test-long test-breaks lint lint-go down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture bench upgrade check e2e test test-long test-breaks lint lint-go down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ verify: command ## prove that a session is recorded: INSTANCE= TIMEOUT=5m
 
 picture: up ## record docs/session.svg anew, from a session on the stack local
 	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
+
+bench: command ## compare the speed with Terraform: BENCH_INSTANCES="1 50" BENCH_ROUNDS=3, WRITE=1 for docs/bench.md as well
+	@cd tools && go run ./cmd/bench -project .. $(if $(BENCH_INSTANCES),-instances '$(BENCH_INSTANCES)') \
+		$(if $(BENCH_ROUNDS),-rounds '$(BENCH_ROUNDS)') $(if $(WRITE),-write)
 
 docs: ## regenerate docs/configuration.md from Pulumi.yaml
 	@go test -count=1 -run TestConfigurationPage ./docs -update

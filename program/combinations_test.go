@@ -249,24 +249,22 @@ func TestTheCombinationsHaveEveryPossiblePair(t *testing.T) {
 		Values [][2]string    `json:"values"`
 		Config map[string]any `json:"config"`
 	}
-	var lines []string
+	var table []written
 	for _, row := range rows {
 		line := written{Config: row.config()}
 		for _, f := range factors {
 			line.Values = append(line.Values, [2]string{f.name, row[f.name]})
 		}
-		text, err := json.Marshal(line)
-		require.NoError(t, err)
-		lines = append(lines, string(text))
+		table = append(table, line)
 	}
-	// One row a line, so that a diff shows the rows that have changed.
-	table := "[\n" + strings.Join(lines, ",\n") + "\n]\n"
+	text, err := json.MarshalIndent(table, "", "  ")
+	require.NoError(t, err)
 	if *update {
-		require.NoError(t, os.WriteFile(combinationsFile, []byte(table), 0o644))
+		require.NoError(t, os.WriteFile(combinationsFile, append(text, '\n'), 0o644))
 	}
 	want, err := os.ReadFile(combinationsFile)
 	require.NoError(t, err, "run: go test ./program -update, and read the difference")
-	require.Equal(t, string(want), table)
+	require.Equal(t, string(want), string(text)+"\n")
 }
 
 // What cannot be together is refused in whatever config it stands, by the key

@@ -115,45 +115,12 @@ func (r *Recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 	return resource.NewPropertyMapFromMap(answer), nil
 }
 
-// JSON writes what was registered, for a comparison with a golden file. A string that holds a JSON document, such as a
-// policy, is written as {"json": DOCUMENT}, so that a diff of the file shows the statement that has changed.
+// JSON writes what was registered, for a comparison with a golden file.
 func JSON(t *testing.T, resources []Resource) string {
 	t.Helper()
-	shown := slices.Clone(resources)
-	for i, r := range shown {
-		if r.Inputs != nil {
-			shown[i].Inputs, _ = decoded(r.Inputs).(map[string]any)
-		}
-	}
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	require.NoError(t, encoder.Encode(shown))
-	return text.String()
-}
-
-// decoded returns the value with its JSON documents decoded. A document keeps the order of its keys.
-func decoded(value any) any {
-	switch v := value.(type) {
-	case string:
-		if strings.HasPrefix(v, "{") && json.Valid([]byte(v)) {
-			return map[string]any{"json": json.RawMessage(v)}
-		}
-	case map[string]any:
-		copied := make(map[string]any, len(v))
-		for key, item := range v {
-			copied[key] = decoded(item)
-		}
-		return copied
-	case []any:
-		copied := make([]any, len(v))
-		for i, item := range v {
-			copied[i] = decoded(item)
-		}
-		return copied
-	}
-	return value
+	text, err := json.MarshalIndent(resources, "", "  ")
+	require.NoError(t, err)
+	return string(text) + "\n"
 }
 
 // Find gives the one resource of a type and name.

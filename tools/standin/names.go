@@ -56,6 +56,15 @@ func parseToken(token string) (module, name string, ok bool) {
 	return strings.Cut(parts[1], "/")
 }
 
+// TerraformName returns the name that Terraform has for a type of pulumi-aws, or "" where it has none.
+func TerraformName(token string) string {
+	module, name, ok := parseToken(token)
+	if !ok {
+		return ""
+	}
+	return terraformName(module, name)
+}
+
 // terraformName returns the name that Terraform has for a resource or function of pulumi-aws, or "" where it has none.
 func terraformName(module, name string) string {
 	if tf, ok := terraformExceptions[module+"/"+name]; ok {

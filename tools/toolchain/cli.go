@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"private-ec2-access/tools/program"
+	"private-ec2-access/tools/buildtarget"
 )
 
 // CLI is the Pulumi command that is used.
@@ -22,7 +22,7 @@ type CLI struct {
 // EnsureCLI returns an installed Pulumi CLI that is new enough, with its language host for Go, or else gets the pinned
 // version into .local/bin.
 func (t *Toolchain) EnsureCLI() (CLI, error) {
-	t.programFlags = program.ReleasedHostFlags
+	t.programFlags = buildtarget.ReleasedHostFlags
 	if cli, ok := t.installedCLI(); ok {
 		return cli, nil
 	}
@@ -45,7 +45,7 @@ func (t *Toolchain) EnsureCLI() (CLI, error) {
 			return CLI{}, err
 		}
 	}
-	t.programFlags = program.Flags
+	t.programFlags = buildtarget.Flags
 	return cli, t.buildCLI(haveCLI)
 }
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"private-ec2-access/tools/program"
+	"private-ec2-access/tools/buildtarget"
 )
 
 // build is one Go program of the toolchain.
@@ -190,7 +190,7 @@ func (t *Toolchain) CompileProgram() error {
 	}
 	s := step{name: "compile the Pulumi program", usual: "80 seconds and 3 GB of memory the first time, then seconds", quiet: 1500 * time.Millisecond}
 	return t.run(s, func() error {
-		unlock, err := program.Build(t.Root, t.programFlags, func(cmd *exec.Cmd) error {
+		unlock, err := buildtarget.Build(t.Root, t.programFlags, func(cmd *exec.Cmd) error {
 			return t.command("compile-program", "correct the error above; `go build -o /dev/null .` shows the same", cmd)
 		})
 		if err == nil {

@@ -12,11 +12,11 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"private-ec2-access/tools/program"
+	"private-ec2-access/tools/buildtarget"
 )
 
 func main() {
-	act := program.Exec
+	act := buildtarget.Exec
 	if len(os.Args) > 1 {
 		act = execHost
 	}

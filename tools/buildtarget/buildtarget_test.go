@@ -1,4 +1,4 @@
-package program
+package buildtarget
 
 import (
 	"fmt"
@@ -47,7 +47,7 @@ func run(front, folder string) (stdout string, err error) {
 
 func TestFront_BuildsChangedProgramOnly(t *testing.T) {
 	front, folder := front(t, t.TempDir()), filepath.Join(t.TempDir(), "a blank")
-	target := filepath.Join(folder, Target)
+	target := filepath.Join(folder, Path)
 	source(t, folder, "one")
 	out, err := run(front, folder)
 	require.NoError(t, err)
@@ -128,5 +128,5 @@ func TestTarget_IsBuildTargetOfProject(t *testing.T) {
 	text, err := os.ReadFile("../../Pulumi.yaml")
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "runtime:\n  name: go\n  options:\n")
-	assert.Contains(t, string(text), "\n    buildTarget: "+Target+"\n")
+	assert.Contains(t, string(text), "\n    buildTarget: "+Path+"\n")
 }

@@ -1,9 +1,9 @@
-// Package program builds the Pulumi program once for each state of its sources, so that Pulumi does not link an unchanged
+// Package buildtarget builds the Pulumi program once for each state of its sources, so that Pulumi does not link an unchanged
 // program in every run.
 //
 // The released Go language host does so itself when Pulumi.yaml names a buildTarget. The last host that can be built from
 // Go modules ignores that option; command pulumi-language-go makes up for it.
-package program
+package buildtarget
 
 import (
 	"fmt"
@@ -15,9 +15,9 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// Target is the built program, relative to the program's folder. Pulumi.yaml names it as runtime.options.buildTarget.
+// Path is the built program, relative to the program's folder. Pulumi.yaml names it as runtime.options.buildTarget.
 // Windows would not run a file without an extension.
-const Target = ".local/program.bin"
+const Path = ".local/program.bin"
 
 // The flags of go build. They leave out what a run does not need: debug information, which takes half of the linker's
 // time, and the commit, which would have the program linked again after each one.
@@ -28,17 +28,17 @@ var (
 	Flags = []string{"-buildvcs=false", "-ldflags=-w -s"}
 )
 
-// Build runs go build in the program's folder by way of run. Where Target is up to date, go build leaves it alone. Builds
+// Build runs go build in the program's folder by way of run. Where Path is up to date, go build leaves it alone. Builds
 // in the same folder wait for each other; no other one begins before unlock is called, or this process ends.
 func Build(folder string, flags []string, run func(*exec.Cmd) error) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(Target)), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(Path)), 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err = lockedfile.MutexAt(filepath.Join(folder, Target+".lock")).Lock()
+	unlock, err = lockedfile.MutexAt(filepath.Join(folder, Path+".lock")).Lock()
 	if err != nil {
 		return nil, fmt.Errorf("waiting for another build of the program: %w", err)
 	}
-	cmd := exec.Command("go", append(append([]string{"build", "-o", Target}, flags...), ".")...)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", Path}, flags...), ".")...)
 	cmd.Dir = folder
 	if err := run(cmd); err != nil {
 		unlock()
@@ -58,5 +58,5 @@ func Exec() error {
 		return fmt.Errorf("building the program: %w", err)
 	}
 	defer unlock()
-	return fmt.Errorf("starting %s: %w", Target, syscall.Exec(Target, []string{Target}, os.Environ()))
+	return fmt.Errorf("starting %s: %w", Path, syscall.Exec(Path, []string{Path}, os.Environ()))
 }
