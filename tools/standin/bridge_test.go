@@ -30,7 +30,7 @@ func realProvider(t *testing.T) (*Provider, *schema) {
 	return provider, schema
 }
 
-func TestProviderRefusesWhatTheBridgeWouldDrop(t *testing.T) {
+func TestProvider_UnknownInput_IsRefused(t *testing.T) {
 	provider, _ := realProvider(t)
 	check := func(typ string, inputs m) (*pulumirpc.CheckResponse, error) {
 		return provider.Check(t.Context(), &pulumirpc.CheckRequest{
@@ -74,7 +74,7 @@ func TestProviderRefusesWhatTheBridgeWouldDrop(t *testing.T) {
 	require.Contains(t, config.Failures[0].Reason, "nearest name first: region")
 }
 
-func TestProviderPutsTheSDKsNamesIntoTheProvidersMessages(t *testing.T) {
+func TestProvider_Messages_HaveSDKNames(t *testing.T) {
 	provider, _ := realProvider(t)
 	typ := "aws:ec2/securityGroup:SecurityGroup"
 	resp, err := provider.Check(t.Context(), &pulumirpc.CheckRequest{
@@ -127,7 +127,7 @@ func TestFindBridge(t *testing.T) {
 	require.Empty(t, config.Mirror, "the child inherits the environment")
 }
 
-func TestStartBridgeSaysWhatIsWrong(t *testing.T) {
+func TestStartBridge_Failure_NamesCause(t *testing.T) {
 	_, err := StartBridge(t.Context(), BridgeConfig{Path: filepath.Join(t.TempDir(), "none"), Stderr: &bytes.Buffer{}})
 	require.ErrorContains(t, err, "starting the bridge")
 

@@ -3,6 +3,7 @@ package standin
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -97,7 +98,7 @@ func bridgeToken(token string) (string, error) {
 		return "", fmt.Errorf("%s exists only in the official AWS plugin, not in the Terraform AWS provider %s that the "+
 			"stand-in uses: use the type with V2 in its name", token, terraformVersion)
 	}
-	if !isIncluded(tf) {
+	if !slices.Contains(included, tf) {
 		return "", fmt.Errorf("the stand-in for the AWS plugin does not serve %s: add its Terraform name (probably %s) to %s, "+
 			"then build and install the stand-in again", token, tf, resourcesPath)
 	}
@@ -112,15 +113,6 @@ func bridgeToken(token string) (string, error) {
 func renamedURN(u urn.URN, newType string) string {
 	parents := strings.TrimSuffix(strings.TrimSuffix(string(u.QualifiedType()), string(u.Type())), urn.TypeDelimiter)
 	return string(urn.New(u.Stack(), u.Project(), tokens.Type(parents), tokens.Type(newType), u.Name()))
-}
-
-func isIncluded(terraformName string) bool {
-	for _, name := range included {
-		if name == terraformName {
-			return true
-		}
-	}
-	return false
 }
 
 // snakeCase turns vpcEndpoint into vpc_endpoint.

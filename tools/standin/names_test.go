@@ -29,19 +29,19 @@ func TestBridgeToken(t *testing.T) {
 	}
 }
 
-func TestBridgeTokenNamesWhatIsMissingAndWhereToAddIt(t *testing.T) {
+func TestBridgeToken_MissingResource_NamesFileToEdit(t *testing.T) {
 	_, err := bridgeToken("aws:ec2/natGateway:NatGateway")
 	require.ErrorContains(t, err, "aws:ec2/natGateway:NatGateway")
 	require.ErrorContains(t, err, "aws_nat_gateway")
 	require.ErrorContains(t, err, "tools/standin/resources.txt")
 }
 
-func TestBridgeTokenRefusesPulumisOwnBucket(t *testing.T) {
+func TestBridgeToken_BucketWithoutV2_IsRefused(t *testing.T) {
 	_, err := bridgeToken("aws:s3/bucket:Bucket")
 	require.ErrorContains(t, err, "use the type with V2 in its name")
 }
 
-func TestRenamedURNKeepsTheParentsAndTheName(t *testing.T) {
+func TestRenamedURN_KeepsParentsAndName(t *testing.T) {
 	got := renamedURN("urn:pulumi:dev::proj::my:c:Part$aws:ec2/vpc:Vpc$aws:ec2/subnet:Subnet::a::b", "aws:index/subnet:Subnet")
 	require.Equal(t, "urn:pulumi:dev::proj::my:c:Part$aws:ec2/vpc:Vpc$aws:index/subnet:Subnet::a::b", got)
 	require.True(t, urn.URN(got).IsValid())
@@ -50,7 +50,7 @@ func TestRenamedURNKeepsTheParentsAndTheName(t *testing.T) {
 		renamedURN("urn:pulumi:dev::proj::aws:ec2/vpc:Vpc::v", "aws:index/vpc:Vpc"))
 }
 
-func TestResourcesFileIsSortedWithoutRepetition(t *testing.T) {
+func TestResourcesFile_IsSortedAndUnique(t *testing.T) {
 	require.NotEmpty(t, included)
 	require.True(t, slices.IsSorted(included), "sort %s", resourcesPath)
 	require.Equal(t, included, slices.Compact(slices.Clone(included)))
@@ -59,9 +59,9 @@ func TestResourcesFileIsSortedWithoutRepetition(t *testing.T) {
 	}
 }
 
-// TestEveryIncludedNameIsServed finds spelling mistakes in resources.txt: the bridge passes over a name that the
+// TestResourcesFile_EveryNameIsServed finds spelling mistakes in resources.txt: the bridge passes over a name that the
 // Terraform provider does not have.
-func TestEveryIncludedNameIsServed(t *testing.T) {
+func TestResourcesFile_EveryNameIsServed(t *testing.T) {
 	_, schema := realProvider(t)
 	for _, name := range included {
 		pascal := pascalCase(strings.TrimPrefix(name, "aws_"))

@@ -34,8 +34,8 @@ const (
 
 // sdkProperties holds, by the SDK's type, the properties that the SDK spells otherwise than the bridge.
 //
-// The bridge derives names and shapes from the Terraform provider alone; pulumi-aws overrides some by hand. All inputs
-// and outputs of all types that the project uses are compared in TestPropertiesAreTheSDKs.
+// The bridge derives names and shapes from the Terraform provider alone; pulumi-aws overrides some. All inputs
+// and outputs of all types that the project uses are compared in TestProperties_MatchSDK.
 var sdkProperties = map[string]properties{
 	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": securityGroupProperties,
 	"aws:ec2/securityGroup:SecurityGroup":               securityGroupProperties,

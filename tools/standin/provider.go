@@ -7,6 +7,8 @@ package standin
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -251,7 +253,7 @@ func (p *Provider) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulum
 // resource stays.
 func (t translation) detailedDiff(bridge map[string]*pulumirpc.PropertyDiff) map[string]*pulumirpc.PropertyDiff {
 	result := make(map[string]*pulumirpc.PropertyDiff, len(bridge))
-	for _, path := range sortedKeys(bridge) {
+	for _, path := range slices.Sorted(maps.Keys(bridge)) {
 		sdkPath := t.toSDK.translatePath(path)
 		if existing := result[sdkPath]; existing == nil || replaces(bridge[path]) {
 			result[sdkPath] = bridge[path]

@@ -3,8 +3,8 @@ package standin
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -77,7 +77,7 @@ func sdkView(differences properties, bridge map[string]typeSpec) map[string]type
 }
 
 // unknownInputs returns one failure for each input, nested ones too, that is not among the bridge's properties; those
-// are dropped by the bridge without a word. Maps with free keys, such as tags, are not looked into, and neither are
+// are dropped by the bridge silently. Maps with free keys, such as tags, are not looked into, and neither are
 // keys that begin with "__", which belong to the engine and the bridge. The inputs are the SDK's, typ is the SDK's type
 // or function, and the differences are the type's.
 func (s *schema) unknownInputs(
@@ -91,7 +91,7 @@ func (s *schema) unknownIn(
 ) []*pulumirpc.CheckFailure {
 	known := sdkView(differences, bridge)
 	var failures []*pulumirpc.CheckFailure
-	for _, name := range sortedKeys(inputs.GetFields()) {
+	for _, name := range slices.Sorted(maps.Keys(inputs.GetFields())) {
 		if strings.HasPrefix(name, "__") {
 			continue
 		}
@@ -139,19 +139,11 @@ func unknownReason(typ, path, name string, properties map[string]typeSpec) strin
 	if len(properties) == 0 {
 		return fmt.Sprintf("%s has no input %q; it has no inputs at all", owner, name)
 	}
-	names := nearestFirst(name, sortedKeys(properties))
+	names := slices.Sorted(maps.Keys(properties))
+	slices.SortStableFunc(names, func(a, b string) int { return distance(name, a) - distance(name, b) })
 	return fmt.Sprintf("%s has no input %q. Its inputs, nearest name first: %s. "+
 		"(The stand-in for the AWS plugin refuses inputs that its provider would ignore silently.)",
 		owner, name, strings.Join(names, ", "))
-}
-
-// nearestFirst sorts names by their edit distance to name; names at the same distance keep their order.
-func nearestFirst(name string, names []string) []string {
-	nearest := slices.Clone(names)
-	sort.SliceStable(nearest, func(i, j int) bool {
-		return distance(name, nearest[i]) < distance(name, nearest[j])
-	})
-	return nearest
 }
 
 // distance takes upper case for the lower: a property is misspelt in its case more often than in its letters.
@@ -164,13 +156,4 @@ func joinPath(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

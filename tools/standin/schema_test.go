@@ -53,7 +53,7 @@ func TestUnknownInputs(t *testing.T) {
 	}
 }
 
-func TestUnknownInputsSayWhatExistsNearestNameFirst(t *testing.T) {
+func TestUnknownInputs_NamesNearestFirst(t *testing.T) {
 	schema, err := parseSchema(testSchema)
 	require.NoError(t, err)
 	inputs := schema.Resources["aws:index/thing:Thing"].InputProperties

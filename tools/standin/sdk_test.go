@@ -83,9 +83,9 @@ var sdkFunctions = strings.Fields(`
 	aws:ssm/getParameter:getParameter
 `)
 
-// TestPropertiesAreTheSDKs compares every input and output that the Go SDK knows with the bridge's schema: one that is
+// TestProperties_MatchSDK compares every input and output that the Go SDK knows with the bridge's schema: one that is
 // named otherwise, or is a list on one side only, would be lost on the way.
-func TestPropertiesAreTheSDKs(t *testing.T) {
+func TestProperties_MatchSDK(t *testing.T) {
 	_, schema := realProvider(t)
 	sdk := newSDKSources(t)
 	for _, tok := range sdkResources {

@@ -84,8 +84,8 @@ func (t *Toolchain) goBuild(b build, why, path string) error {
 		cmd.Dir = filepath.Join(t.Root, b.folder)
 		// A go.work of the user above the project would replace the pinned versions.
 		cmd.Env = append(os.Environ(), "GOWORK=off")
-		mend := "the build needs a Go module proxy that can be reached (`go env GOPROXY`); run the same command again when it can, what is downloaded is kept"
-		if err := t.command("build-"+filepath.Base(path), mend, cmd); err != nil {
+		fix := "the build needs a Go module proxy that can be reached (`go env GOPROXY`); run the same command again when it can, what is downloaded is kept"
+		if err := t.command("build-"+filepath.Base(path), fix, cmd); err != nil {
 			return err
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

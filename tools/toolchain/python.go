@@ -54,12 +54,12 @@ func (t *Toolchain) EnsurePython() (string, error) {
 		if err := os.RemoveAll(venv); err != nil {
 			return err
 		}
-		mend := "on Debian and Ubuntu the module venv is a package of its own: apt-get install python3-venv"
-		if err := t.command("python-venv", mend, exec.Command(python, "-m", "venv", venv)); err != nil {
+		fix := "on Debian and Ubuntu the module venv is a package of its own: apt-get install python3-venv"
+		if err := t.command("python-venv", fix, exec.Command(python, "-m", "venv", venv)); err != nil {
 			return err
 		}
-		mend = "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
-		if err := t.command("pip", mend, exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements)); err != nil {
+		fix = "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
+		if err := t.command("pip", fix, exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements)); err != nil {
 			return err
 		}
 		return os.WriteFile(marker, []byte(hash), 0o644)

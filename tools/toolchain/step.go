@@ -68,8 +68,8 @@ func (t *Toolchain) run(s step, work func() error) error {
 }
 
 // command runs a program of a step. Its output goes to .local/log/<log>.log; an error carries the last lines of it,
-// the place of the rest, and the mend.
-func (t *Toolchain) command(log, mend string, cmd *exec.Cmd) error {
+// the path of the log, and how to fix it.
+func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
 	path := t.Path("log", log+".log")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -85,10 +85,10 @@ func (t *Toolchain) command(log, mend string, cmd *exec.Cmd) error {
 		lines := Tail(path, 15)
 		message := fmt.Sprintf("%s\n%s\n  All of it: %s", err, indent(lines), path)
 		if strings.Contains(strings.ToLower(lines), "no space left on device") { // Python writes it with a capital
-			mend = "the disk is full: make room (a first run needs about 6 GB in .local and Go's caches) and run the same command again"
+			fix = "the disk is full: make room (a first run needs about 6 GB in .local and Go's caches) and run the same command again"
 		}
-		if mend != "" {
-			message += "\n  Fix: " + mend
+		if fix != "" {
+			message += "\n  Fix: " + fix
 		}
 		return fmt.Errorf("%s", message)
 	}

@@ -98,7 +98,7 @@ func TestReleaseNames(t *testing.T) {
 	assert.Equal(t, release{"pulumi/pulumi-aws/releases/download/v6.83.2", "pulumi-resource-aws-v6.83.2-darwin-arm64.tar.gz", "pulumi-aws_6.83.2_checksums.txt"}, tools.awsPluginRelease())
 }
 
-func TestPinsAgreeWithTheModulesOfToolsPins(t *testing.T) {
+func TestPins_AgreeWithModules(t *testing.T) {
 	gomod, err := os.ReadFile("../pins/pulumi/go.mod")
 	require.NoError(t, err)
 	assert.Equal(t, PulumiVersion, requiredVersion(string(gomod), "github.com/pulumi/pulumi/pkg/v3"))
@@ -133,7 +133,7 @@ func leftovers(t *testing.T, tools *Toolchain) []string {
 	return files
 }
 
-func TestWrongChecksumIsAnErrorAndNotAnotherWay(t *testing.T) {
+func TestEnsureCLI_WrongChecksum_IsAnError(t *testing.T) {
 	tools, out := testToolchain(t)
 	wrong := strings.Repeat("ab", 32)
 	files := pulumiFiles(t, tools, wrong)
@@ -150,7 +150,7 @@ func TestWrongChecksumIsAnErrorAndNotAnotherWay(t *testing.T) {
 	assert.NotContains(t, out.String(), "build")
 }
 
-func TestPinnedChecksumWins(t *testing.T) {
+func TestEnsureCLI_PinnedChecksum_Wins(t *testing.T) {
 	tools, _ := testToolchain(t)
 	files := pulumiFiles(t, tools, "")
 	r := tools.pulumiRelease()
@@ -166,7 +166,7 @@ func TestPinnedChecksumWins(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestUnreachableServerLeadsToTheNextWay(t *testing.T) {
+func TestEnsureCLI_UnreachableServer_BuildsFromModules(t *testing.T) {
 	for name, prepare := range map[string]func(*Toolchain){
 		"nobody listens":             func(tools *Toolchain) { tools.releases = "http://127.0.0.1:1" },
 		"no such file":               func(tools *Toolchain) { serve(t, tools, nil) },
@@ -183,7 +183,7 @@ func TestUnreachableServerLeadsToTheNextWay(t *testing.T) {
 	}
 }
 
-func TestASilentServerIsGivenUp(t *testing.T) {
+func TestDownload_SilentServer_TimesOutOnce(t *testing.T) {
 	tools, _ := testToolchain(t)
 	stop := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
@@ -200,7 +200,7 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 	assert.Less(t, time.Since(start), 20*time.Millisecond, "it is asked once only")
 }
 
-func TestArchiveWithoutTheFile(t *testing.T) {
+func TestEnsurePlugin_ArchiveWithoutPlugin_IsAnError(t *testing.T) {
 	tools, _ := testToolchain(t)
 	r := tools.awsPluginRelease()
 	content := archive(t, map[string]string{"LICENSE": "x"})
@@ -314,7 +314,7 @@ func TestDefaultMirrorRoots(t *testing.T) {
 	assert.Equal(t, []string{"/cache", "/home/x/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins", "/opt/*"}, defaultMirrorRoots())
 }
 
-func TestNeitherServerNorMirrorIsSaidAtOnce(t *testing.T) {
+func TestEnsureEmulated_NoServerAndNoMirror_FailsAtOnce(t *testing.T) {
 	tools, out := testToolchain(t)
 	start := time.Now()
 	_, err := tools.EnsureEmulated(true)
@@ -335,7 +335,7 @@ func realGo(t *testing.T) string {
 	return path
 }
 
-func TestBuildsAreAtomicAndFollowTheirSources(t *testing.T) {
+func TestBuild_ReplacesProgramInOneStepWhenSourcesChange(t *testing.T) {
 	path := realGo(t)
 	tools, out := testToolchain(t)
 	t.Setenv("PATH", path)
@@ -436,11 +436,11 @@ esac`)
 }
 
 // The disk is full during a build: half a program has been written when the system refuses the rest. That is said with
-// the mend, nothing half-finished is in place, and once there is room the same command goes through.
+// the fix, nothing half-finished is in place, and once there is room the same command goes through.
 //
 // The device that is full is the system's /dev/full, and a script in the place of go writes to it: that go itself leaves
 // half a file behind is taken from what it does on a full disk, and not shown here.
-func TestAFullDisk(t *testing.T) {
+func TestBuild_FullDisk_KeepsOldProgram(t *testing.T) {
 	path := realGo(t)
 	goPath, err := exec.LookPath("go")
 	require.NoError(t, err)
@@ -555,7 +555,7 @@ func TestLock(t *testing.T) {
 	assert.Contains(t, out.String(), "• wait for another command of this checkout")
 }
 
-func TestNoPluginOnThePATHOfRealStacks(t *testing.T) {
+func TestBin_HoldsNoPulumiPlugin(t *testing.T) {
 	tools, _ := testToolchain(t)
 	assert.NotEqual(t, tools.Bin(), tools.PluginFolder())
 	for _, path := range []string{tools.Bridge(), tools.Emulator()} {
@@ -563,7 +563,7 @@ func TestNoPluginOnThePATHOfRealStacks(t *testing.T) {
 	}
 }
 
-func TestTheSessionManagerPluginIsTheInstalledOneOrBuilt(t *testing.T) {
+func TestSessionPlugin_IsInstalledOneOrBuilt(t *testing.T) {
 	tools, out := testToolchain(t)
 	bin := t.TempDir()
 	t.Setenv("PATH", tools.Bin()+string(filepath.ListSeparator)+bin)
@@ -582,7 +582,7 @@ func TestTheSessionManagerPluginIsTheInstalledOneOrBuilt(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
-func TestTheSessionManagerPluginIsPinned(t *testing.T) {
+func TestSessionPlugin_IsPinned(t *testing.T) {
 	gomod, err := os.ReadFile(filepath.Join("..", "..", buildSessionPlugin.folder, "go.mod"))
 	require.NoError(t, err)
 	assert.Regexp(t, `^v0\.0\.0-\d{14}-[0-9a-f]{12}$`, requiredVersion(string(gomod), "github.com/aws/session-manager-plugin"))
