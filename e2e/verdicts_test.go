@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write docs/verdicts.md anew")
+var update = flag.Bool("update", false, "regenerate docs/verdicts.md")
 
 // configurations are the stacks whose policies are judged.
 var configurations = map[string]func(*account) map[string]any{
@@ -81,14 +81,14 @@ func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 		if name := attached.text("PolicyName"); name == managed {
 			d.AWS[ofRole+name] = policyOf(in, attached.text("PolicyArn"))
 		} else {
-			d.Policies[ofRole+"records"] = policyOf(in, attached.text("PolicyArn"))
+			d.Policies[ofRole+"session logs"] = policyOf(in, attached.text("PolicyArn"))
 		}
 	}
 	for _, name := range texts(in.aws("iam", "list-role-policies", "--role-name", d.Role).at("PolicyNames")) {
 		policy := in.aws("iam", "get-role-policy", "--role-name", d.Role, "--policy-name", name).at("PolicyDocument")
 		kind := ofRole + "session key"
 		if strings.Contains(name, "-archive-key-") {
-			kind = ofRole + "records' key"
+			kind = ofRole + "key of session logs"
 			d.Key = texts(object(policy.(map[string]any)).at("Statement[0].Resource"))[0]
 		}
 		require.NotContains(t, d.Policies, kind)
@@ -449,7 +449,7 @@ func (j *judged) standIns() map[string]any {
 // changed each, which are to be denied.
 func (j *judged) may(what string, r request, denied ...change) {
 	j.t.Helper()
-	require.NotEmpty(j.t, denied, "%s: an allow stands beside a deny", what)
+	require.NotEmpty(j.t, denied, "%s: an allowed request needs a denied one", what)
 	j.rows = append(j.rows, row{what: what, request: r, allowed: true})
 	for _, c := range denied {
 		r := r
@@ -575,7 +575,7 @@ func (j *judged) records() {
 		// Together, as it is for the agent.
 		write := ask(i, "PutObject", record, over())
 		write.through = "s3"
-		j.may("the instance writes a record"+p.what, write, tls(on("outside the prefix", outside), on("into another bucket", elsewhere), by("a colleague without a policy does", colleague),
+		j.may("the instance writes a session log"+p.what, write, tls(on("outside the prefix", outside), on("into another bucket", elsewhere), by("a colleague without a policy does", colleague),
 			by("an outsider does", outsider), through("through another service's endpoint", "ssm"))...)
 		write.action = "s3:PutObjectAcl"
 		j.may("the instance sends the ACL with it"+p.what, write, tls(on("outside the prefix", outside), on("into another bucket", elsewhere))...)
@@ -584,12 +584,12 @@ func (j *judged) records() {
 		j.may("the instance asks how the bucket encrypts"+p.what, encryption, tls(on("another bucket", "arn:aws:s3:::elsewhere"), by("an outsider does", outsider),
 			asking("changes it", "s3:PutEncryptionConfiguration"), asking("reads its policy", "s3:GetBucketPolicy"), asking("changes its policy", "s3:PutBucketPolicy"),
 			asking("stops versioning", "s3:PutBucketVersioning"), asking("changes the lock", "s3:PutBucketObjectLockConfiguration"),
-			asking("changes the lifecycle", "s3:PutLifecycleConfiguration"), asking("deletes the bucket", "s3:DeleteBucket"), asking("lists the records", "s3:ListBucket"))...)
+			asking("changes the lifecycle", "s3:PutLifecycleConfiguration"), asking("deletes the bucket", "s3:DeleteBucket"), asking("lists the session logs", "s3:ListBucket"))...)
 
 		// The role by itself: no endpoint, and a bucket that lets this account do everything.
 		alone := ask(i, "PutObject", record, over())
 		alone.policy = noPolicy
-		j.may("the role by itself: writes a record"+p.what, alone, on("outside the prefix", outside), on("into another bucket", elsewhere), asking("reads it", "s3:GetObject"),
+		j.may("the role by itself: writes a session log"+p.what, alone, on("outside the prefix", outside), on("into another bucket", elsewhere), asking("reads it", "s3:GetObject"),
 			asking("reads a version of it", "s3:GetObjectVersion"), asking("deletes it", "s3:DeleteObject"), asking("deletes a version of it", "s3:DeleteObjectVersion"),
 			asking("bypasses its lock", "s3:BypassGovernanceRetention"), asking("changes its lock", "s3:PutObjectRetention"), asking("changes its tags", "s3:PutObjectTagging"))
 		alone.action = "s3:PutObjectAcl"
@@ -600,7 +600,7 @@ func (j *judged) records() {
 		// The endpoint by itself: a caller who may do everything, and a bucket that lets everyone do everything.
 		open := ask(administrator, "PutObject", record, over())
 		open.through, open.policy = "s3", openToAll
-		j.may("the endpoint by itself: an administrator writes a record"+p.what, open, on("outside the prefix", outside), on("into another bucket", elsewhere), by("an outsider does", outsider),
+		j.may("the endpoint by itself: an administrator writes a session log"+p.what, open, on("outside the prefix", outside), on("into another bucket", elsewhere), by("an outsider does", outsider),
 			by("who does not sign does", unsigned), asking("reads it", "s3:GetObject"), asking("deletes it", "s3:DeleteObject"))
 		open.action = "s3:PutObjectAcl"
 		j.may("the endpoint by itself: an administrator sends the ACL"+p.what, open, on("outside the prefix", outside), by("an outsider does", outsider))
@@ -626,9 +626,9 @@ func (j *judged) bucketByItself() {
 		}
 		return request{by: administrator, action: "s3:" + action, resource: resource, context: context}
 	}
-	j.may("an administrator reads a record", ask("GetObject", record), plainHTTP, by("an outsider does", outsider), by("a colleague without a policy does", colleague))
-	j.may("an administrator lists the records", ask("ListBucket", bucket), plainHTTP)
-	j.may("an administrator deletes a record", ask("DeleteObject", record), plainHTTP)
+	j.may("an administrator reads a session log", ask("GetObject", record), plainHTTP, by("an outsider does", outsider), by("a colleague without a policy does", colleague))
+	j.may("an administrator lists the session logs", ask("ListBucket", bucket), plainHTTP)
+	j.may("an administrator deletes a session log", ask("DeleteObject", record), plainHTTP)
 	j.may("an administrator writes outside the prefix by a copy's tags only", ask("PutObjectTagging", outside), asking("writes the object", "s3:PutObject"))
 	j.may("an upload without a header of encryption", ask("PutObject", record), with("with the header of another encryption", header, "aws:kms:dsse"), plainHTTP, on("outside the prefix", outside))
 	if j.Key == "" {
@@ -667,18 +667,18 @@ func (j *judged) logs() {
 		stream, another := logs+group+":log-stream:user-0123", logs+"/another/group:log-stream:user-0123"
 		write := request{by: i, action: "logs:PutLogEvents", resource: stream, through: "logs"}
 		j.may("the instance streams a session"+what, write, on("into another group", another), by("an outsider does", outsider), through("through another service's endpoint", "ssm"),
-			asking("reads the record", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
+			asking("reads the session log", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
 		write.through = ""
-		j.may("the role by itself: streams a session"+what, write, on("into another group", another), asking("reads the record", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
+		j.may("the role by itself: streams a session"+what, write, on("into another group", another), asking("reads the session log", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
 		write.action = "logs:CreateLogStream"
 		j.may("the role by itself: makes a stream"+what, write, on("in another group", another))
 		look := request{by: i, action: "logs:DescribeLogStreams", resource: logs + group + ":log-stream:"}
-		j.may("the role by itself: looks at the streams"+what, look, on("of another group", logs+"/another/group:log-stream:"), asking("searches the records", "logs:FilterLogEvents"),
+		j.may("the role by itself: looks at the streams"+what, look, on("of another group", logs+"/another/group:log-stream:"), asking("searches the session logs", "logs:FilterLogEvents"),
 			asking("queries them", "logs:StartQuery"), asking("deletes the group", "logs:DeleteLogGroup"), asking("shortens its retention", "logs:PutRetentionPolicy"),
-			asking("takes its key away", "logs:DisassociateKmsKey"), asking("sends the records elsewhere", "logs:PutSubscriptionFilter"))
+			asking("takes its key away", "logs:DisassociateKmsKey"), asking("sends the session logs elsewhere", "logs:PutSubscriptionFilter"))
 		write.by, write.through, write.action, write.policy = administrator, "logs", "logs:PutLogEvents", openToAll
 		j.may("the endpoint by itself: an administrator streams"+what, write, on("into another group", another), by("an outsider does", outsider),
-			asking("reads the record", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
+			asking("reads the session log", "logs:GetLogEvents"), asking("deletes it", "logs:DeleteLogStream"))
 		write.action = "logs:CreateLogStream"
 		j.may("the endpoint by itself: an administrator makes a stream"+what, write, on("in another group", another), by("an outsider does", outsider))
 		look.by, look.through, look.policy = administrator, "logs", openToAll
@@ -708,9 +708,9 @@ func (j *judged) keys() {
 				with("in another bucket's context", inBucket, "arn:aws:s3:::elsewhere"), without("in no context", inBucket), without("not via S3", via), notS3,
 				by("a colleague without a policy does", colleague),
 			}
-			j.may("S3 encrypts the instance's record"+what, use, append(elsewhere, on("with another key", another), asking("encrypts by itself", "kms:Encrypt"))...)
+			j.may("S3 encrypts the instance's session log"+what, use, append(elsewhere, on("with another key", another), asking("encrypts by itself", "kms:Encrypt"))...)
 			use.action = "kms:Decrypt"
-			j.may("S3 puts the parts of the instance's large record together"+what, use, append(elsewhere, asking("grants the key to somebody", "kms:CreateGrant"),
+			j.may("S3 assembles the parts of the instance's large session log"+what, use, append(elsewhere, asking("grants the key to somebody", "kms:CreateGrant"),
 				asking("schedules the key's deletion", "kms:ScheduleKeyDeletion"), asking("changes the key's policy", "kms:PutKeyPolicy"))...)
 		}
 	}
@@ -752,9 +752,9 @@ func (j *judged) keyByItself(s3 string, notS3 change) {
 	bucket, group := "arn:aws:s3:::"+j.Bucket, "arn:aws:logs:"+j.Region+":"+here+":log-group:"+j.Group
 	read := request{by: role("a reader", here, reading), action: "kms:Decrypt", resource: j.Key, context: map[string]string{via: s3, inBucket: bucket}}
 	elsewhere := []change{with("in another bucket's context", inBucket, "arn:aws:s3:::elsewhere"), without("not via S3", via), notS3}
-	j.may("S3 decrypts a record for a reader with an allow in IAM", read, append(elsewhere, colleagues, asking("encrypts one", "kms:GenerateDataKey"))...)
+	j.may("S3 decrypts a session log for a reader with an allow in IAM", read, append(elsewhere, colleagues, asking("encrypts one", "kms:GenerateDataKey"))...)
 	read.by = administrator
-	j.may("S3 decrypts a record for an administrator", read, append(elsewhere, outsiders, asking("encrypts one", "kms:GenerateDataKey"), asking("encrypts by itself", "kms:Encrypt"))...)
+	j.may("S3 decrypts a session log for an administrator", read, append(elsewhere, outsiders, asking("encrypts one", "kms:GenerateDataKey"), asking("encrypts by itself", "kms:Encrypt"))...)
 	session := request{by: administrator, action: "kms:GenerateDataKey", resource: j.Key, context: map[string]string{inSession: "user-0123", withTarget: j.Instance}}
 	j.may("an administrator opens an encrypted session", session, without("without a session", inSession), without("without a target", withTarget), outsiders, asking("encrypts", "kms:Encrypt"))
 	session.action = "kms:Decrypt"

@@ -1,8 +1,8 @@
-// Command picture records docs/session.svg: it types the README's tour on the stack local, on a pseudo-terminal, and
+// Command picture records docs/session.svg: it runs the README's commands on the stack local, on a pseudo-terminal, and
 // draws what the terminal showed.
 //
-// What differs from run to run is put in one form, so that a new picture differs only where the commands do: ids, times
-// and the shell's prompt. Nothing else is changed, and nothing is made up.
+// IDs, times and the shell's prompt are replaced by fixed ones, so that a new picture differs only where the commands do.
+// Nothing else is changed.
 package main
 
 import (
@@ -44,7 +44,7 @@ func record(root, to string) error {
 		typed   []string
 	}{
 		{"make wait", nil},
-		{"make connect", []string{"uname -s", "echo 'a shell without a way to the internet'", "exit"}},
+		{"make connect", []string{"uname -s", "echo 'a shell without an internet route'", "exit"}},
 		{"make history SINCE=1m", nil},
 		{"make record SESSION=", nil},
 	} {
@@ -170,8 +170,8 @@ func draw(lines []string) string {
 	width, height := int(wide*columns)+2*left, top+high*len(wrapped)+10
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-labelledby="title desc">
-  <title id="title">A session, its history and its record</title>
-  <desc id="desc">A terminal, recorded on the emulated stack by make picture. make wait says that the instance is online, make connect opens a shell on it, make history lists the session, and make record shows what was typed.</desc>
+  <title id="title">A session, the session history and the session log</title>
+  <desc id="desc">A terminal, recorded on the local emulator by make picture. make wait reports that the instance is online, make connect opens a shell on it, make history lists the session, and make record prints the session log.</desc>
   <style>
     text     { font: %dpx ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; fill: #cbd5e1; white-space: pre }
     .typed   { fill: #f8fafc; font-weight: 600 }
