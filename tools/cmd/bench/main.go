@@ -57,7 +57,7 @@ func run(ctx context.Context) error {
 	for _, size := range sizes {
 		times, err := b.measure(ctx, size)
 		if err != nil {
-			return fmt.Errorf("%d instances: %w", size, err)
+			return fmt.Errorf("%s: %w", count(size), err)
 		}
 		report.add(size, times)
 	}
@@ -216,7 +216,7 @@ func (b *bench) measure(ctx context.Context, size int) (times, error) {
 					return nil, err
 				}
 				took := time.Since(began)
-				fmt.Fprintf(os.Stderr, "  %d instances, %s, %s: %.1f s\n", size, c.name, strings.Join(args, " "), took.Seconds())
+				fmt.Fprintf(os.Stderr, "  %s, %s, %s: %.1f s\n", count(size), c.name, strings.Join(args, " "), took.Seconds())
 				result[c.name][s.step] = append(result[c.name][s.step], took)
 			}
 		}

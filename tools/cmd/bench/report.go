@@ -68,11 +68,7 @@ and `+"`terraform destroy`"+`; a plain `+"`pulumi preview`"+` compares with its 
 
 // add appends the table of one number of instances.
 func (r *report) add(instances int, t times) {
-	noun := "instances"
-	if instances == 1 {
-		noun = "instance"
-	}
-	fmt.Fprintf(&r.text, "\n## %d %s\n\n", instances, noun)
+	fmt.Fprintf(&r.text, "\n## %s\n\n", count(instances))
 	r.text.WriteString("| Pulumi : Terraform | Pulumi | Terraform | ratio | goal | Terraform -parallelism=32 | ratio | goal |\n")
 	r.text.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, c := range comparisons {
@@ -88,6 +84,13 @@ func (r *report) add(instances int, t times) {
 		}
 		r.text.WriteString(" |\n")
 	}
+}
+
+func count(instances int) string {
+	if instances == 1 {
+		return "1 instance"
+	}
+	return fmt.Sprintf("%d instances", instances)
 }
 
 func (r *report) markdown() string { return r.text.String() }
