@@ -11,7 +11,7 @@ run := $(command) -stack '$(STACK)'
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture bench upgrade check e2e test test-long test-breaks lint lint-go down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ test: lint command ## lint, and run the tests of all modules (RACE=1: those of t
 # A test that does more with LONG=1 has a name that this -run matches; the tests check that.
 test-long: command ## the long tests: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
 	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting' .
+
+record-upgrade-fixture: command ## VERSION=x: record what this release deploys, for the upgrade test of later ones
+	@test -n '$(VERSION)' || { echo 'error: VERSION is empty. Fix: make record-upgrade-fixture VERSION=0.1' >&2; exit 1; }
+	@$(with_test_tools) && cd e2e && go test -count=1 -timeout 30m -run 'TestUpgrade$$' . -record-upgrade '$(VERSION)'
 
 test-breaks: ## break the program on purpose in one way after the other, and name the test that fails
 	@cd tools && go run ./cmd/breaks -project ..
