@@ -95,7 +95,7 @@ func requireUpgrade(t *testing.T, folder string) {
 	in.Reset()
 
 	expected := expectedSteps(t, texts[2])
-	require.Equal(t, expected, s.plan(), "the update differs from %s/steps.txt", folder)
+	require.Equal(t, strings.Join(expected, "\n"), strings.Join(s.plan(), "\n"), "the update differs from %s/steps.txt", folder)
 	s.up()
 	if !slices.ContainsFunc(expected, changesAWS) {
 		require.Empty(t, in.writes())
@@ -104,7 +104,6 @@ func requireUpgrade(t *testing.T, folder string) {
 	for id := range before {
 		require.Contains(t, after, id, "the update lost a resource")
 	}
-	require.Empty(t, s.plan(), "the second preview")
 	s.requireNoChanges()
 
 	s.destroy()
