@@ -157,6 +157,8 @@ func (r recipe) instanceRole() (*components.InstanceRole, error) {
 	return components.NewInstanceRole(r.ctx, r.name, &components.InstanceRoleArgs{
 		Trust:            pulumi.String(iam.EC2Trust(r.scope).JSON()),
 		ManagedPolicyARN: r.scope.ManagedPolicyARN("AmazonSSMManagedInstanceCore"),
+		BoundaryARN:      r.args.Role.PermissionsBoundaryARN,
+		Path:             r.args.Role.Path,
 		Labels:           r.labels(),
 	}, r.child())
 }
@@ -167,6 +169,7 @@ func (r recipe) instancePolicy(role *components.InstanceRole, to logs) (*compone
 		Policy: to.policy(func(bucket string) iam.Document {
 			return iam.InstancePolicy(r.scope, iam.Recording{Archives: to.archives(bucket), LogGroups: r.args.Logging.LogGroups})
 		}),
+		Path:   r.args.Role.Path,
 		Labels: r.labels(),
 	}, r.child())
 }

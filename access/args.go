@@ -49,6 +49,7 @@ type Args struct {
 	Logging   Logging
 	Session   Session
 	Key       Key
+	Role      Role
 
 	// KeepRecords leaves session logs, and what protects and encrypts them,
 	// behind on destroy. RefuseDestroy makes a destroy fail before it deletes
@@ -117,6 +118,14 @@ type Key struct {
 	ExistingKeyID        string // under the alias already; it is imported
 	DeletionWindowInDays int
 	RotationPeriodInDays int
+}
+
+// Role is what an organization asks of every IAM role.
+type Role struct {
+	PermissionsBoundaryARN string // empty: none
+	// Path is that of the role, its policy and its instance profile; empty: "/".
+	// Another path replaces all three.
+	Path string
 }
 
 // validate reports everything that is missing or contradictory at once.

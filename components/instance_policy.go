@@ -11,6 +11,7 @@ import (
 type InstancePolicyArgs struct {
 	RoleName pulumi.StringInput
 	Policy   pulumi.StringInput
+	Path     string // of the policy; empty: "/"
 	Labels   Labels
 }
 
@@ -38,6 +39,7 @@ func NewInstancePolicy(ctx *pulumi.Context, name string, args *InstancePolicyArg
 	policy, err := iam.NewPolicy(ctx, name+"-instance", &iam.PolicyArgs{
 		Description: pulumi.String("Read the Systems Manager buckets, write session logs"),
 		Policy:      args.Policy,
+		Path:        optional(args.Path),
 		Tags:        args.Labels.For("instance"),
 	}, child)
 	if err != nil {

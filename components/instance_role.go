@@ -11,6 +11,8 @@ import (
 type InstanceRoleArgs struct {
 	Trust            pulumi.StringInput // who hands out the role
 	ManagedPolicyARN string             // AmazonSSMManagedInstanceCore of the partition
+	BoundaryARN      string             // the role's permissions boundary; empty: none
+	Path             string             // of role and profile; empty: "/"
 	Labels           Labels
 }
 
@@ -40,7 +42,10 @@ func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, o
 	role, err := iam.NewRole(ctx, name+"-instance", &iam.RoleArgs{
 		Description:      pulumi.String("Private instances, managed by Systems Manager"),
 		AssumeRolePolicy: args.Trust,
-		Tags:             args.Labels.For("instance"),
+		// Both change nothing where they are empty. Another boundary is an update in place, another path is another role.
+		PermissionsBoundary: optional(args.BoundaryARN),
+		Path:                optional(args.Path),
+		Tags:                args.Labels.For("instance"),
 	}, child)
 	if err != nil {
 		return nil, failed("instance role", "role", err)
@@ -54,6 +59,7 @@ func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, o
 	}
 	profile, err := iam.NewInstanceProfile(ctx, name+"-instance", &iam.InstanceProfileArgs{
 		Role: role.Name,
+		Path: optional(args.Path),
 		Tags: args.Labels.For("instance"),
 	}, child)
 	if err != nil {

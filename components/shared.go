@@ -26,6 +26,14 @@ func (l Labels) For(part string) pulumi.StringMap {
 	return pulumi.ToStringMap(tags)
 }
 
+// optional is no input at all for an empty value, so that AWS's default holds.
+func optional(value string) pulumi.StringPtrInput {
+	if value == "" {
+		return nil
+	}
+	return pulumi.String(value)
+}
+
 // Ready lists what has to be there before a component can be relied on. To
 // depend on the component itself is not enough: the SDK learns of its children
 // while they register, and waits for those that it knows by then.

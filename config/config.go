@@ -33,6 +33,7 @@ type Config struct {
 	Logging        Logging             `json:"logging"`
 	Session        Session             `json:"session"`
 	Key            Key                 `json:"key"`
+	Role           Role                `json:"role"`
 }
 
 // KeepsRecords reports whether a destroy leaves the session logs behind. A
@@ -108,5 +109,6 @@ func (c *Config) Validate(project string) (found mistake.List) {
 	c.Logging.validate(v, c)
 	c.Session.validate(v, c)
 	c.Key.validate(v)
+	c.Role.validate(v)
 	return found
 }

@@ -97,6 +97,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 			DeletionWindowInDays: c.Key.DeletionWindowInDays,
 			RotationPeriodInDays: c.Key.RotationPeriodInDays,
 		},
+		Role:          access.Role{PermissionsBoundaryARN: c.Role.PermissionsBoundary, Path: c.Role.Path},
 		KeepRecords:   d.KeepRecords,
 		RefuseDestroy: d.RefuseDestroy,
 	}

@@ -51,6 +51,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.keepRecords()
 	d.logGroups()
 	d.guarantees()
+	d.role()
 	d.services()
 	d.network()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)

@@ -77,8 +77,11 @@ var breaks = []breakage{
 	{"an expiry of what was written over", []edit{{"components/log_archive.go", "NoncurrentDays: pulumi.Int(retentionDays)", "NoncurrentDays: pulumi.Int(1)"}}},
 
 	// How the program is built.
-	{"a child without its parent", []edit{{"components/instance_role.go", "		AssumeRolePolicy: args.Trust,\n		Tags:             args.Labels.For(\"instance\"),\n	}, child)",
-		"		AssumeRolePolicy: args.Trust,\n		Tags:             args.Labels.For(\"instance\"),\n	})"}}},
+	{"a child without its parent", []edit{{"components/instance_role.go", "		Path:                optional(args.Path),\n		Tags:                args.Labels.For(\"instance\"),\n	}, child)",
+		"		Path:                optional(args.Path),\n		Tags:                args.Labels.For(\"instance\"),\n	})"}}},
+	{"a role without its boundary", []edit{{"components/instance_role.go", "PermissionsBoundary: optional(args.BoundaryARN)", "PermissionsBoundary: optional(\"\")"}}},
+	{"a policy outside its path", []edit{{"components/instance_policy.go", "Path:        optional(args.Path)", "Path:        optional(\"\")"}}},
+	{"a boundary of another account", []edit{{"internal/decide/role.go", "!strings.HasPrefix(arn, own) &&", "false &&"}}},
 	{"options that leak to a child", []edit{{"components/session_preferences.go", "}, options...)", "}, append(opts, options...)...)"}}},
 	{"a child with a fixed name", []edit{{"components/endpoints.go", `name+"-"+service`, `"endpoint-"+service`}}},
 	{"an unsorted iteration over instances", []edit{{"config/instances.go", "for _, name := range slices.Sorted(maps.Keys(c.Instances)) {\n		i, prefix", "for name := range maps.Keys(c.Instances) {\n		i, prefix"}}},
