@@ -22,14 +22,15 @@ type CLI struct {
 // EnsureCLI returns an installed Pulumi CLI that is new enough, with its language host for Go, or else gets the pinned
 // version into .local/bin.
 func (t *Toolchain) EnsureCLI() (CLI, error) {
-	t.programFlags = buildtarget.ReleasedHostFlags
 	if cli, ok := t.installedCLI(); ok {
+		t.programFlags = flagsOf(t.installedHost(cli.Path))
 		return cli, nil
 	}
 	path := filepath.Join(t.Bin(), "pulumi")
 	cli := CLI{Path: path, Version: PulumiVersion}
 	haveCLI := t.versionOf(path) == PulumiVersion
 	if haveCLI && t.hasReleasedHost() {
+		t.programFlags = buildtarget.ReleasedHostFlags
 		return cli, nil
 	}
 	if !haveCLI || !t.builtAsPinned(t.builtHost(), buildLanguageHost) {
@@ -39,6 +40,7 @@ func (t *Toolchain) EnsureCLI() (CLI, error) {
 			if got := t.versionOf(path); got != PulumiVersion {
 				return CLI{}, fmt.Errorf("the downloaded %s does not run here: `%s version` says %q, expected %s", path, path, got, PulumiVersion)
 			}
+			t.programFlags = flagsOf(t.languageHost())
 			return cli, nil
 		}
 		if !isUnavailable(err) {
@@ -79,7 +81,7 @@ func (t *Toolchain) installedCLI() (CLI, bool) {
 			t.say("• the installed %s is not used: it is %s, needed is %s or newer of the same major version", path, orUnknown(version), PulumiVersion)
 			return CLI{}, false
 		}
-		if !t.hasLanguageHost(path) {
+		if t.installedHost(path) == "" {
 			t.say("• the installed %s is not used: there is no pulumi-language-go beside it or on PATH", path)
 			return CLI{}, false
 		}
@@ -88,16 +90,38 @@ func (t *Toolchain) installedCLI() (CLI, bool) {
 	return CLI{}, false
 }
 
-func (t *Toolchain) hasLanguageHost(cli string) bool {
-	if real, err := filepath.EvalSymlinks(cli); err == nil && isExecutable(filepath.Join(filepath.Dir(real), "pulumi-language-go")) {
-		return true
+// installedHost returns the language host that an installed CLI uses, or "".
+func (t *Toolchain) installedHost(cli string) string {
+	var folders []string
+	if real, err := filepath.EvalSymlinks(cli); err == nil {
+		folders = append(folders, filepath.Dir(real))
 	}
 	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), filepath.Dir(cli)) {
-		if !sameFile(folder, t.Bin()) && isExecutable(filepath.Join(folder, "pulumi-language-go")) {
-			return true
+		if !sameFile(folder, t.Bin()) {
+			folders = append(folders, folder)
 		}
 	}
-	return false
+	for _, folder := range folders {
+		if host := filepath.Join(folder, "pulumi-language-go"); isExecutable(host) {
+			return host
+		}
+	}
+	return ""
+}
+
+// flagsOf returns the flags with which a language host builds the program. A host from this project's toolchain, as in
+// another checkout on PATH, does not trim paths: with the flags of a released one all packages would be compiled again.
+func flagsOf(host string) []string {
+	if isBuiltHost(host) {
+		return buildtarget.Flags
+	}
+	return buildtarget.ReleasedHostFlags
+}
+
+// isBuiltHost reports whether a language host was built from Go modules: command pulumi-language-go, or the host behind it,
+// which earlier versions of this project put in its place.
+func isBuiltHost(path string) bool {
+	return builtFrom(path, "private-ec2-access/tools") || builtFrom(path, "github.com/pulumi/pulumi/sdk/v3")
 }
 
 // languageHost is where the CLI of .local/bin finds its Go language host: the released one, or command pulumi-language-go,
@@ -109,8 +133,7 @@ func (t *Toolchain) builtHost() string { return t.Path("language-host", "pulumi-
 // hasReleasedHost reports whether the language host came from a release archive, together with its CLI.
 func (t *Toolchain) hasReleasedHost() bool {
 	path := t.languageHost()
-	return isExecutable(path) && !builtFrom(path, "private-ec2-access/tools") &&
-		!builtFrom(path, "github.com/pulumi/pulumi/sdk/v3") // earlier versions of this project put the built host here
+	return isExecutable(path) && !isBuiltHost(path)
 }
 
 // versionOf asks a pulumi for its version; "" if it does not run or is not one.

@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/buildtarget"
 )
 
 // testToolchain is a toolchain in an empty folder, on a machine with no mirror, no release server and an empty PATH.
@@ -267,6 +269,15 @@ func TestInstalledCLI(t *testing.T) {
 		_, used := tools.installedCLI()
 		assert.False(t, used)
 	})
+}
+
+func TestFlagsOf_HostFromModules_DoesNotTrimPaths(t *testing.T) {
+	self, err := os.Executable() // a program of this module, as command pulumi-language-go is
+	require.NoError(t, err)
+	assert.Equal(t, buildtarget.Flags, flagsOf(self))
+	released := filepath.Join(t.TempDir(), "pulumi-language-go")
+	script(t, released, "")
+	assert.Equal(t, buildtarget.ReleasedHostFlags, flagsOf(released))
 }
 
 func mirror(t *testing.T, tools *Toolchain, root string) string {
