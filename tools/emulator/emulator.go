@@ -29,7 +29,7 @@ import (
 	"private-ec2-access/tools/emulator/sessions"
 )
 
-//go:embed moto/serve.py moto/fixes.py
+//go:embed moto/serve.py moto/fixes.py moto/policies.py
 var python embed.FS
 
 const (
@@ -129,7 +129,7 @@ func prepare(dir string) (string, bool, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "moto"), 0o755); err != nil {
 		return "", false, err
 	}
-	for _, name := range []string{"serve.py", "fixes.py"} {
+	for _, name := range []string{"serve.py", "fixes.py", "policies.py"} {
 		text, err := python.ReadFile("moto/" + name)
 		if err != nil {
 			return "", false, err
