@@ -1,4 +1,4 @@
-# Everything is done by the command in tools/cmd/stack; this file only names it. `make` alone lists the targets.
+# The targets run the command in tools/cmd/stack. `make` alone lists them.
 
 STACK ?= local
 ARGS ?=
@@ -6,53 +6,56 @@ INSTANCE ?=
 SESSION ?=
 
 command := .local/bin/stack
-run := $(command) -stack '$(STACK)'
+run := $(command) --stack '$(STACK)'
+# The flag $2 with the value of the variable $1, if that has one; and a flag without a value, unless $1 is empty, 0 or false.
+option = $(if $($1),--$2 '$($1)')
+switch = $(if $(filter-out 0 false,$($1)),--$2)
 # What the tests need, such as the built stand-in; the line fails if it cannot be had.
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  STACK=name chooses the stack: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, an emulated AWS on this machine).'
-	@echo '  ARGS="…" is handed to pulumi, as in: make preview ARGS=--expect-no-changes'
-	@echo '  V=1 shows each aws line that a command about sessions runs.'
+	@echo '  STACK=name chooses the stack: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, in the local emulator).'
+	@echo '  ARGS="…" is passed to pulumi, as in: make preview ARGS=--expect-no-changes'
+	@echo '  V=1 prints each aws command that a command about sessions runs.'
 
-up: command ## bring the stack up, or up to date
-	@$(run) up $(ARGS)
+up: command ## create or update the stack's resources
+	@$(run) up -- $(ARGS)
 
 preview: command ## show what `make up` would change
-	@$(run) preview $(ARGS)
+	@$(run) preview -- $(ARGS)
 
-destroy: command ## delete everything the stack made
-	@$(run) destroy $(ARGS)
+destroy: command ## delete the stack's resources
+	@$(run) destroy -- $(ARGS)
 
 outputs: command ## print the stack's outputs as JSON
-	@$(run) outputs $(ARGS)
+	@$(run) outputs -- $(ARGS)
 
-env: command ## for plain pulumi and aws by hand: eval "$(make -s env)"
+env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)"
 	@$(run) env
 
-wait: command ## until the instances are online, or what is missing: INSTANCE= TIMEOUT=10m
-	@$(run) wait -instance '$(INSTANCE)' -timeout '$(TIMEOUT)' -verbose '$(V)' $(ARGS)
+wait: command ## wait until the instances are online, or print what is missing: INSTANCE= TIMEOUT=10m
+	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
 
 connect: command ## open a session: INSTANCE=name or id
-	@$(run) connect -instance '$(INSTANCE)' -verbose '$(V)' $(ARGS)
+	@$(run) connect $(call option,INSTANCE,instance) $(call switch,V,verbose) $(ARGS)
 
 history: command ## list sessions: FORMAT=table|json|csv WHO= INSTANCE= SINCE= UNTIL= LIMIT= NEXT= ALL=1
-	@$(run) history -format '$(FORMAT)' -who '$(WHO)' -instance '$(INSTANCE)' -since '$(SINCE)' -until '$(UNTIL)' \
-		-limit '$(LIMIT)' -next '$(NEXT)' -all '$(ALL)' -verbose '$(V)' $(ARGS)
+	@$(run) history $(call option,FORMAT,format) $(call option,WHO,who) $(call option,INSTANCE,instance) $(call option,SINCE,since) $(call option,UNTIL,until) \
+		$(call option,LIMIT,limit) $(call option,NEXT,next) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
 
-record: command ## SESSION=id: print the record of that session
-	@$(run) record -session '$(SESSION)' -verbose '$(V)' $(ARGS)
+record: command ## print the session log of a session: SESSION=id
+	@$(run) record $(call option,SESSION,session) $(call switch,V,verbose) $(ARGS)
 
-end: command ## SESSION=id, or INSTANCE=: end your sessions (ALL=1: everybody's, YES=1: do not ask)
-	@$(run) end -session '$(SESSION)' -instance '$(INSTANCE)' -all '$(ALL)' -sure '$(YES)' -verbose '$(V)' $(ARGS)
+end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all users, YES=1: do not ask)
+	@$(run) end $(call option,SESSION,session) $(call option,INSTANCE,instance) $(call switch,ALL,all) $(call switch,YES,yes) $(call switch,V,verbose) $(ARGS)
 
-verify: command ## prove that a session is recorded: INSTANCE= TIMEOUT=5m
-	@$(run) verify -instance '$(INSTANCE)' -timeout '$(TIMEOUT)' -verbose '$(V)' $(ARGS)
+verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m
+	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
 
 picture: up ## record docs/session.svg anew, from a session on the stack local
 	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
@@ -67,8 +70,8 @@ docs: ## regenerate docs/configuration.md from Pulumi.yaml
 plugin: command ## build the AWS CLI's session-manager-plugin from its source, if none is installed
 	@$(command) plugin
 
-upgrade: command ## INSTANCE=name: pin its newest image and bring the stack up
-	@$(run) upgrade '$(INSTANCE)' $(ARGS)
+upgrade: command ## pin the newest image of an instance, and update the stack: INSTANCE=name
+	@$(run) upgrade $(call option,INSTANCE,instance) -- $(ARGS)
 
 check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only Go and takes less than a minute
 	@scripts/check
@@ -101,10 +104,14 @@ lint-go:
 	@$(CURDIR)/.local/bin/staticcheck ./... && (cd tools && $(CURDIR)/.local/bin/staticcheck ./...) && (cd e2e && $(CURDIR)/.local/bin/staticcheck ./...)
 	@cd tools && go run ./cmd/wording -project ..
 
-down: command ## stop the emulated AWS
+vet-platforms: ## check that the tools compile for Windows and macOS, and the program for Windows
+	@cd tools && GOOS=windows go vet ./... && GOOS=darwin go vet ./...
+	@GOOS=windows go vet ./...
+
+down: command ## stop the local emulator
 	@$(command) down
 
-clean: command ## stop the emulated AWS and delete .local (real stacks are not touched)
+clean: command ## stop the local emulator and delete .local (stacks in AWS accounts are not changed)
 	@$(command) clean
 
 command:

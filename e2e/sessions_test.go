@@ -66,7 +66,7 @@ func tour(d *desk) {
 	out, problems, code := d.do("history")
 	require.Zero(t, code, problems)
 	require.Regexp(t, `(?m)^`+id+` +\S+ +app +\S+ \S+ +\d+s +terminated +s3://session-records/sessions/`+id+`\.log$`, out)
-	out, problems, code = d.do("record", "-session", id)
+	out, problems, code = d.do("record", "--session", id)
 	require.Zero(t, code, problems)
 	require.Contains(t, strings.ReplaceAll(out, "\r", ""), "\nwhat-was-42\n")
 
@@ -104,7 +104,7 @@ func neverOnline(d *desk) {
 	instance := d.instance()
 	cause := func(first, mend string) {
 		d.t.Helper()
-		out, problems, code := d.do("wait", "-timeout", "1s")
+		out, problems, code := d.do("wait", "--timeout", "1s")
 		require.Equal(d.t, 1, code, problems)
 		require.Empty(d.t, out)
 		_, after, found := strings.Cut(problems, "First to mend: ")
@@ -152,9 +152,9 @@ func eachCallRefused(d *desk) {
 		{"ssm", "StartSession", []string{"verify"}},
 		{"ssm", "GetDocument", []string{"verify"}},
 		{"ssm", "DescribeSessions", []string{"history"}},
-		{"ssm", "DescribeSessions", []string{"end", "-session", id}},
-		{"ssm", "TerminateSession", []string{"end", "-instance", "app", "-yes", "-all", "1"}},
-		{"s3", "GetObject", []string{"record", "-session", id}},
+		{"ssm", "DescribeSessions", []string{"end", "--session", id}},
+		{"ssm", "TerminateSession", []string{"end", "--instance", "app", "--yes", "--all"}},
+		{"s3", "GetObject", []string{"record", "--session", id}},
 	} {
 		if test.action == "TerminateSession" {
 			d.ask(d.t, http.MethodPost, "sessions", []object{{"SessionId": "eve-0123456789abcdef0", "Target": d.instance(), "Status": "Connected", "Region": "us-east-2",
@@ -222,10 +222,10 @@ func twoInstances(d *desk) {
 	require.Equal(d.t, 2, code)
 	require.Contains(d.t, problems, "has 2 instances and there is no terminal to ask on")
 	require.Regexp(d.t, `app \(i-\w+\), web \(i-\w+\)`, problems)
-	_, problems, code = d.do("connect", "-instance", "app")
+	_, problems, code = d.do("connect", "--instance", "app")
 	require.Equal(d.t, 1, code, problems)
 	require.Regexp(d.t, `has left the session \S+, which is still open. To end it: make end SESSION=`, problems)
-	_, problems, code = d.do("end", "-instance", "app", "-yes")
+	_, problems, code = d.do("end", "--instance", "app", "--yes")
 	require.Zero(d.t, code, problems)
 
 	web := d.outputs().text("instanceIds.web")
@@ -237,7 +237,7 @@ func twoInstances(d *desk) {
 	id := p.opens()
 	p.types("exit\r")
 	require.Zero(d.t, p.ends(), p.text())
-	out, problems, code = d.do("history", "-instance", "web", "-format", "json")
+	out, problems, code = d.do("history", "--instance", "web", "--format", "json")
 	require.Zero(d.t, code, problems)
 	require.Contains(d.t, out, id)
 	require.Contains(d.t, out, `"instanceId":"`+web+`"`)
@@ -258,7 +258,7 @@ func connectionCut(d *desk) {
 	p.types("exit\r")
 	require.Zero(d.t, p.ends(), p.text())
 	require.NotEmpty(d.t, d.calls("ssm", "ResumeSession"))
-	out, problems, code := d.do("record", "-session", id)
+	out, problems, code := d.do("record", "--session", id)
 	require.Zero(d.t, code, problems)
 	require.Contains(d.t, out, "still-kept")
 }
@@ -268,7 +268,7 @@ func endedFromElsewhere(d *desk) {
 	id := p.opens()
 	p.types("echo before-the-end\r")
 	p.sees(`[^ ]\s+before-the-end\n`)
-	_, problems, code := d.do("record", "-session", id)
+	_, problems, code := d.do("record", "--session", id)
 	require.Equal(d.t, 3, code, problems)
 	require.Contains(d.t, problems, "Not there yet: the session "+id+" is connected")
 
@@ -278,14 +278,14 @@ func endedFromElsewhere(d *desk) {
 	require.Zero(d.t, other.ends(), other.text())
 	require.Contains(d.t, other.text(), "ended "+id)
 	p.ends()
-	out, problems, code := d.do("record", "-session", id)
+	out, problems, code := d.do("record", "--session", id)
 	require.Zero(d.t, code, problems)
 	require.Contains(d.t, out, "before-the-end")
 
-	_, problems, code = d.do("end", "-session", id)
+	_, problems, code = d.do("end", "--session", id)
 	require.Zero(d.t, code)
 	require.Contains(d.t, problems, "has ended already")
-	_, problems, code = d.do("end", "-session", "nobody-0123456789abcdef0")
+	_, problems, code = d.do("end", "--session", "nobody-0123456789abcdef0")
 	require.Equal(d.t, 1, code)
 	require.Contains(d.t, problems, "no session nobody-0123456789abcdef0 is known")
 }
@@ -296,7 +296,7 @@ func recordLate(d *desk) {
 	id := p.opens()
 	p.types("exit\r")
 	require.Zero(d.t, p.ends(), p.text())
-	_, problems, code := d.do("record", "-session", id)
+	_, problems, code := d.do("record", "--session", id)
 	require.Equal(d.t, 3, code, problems)
 	require.Contains(d.t, problems, "Not there yet")
 
@@ -327,7 +327,7 @@ func recordRefused(d *desk) {
 	d.aws("iam", "put-role-policy", "--role-name", o.text("roleName"), "--policy-name", "stop", "--policy-document",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:PutObject","Resource":"*"}]}`)
 	d.ask(d.t, http.MethodPost, "rules", object{"service": "s3", "action": "PutObject", "fail": object{"status": 403, "code": "AccessDenied", "message": "Access Denied"}}, nil)
-	_, problems, code := d.do("verify", "-timeout", "6s")
+	_, problems, code := d.do("verify", "--timeout", "6s")
 	require.Equal(d.t, 1, code, problems)
 	require.Contains(d.t, problems, "FAILED: the session ")
 	require.Contains(d.t, problems, "First to mend: the role may write the record: "+o.text("roleName")+" is not allowed s3:PutObject on arn:aws:s3:::session-records/sessions/")
@@ -335,7 +335,7 @@ func recordRefused(d *desk) {
 	d.aws("iam", "delete-role-policy", "--role-name", o.text("roleName"), "--policy-name", "stop")
 	d.ask(d.t, http.MethodDelete, "rules", nil, nil)
 	d.agent(object{"status": "online", "withoutScript": true})
-	_, problems, code = d.do("verify", "-timeout", "4s")
+	_, problems, code = d.do("verify", "--timeout", "4s")
 	require.Equal(d.t, 1, code, problems)
 	require.Contains(d.t, problems, "Nothing is seen to be missing.")
 	require.Contains(d.t, problems, "cannot tell `script` on the instance")
@@ -386,7 +386,7 @@ func streamed(d *desk) {
 	p.sees(`[^ ]\s+in-a-stream\n`)
 	p.types("exit\r")
 	require.Zero(d.t, p.ends())
-	out, problems, code = d.do("record", "-session", id)
+	out, problems, code = d.do("record", "--session", id)
 	require.Zero(d.t, code, problems)
 	require.Contains(d.t, problems, "From log group /sessions, stream "+id)
 	require.Contains(d.t, strings.ReplaceAll(out, "\r", ""), "\nin-a-stream\n")
@@ -405,7 +405,7 @@ func longHistory(d *desk) {
 	_, next, found := strings.Cut(problems, "NEXT='")
 	require.True(d.t, found, problems)
 	next, _, _ = strings.Cut(next, "'")
-	second, problems, code := d.do("history", "-next", next)
+	second, problems, code := d.do("history", "--next", next)
 	require.Zero(d.t, code, problems)
 	require.Contains(d.t, second, fmt.Sprintf("%017d", 50))
 	require.NotContains(d.t, second, fmt.Sprintf("%017d", 49))
@@ -419,12 +419,12 @@ func longHistory(d *desk) {
 	require.Contains(d.t, p.text(), fmt.Sprintf("%017d", 10))
 	require.LessOrEqual(d.t, count()-before, 4, "what nobody looks at is not fetched")
 
-	out, problems, code = d.do("history", "-format", "json", "-who", "carol")
+	out, problems, code = d.do("history", "--format", "json", "--who", "carol")
 	require.Zero(d.t, code, problems)
 	var entries []object
 	require.NoError(d.t, json.Unmarshal([]byte(out), &entries))
 	require.Len(d.t, entries, 5000/3)
-	out, _, code = d.do("history", "-format", "csv", "-since", newest.Add(-29*time.Minute-30*time.Second).Format(time.RFC3339))
+	out, _, code = d.do("history", "--format", "csv", "--since", newest.Add(-29*time.Minute-30*time.Second).Format(time.RFC3339))
 	require.Zero(d.t, code)
 	require.Equal(d.t, 1+30, strings.Count(out, "\n"), "a heading, and one a minute")
 }
@@ -435,7 +435,7 @@ func archived(d *desk) {
 	require.NoError(d.t, os.WriteFile(file, []byte("long ago\n"), 0o600))
 	d.aws("s3api", "put-object", "--bucket", "session-records", "--key", "earlier/alice-0123456789abcdef0.log", "--body", file)
 	d.aws("s3api", "put-object", "--bucket", "session-records", "--key", "sessions/notes.txt", "--body", file)
-	out, problems, code := d.do("history", "-format", "json")
+	out, problems, code := d.do("history", "--format", "json")
 	require.Zero(d.t, code, problems)
 	var entries []object
 	require.NoError(d.t, json.Unmarshal([]byte(out), &entries))
@@ -446,10 +446,10 @@ func archived(d *desk) {
 	for _, key := range []string{"instance", "start", "end", "seconds", "status", "owner"} {
 		require.Equal(d.t, "unknown", entries[0].text(key), key)
 	}
-	out, problems, code = d.do("record", "-session", "alice-0123456789abcdef0")
+	out, problems, code = d.do("record", "--session", "alice-0123456789abcdef0")
 	require.Zero(d.t, code, problems)
 	require.Equal(d.t, "long ago\n", out)
-	_, problems, code = d.do("record", "-session", "alice-00000000000000000")
+	_, problems, code = d.do("record", "--session", "alice-00000000000000000")
 	require.Equal(d.t, 4, code, problems)
 	require.Contains(d.t, problems, "knows no such session either")
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"private-ec2-access/tools/process"
 )
 
 // client runs the AWS CLI.
@@ -24,19 +24,8 @@ type client struct {
 	echo    io.Writer
 }
 
-// errMissing tells which program is not there.
-type errMissing struct{ program string }
-
-func (e errMissing) Error() string { return "there is no `" + e.program + "` on PATH" }
-
-// IsMissing tells whether the error is that there is no AWS CLI.
-func IsMissing(err error) bool {
-	var missing errMissing
-	return errors.As(err, &missing)
-}
-
 func newClient(environ []string, region string, echo io.Writer) (*client, error) {
-	path, err := lookPath("aws", environ)
+	path, err := process.LookPath("aws", environ)
 	if err != nil {
 		return nil, err
 	}
@@ -44,31 +33,12 @@ func newClient(environ []string, region string, echo io.Writer) (*client, error)
 	return &client{path: path, region: region, environ: append(environ[:len(environ):len(environ)], "AWS_PAGER="), echo: echo}, nil
 }
 
-// lookPath looks in the PATH of an environment that is not this process's own.
-func lookPath(program string, environ []string) (string, error) {
-	for _, folder := range filepath.SplitList(variable(environ, "PATH")) {
-		path := filepath.Join(folder, program)
-		if info, err := os.Stat(path); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
-			return path, nil
-		}
-	}
-	return "", errMissing{program}
-}
-
-func variable(environ []string, name string) string {
-	value := ""
-	for _, entry := range environ {
-		if n, v, _ := strings.Cut(entry, "="); n == name {
-			value = v // the last one counts
-		}
-	}
-	return value
-}
-
 // callError is a call that failed.
 type callError struct {
 	// service and operation are as IAM and the API have them: ssm, DescribeSessions.
 	service, operation string
+	// command is the operation as the AWS CLI has it: describe-sessions.
+	command string
 	// code is the API's error code; empty if the CLI failed before it asked.
 	code    string
 	message string
@@ -76,7 +46,7 @@ type callError struct {
 
 func (e *callError) Error() string {
 	if e.code == "" {
-		return fmt.Sprintf("aws %s %s: %s", e.service, kebab(e.operation), e.message)
+		return fmt.Sprintf("aws %s %s: %s", e.service, e.command, e.message)
 	}
 	return fmt.Sprintf("%s:%s failed: %s (%s)", e.service, e.operation, e.message, e.code)
 }
@@ -140,8 +110,11 @@ func (c *client) call(ctx context.Context, into any, args ...string) error {
 
 // line is the whole plain line, without `aws`.
 func (c *client) line(args ...string) []string {
-	line := append([]string{args[0], args[1], "--region", c.region, "--output", "json"}, args[2:]...)
-	return line
+	line := []string{args[0], args[1]}
+	if c.region != "" {
+		line = append(line, "--region", c.region)
+	}
+	return append(append(line, "--output", "json"), args[2:]...)
 }
 
 func (c *client) show(line []string) {
@@ -174,7 +147,7 @@ func (c *client) output(ctx context.Context, line []string) ([]byte, error) {
 
 // readError makes an error of what the CLI said.
 func readError(line []string, stderr string, err error) *callError {
-	e := &callError{service: serviceOf(line[0]), operation: camel(line[1]), message: strings.TrimSpace(stderr)}
+	e := &callError{service: serviceOf(line[0]), operation: camel(line[1]), command: line[1], message: strings.TrimSpace(stderr)}
 	if m := cliError.FindStringSubmatch(e.message); m != nil {
 		e.code, e.operation, e.message = m[1], m[2], strings.TrimSpace(m[3])
 	} else if e.message == "" {
@@ -201,20 +174,6 @@ func camel(command string) string {
 	return b.String()
 }
 
-func kebab(operation string) string {
-	var b strings.Builder
-	for i, r := range operation {
-		if r >= 'A' && r <= 'Z' {
-			if i > 0 {
-				b.WriteByte('-')
-			}
-			r += 'a' - 'A'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
 // explain tells a person what a failed call means: who was refused what, and how to mend it.
 func (r *run) explain(err error) error {
 	var e *callError
@@ -234,7 +193,7 @@ func (r *run) explain(err error) error {
 	case strings.Contains(e.message, "Unable to locate credentials"), strings.Contains(e.message, "could not be found") && strings.Contains(e.message, "profile"):
 		return fmt.Errorf("the AWS CLI has no credentials here: sign in (aws sso login, or aws configure), and name the profile by AWS_PROFILE.\n  What it said: %s", e.message)
 	case e.code == "" && (strings.Contains(e.message, "nvalid choice") || strings.Contains(e.message, "Unknown options") || strings.Contains(e.message, "unrecognized arguments")):
-		return r.howToInstall(fmt.Errorf("the AWS CLI (%s) is too old for `aws %s %s`", r.aws.path, e.service, kebab(e.operation)))
+		return r.howToInstall(fmt.Errorf("the AWS CLI (%s) is too old for `aws %s %s`", r.aws.path, e.service, e.command))
 	}
 	return err
 }
@@ -293,6 +252,17 @@ func (s *stamp) UnmarshalJSON(text []byte) error {
 	return fmt.Errorf("%q is not a time", value)
 }
 
+// Parameter reads a parameter of Parameter Store. An empty Region is the AWS CLI's own.
+func Parameter(ctx context.Context, environ []string, region, name string) (string, error) {
+	c, err := newClient(environ, region, io.Discard)
+	if err != nil {
+		return "", err
+	}
+	var answer struct{ Parameter struct{ Value string } }
+	err = c.call(ctx, &answer, "ssm", "get-parameter", "--name", name)
+	return answer.Parameter.Value, err
+}
+
 // session is one of DescribeSessions.
 type session struct {
 	SessionID    string `json:"SessionId"`
@@ -320,43 +290,38 @@ const (
 
 type filter struct{ key, value string }
 
-// sessionsPage asks for one page of at most 200, with exactly one call.
+// maxPage is the largest page that DescribeSessions returns.
+const maxPage = 200
+
+// sessionsPage reads one page of at most maxPage sessions, with exactly one call.
 func (c *client) sessionsPage(ctx context.Context, state string, most int, token string, filters ...filter) ([]session, string, error) {
-	var page struct {
+	options := []string{"--no-paginate", "--max-results", strconv.Itoa(most)}
+	if token != "" {
+		options = append(options, "--next-token", token)
+	}
+	return c.sessions(ctx, state, options, filters)
+}
+
+// allSessions reads every page, which the AWS CLI does by itself.
+func (c *client) allSessions(ctx context.Context, state string, filters ...filter) ([]session, error) {
+	all, _, err := c.sessions(ctx, state, []string{"--page-size", strconv.Itoa(maxPage)}, filters)
+	return all, err
+}
+
+func (c *client) sessions(ctx context.Context, state string, options []string, filters []filter) ([]session, string, error) {
+	var answer struct {
 		Sessions  []session
 		NextToken string
 	}
-	args := []string{"ssm", "describe-sessions", "--state", state, "--no-paginate", "--max-results", strconv.Itoa(min(most, 200))}
-	if token != "" {
-		args = append(args, "--next-token", token)
-	}
+	args := append([]string{"ssm", "describe-sessions", "--state", state}, options...)
 	if len(filters) > 0 {
 		args = append(args, "--filters")
 		for _, f := range filters {
 			args = append(args, "key="+f.key+",value="+f.value)
 		}
 	}
-	err := c.call(ctx, &page, args...)
-	return page.Sessions, page.NextToken, err
-}
-
-// allSessions follows every page. More than bound pages are an error and no endless loop.
-func (c *client) allSessions(ctx context.Context, state string, filters ...filter) ([]session, error) {
-	const bound = 1000
-	var all []session
-	token := ""
-	for range bound {
-		page, next, err := c.sessionsPage(ctx, state, 200, token, filters...)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" {
-			return all, nil
-		}
-		token = next
-	}
-	return nil, fmt.Errorf("ssm:DescribeSessions goes on after %d pages", bound)
+	err := c.call(ctx, &answer, args...)
+	return answer.Sessions, answer.NextToken, err
 }
 
 // findSession looks for one session by its id, among those that are open and those of the last 30 days.

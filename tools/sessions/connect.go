@@ -8,15 +8,27 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/charmbracelet/huh"
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
 )
+
+func connectCommand(r *run) *cobra.Command {
+	c := r.newCommand(r.connect, &cobra.Command{
+		Use:     "connect",
+		Short:   "Open a session on an instance",
+		Example: "  stack connect --stack dev --instance app",
+	})
+	r.instanceFlag(c)
+	return c
+}
 
 // connect opens a session and hands the terminal over to it.
 func (r *run) connect(ctx context.Context) error {
@@ -29,7 +41,7 @@ func (r *run) connect(ctx context.Context) error {
 	}
 	line := r.startLine(n)
 	r.aws.show(line)
-	if isTerminal(r.Out) {
+	if process.IsTerminal(r.Out) {
 		r.say("A session on %s. `exit` or Ctrl-D ends it.", n)
 	}
 	if r.Emulated {
@@ -48,7 +60,7 @@ func (r *run) connect(ctx context.Context) error {
 		} else if failed.denied() {
 			r.say("error: %v", r.explain(failed))
 		}
-		return exit{code}
+		return process.Exit{Code: code}
 	}
 	if !known {
 		r.say("The session has ended. %s has its id; its record follows within a minute.", r.command("history"))
@@ -57,13 +69,13 @@ func (r *run) connect(ctx context.Context) error {
 	s, isActive, err := r.aws.findSession(ctx, session.SessionID)
 	switch {
 	case err != nil:
-	case isActive && !isTerminal(r.In):
+	case isActive && !process.IsTerminal(r.In):
 		r.say("There is no terminal, so the plugin has left the session %s, which is still open. To end it: %s",
 			session.SessionID, r.command("end SESSION="+session.SessionID))
-		return exit{1}
+		return process.Exit{Code: 1}
 	case !isActive && s.Status == "Failed":
 		r.say("The session was refused%s: %s says what decides about it.", because(s.Details), r.command("verify INSTANCE="+n.name))
-		return exit{1}
+		return process.Exit{Code: 1}
 	}
 	places, _ := r.places(ctx)
 	r.say("The session %s has ended. Its record will be in %s, usually within a minute:\n  %s",
@@ -91,9 +103,9 @@ func (r *run) pick() (named, error) {
 		return all[0], nil
 	case len(all) == 0:
 		return named{}, fmt.Errorf("the stack %s has no instances; for one that has the stack's profile: %s", r.Stack, r.command(r.name+" INSTANCE=i-…"))
-	case !isTerminal(r.In) || !isTerminal(r.Err):
-		return named{}, usageError{fmt.Errorf("the stack %s has %d instances and there is no terminal to ask on. Say which, as in: %s\n  It has: %s",
-			r.Stack, len(all), r.command(r.name+" INSTANCE="+all[0].name), r.listed())}
+	case !process.IsTerminal(r.In) || !process.IsTerminal(r.Err):
+		return named{}, process.Usagef("the stack %s has %d instances and there is no terminal to ask on. Say which, as in: %s\n  It has: %s",
+			r.Stack, len(all), r.command(r.name+" INSTANCE="+all[0].name), r.listed())
 	}
 	var options []huh.Option[int]
 	for i, n := range all {
@@ -111,11 +123,11 @@ func (r *run) ask(question huh.Field) error {
 		theme = huh.ThemeCharm()
 	}
 	form := huh.NewForm(huh.NewGroup(question)).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
-		WithAccessible(variable(r.Environ, "TERM") == "dumb")
+		WithAccessible(process.Variable(r.Environ, "TERM") == "dumb")
 	err := form.Run()
 	if errors.Is(err, huh.ErrUserAborted) {
 		r.say("Nothing was done.")
-		return exit{130}
+		return process.Exit{Code: 130}
 	}
 	return err
 }
@@ -130,62 +142,30 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 	cmd.Stderr = io.MultiWriter(r.Err, &kept)
 	// The plugin inherits that pipe and may outlive aws.
 	cmd.WaitDelay = time.Second
-	in := int(r.In.Fd())
-	if isTerminal(r.In) {
+	if process.IsTerminal(r.In) {
+		in := int(r.In.Fd())
 		before, err := term.GetState(in)
 		if err == nil {
 			// Also when the plugin was killed and could not do it.
 			defer func() { _ = term.Restore(in, before) }()
 		}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Foreground: true, Ctty: in}
-		defer func() {
-			// Taking the terminal back is done from the background, which would stop this program.
-			signal.Ignore(syscall.SIGTTOU)
-			_ = unix.IoctlSetPointerInt(in, unix.TIOCSPGRP, unix.Getpgrp())
-			signal.Reset(syscall.SIGTTOU)
-		}()
+		defer foreground(cmd, in)()
 	}
 	if err := cmd.Start(); err != nil {
 		return "", 0, err
 	}
-	ended := passOn(cmd.Process.Pid, cmd.SysProcAttr != nil)
+	stop := process.OnSignal(func(s os.Signal) { signalForeground(cmd, s) }, syscall.SIGTERM, syscall.SIGHUP)
 	err = cmd.Wait()
-	ended()
+	stop()
 	var failed *exec.ExitError
 	switch {
 	case errors.As(err, &failed):
-		code = failed.ExitCode()
-		if status, ok := failed.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			code = 128 + int(status.Signal())
-		}
-		return kept.String(), code, nil
+		code, _ = process.ExitCode(failed)
+		err = nil
 	case errors.Is(err, exec.ErrWaitDelay):
-		return kept.String(), 0, nil
+		err = nil
 	}
-	return kept.String(), 0, err
-}
-
-// passOn hands the signals that end a program on to the one that has the terminal.
-func passOn(pid int, group bool) (stop func()) {
-	signals, done := make(chan os.Signal, 4), make(chan struct{})
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
-	if group {
-		pid = -pid
-	}
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				_ = syscall.Kill(pid, s.(syscall.Signal)) // it may have ended
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(done)
-	}
+	return kept.String(), code, err
 }
 
 // follow finds out, while a session runs, which one it is. The returned function asks once more if that is not known when the

@@ -6,12 +6,30 @@ import (
 	"time"
 
 	"github.com/charmbracelet/huh"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
 )
+
+func endCommand(r *run) *cobra.Command {
+	c := r.newCommand(r.end, &cobra.Command{
+		Use:   "end",
+		Short: "End one session, or your sessions on an instance",
+		Example: `  stack end --session alice-0123456789abcdef0
+  stack end --instance app --all --yes`,
+	})
+	r.sessionFlag(c)
+	r.instanceFlag(c)
+	c.Flags().BoolVar(&r.all, "all", false, "also end the sessions of other users")
+	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask")
+	return c
+}
 
 // end ends one session, or all of an instance.
 func (r *run) end(ctx context.Context) error {
 	if (r.session == "") == (r.instance == "") {
-		return usageError{fmt.Errorf("say which: %s, or all of an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))}
+		return process.Usagef("say which: %s, or all of an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))
 	}
 	me, err := r.aws.caller(ctx)
 	if err != nil {
@@ -50,8 +68,8 @@ func (r *run) end(ctx context.Context) error {
 		r.say("  %s, %s, since %s", s.SessionID, s.who(), s.StartDate.Format(time.RFC3339))
 	}
 	if !r.yes {
-		if !isTerminal(r.In) || !isTerminal(r.Err) {
-			return usageError{fmt.Errorf("there is no terminal to ask on, so nothing was ended. To end %d on %s: %s", len(mine), n, r.command("end INSTANCE="+r.instance+" YES=1"))}
+		if !process.IsTerminal(r.In) || !process.IsTerminal(r.Err) {
+			return process.Usagef("there is no terminal to ask on, so nothing was ended. To end %d on %s: %s", len(mine), n, r.command("end INSTANCE="+r.instance+" YES=1"))
 		}
 		sure := false
 		if err := r.ask(huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", sessionsIn(len(mine)), n)).Value(&sure)); err != nil {

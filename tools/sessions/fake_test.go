@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/process"
 )
 
 // The test's own program stands in for aws: it is started under that name, looks its answer up in a file, and writes
@@ -88,12 +91,8 @@ type try struct {
 	calls    []string
 }
 
-func runFake(t *testing.T, name string, answers []answer, args ...string) try {
-	t.Helper()
-	return runWith(t, name, testOutputs, answers, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), args...)
-}
-
-func runWith(t *testing.T, name, outputs string, answers []answer, now time.Time, args ...string) try {
+// fakeFolder is a PATH with the fake, which also finds its answers there.
+func fakeFolder(t *testing.T, answers []answer) string {
 	t.Helper()
 	folder := t.TempDir()
 	self, err := os.Executable()
@@ -102,6 +101,17 @@ func runWith(t *testing.T, name, outputs string, answers []answer, now time.Time
 	text, err := json.Marshal(answers)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "answers"), text, 0o600))
+	return folder
+}
+
+func runFake(t *testing.T, name string, answers []answer, args ...string) try {
+	t.Helper()
+	return runWith(t, name, testOutputs, answers, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), args...)
+}
+
+func runWith(t *testing.T, name, outputs string, answers []answer, now time.Time, args ...string) try {
+	t.Helper()
+	folder := fakeFolder(t, answers)
 	out, err := os.Create(filepath.Join(folder, "out"))
 	require.NoError(t, err)
 	problems, err := os.Create(filepath.Join(folder, "err"))
@@ -111,17 +121,21 @@ func runWith(t *testing.T, name, outputs string, answers []answer, now time.Time
 	for _, f := range []*os.File{in, out, problems} {
 		defer f.Close()
 	}
-	r := &run{
-		name: name, now: func() time.Time { return now }, poll: 5 * time.Millisecond,
-		Setting: Setting{
-			Stack: "dev", Outputs: func() (string, error) { return outputs, nil }, In: in, Out: out, Err: problems,
-			Environ: []string{"PATH=" + folder, "FAKE_AWS=" + folder},
-		},
+	setting := Setting{
+		Stack: "dev", Outputs: func() (string, error) { return outputs, nil }, In: in, Out: out, Err: problems,
+		Environ: []string{"PATH=" + folder, "FAKE_AWS=" + folder},
 	}
-	if name == "wait" {
-		r.now = time.Now
+	root := &cobra.Command{Use: "stack", SilenceErrors: true, SilenceUsage: true}
+	root.SetFlagErrorFunc(process.FlagError)
+	for _, build := range builders {
+		r := &run{now: func() time.Time { return now }, poll: 5 * time.Millisecond, open: func() (Setting, error) { return setting, nil }}
+		if name == "wait" {
+			r.now = time.Now
+		}
+		root.AddCommand(build(r))
 	}
-	result := try{code: r.finish(r.run(args))}
+	root.SetArgs(append([]string{name}, args...))
+	result := try{code: process.Code(problems, root.Execute())}
 	stdout, err := os.ReadFile(out.Name())
 	require.NoError(t, err)
 	stderr, err := os.ReadFile(problems.Name())

@@ -2,70 +2,82 @@ package sessions
 
 import (
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
 )
 
-// listing is what of the history is wanted, and in which form.
+// listing is which part of the history is wanted, and in which format.
 type listing struct {
 	format       string
 	who          string
 	since, until time.Time
 	// limit is how many entries at most; 0 is no limit.
 	limit int
-	// next is where an earlier page ended: a token of DescribeSessions, or archiveMark and how many entries to pass over.
+	// next is where an earlier page ended: a token of DescribeSessions, or archiveMark and how many entries to skip.
 	next string
 }
 
-// pageSize is how many entries a page has that nobody asked otherwise for.
+// formats are those of the list; the first is the default.
+var formats = []string{"table", "json", "csv"}
+
+// pageSize is how many entries a page has unless --limit sets another number.
 const pageSize = 50
 
 // archiveMark begins a paging token for the archive. DescribeSessions' tokens are Base64 and hold no colon.
 const archiveMark = "archive:"
 
-// unknown stands for what a record does not hold.
+// unknown stands for what a session log does not hold.
 const unknown = "unknown"
 
-func parseListing(format, who, since, until, limit, next string, now time.Time) (l listing, err error) {
-	l = listing{format: format, who: who, next: next}
-	switch format {
-	case "":
-		l.format = "table"
-	case "table", "json", "csv":
-	default:
-		return l, fmt.Errorf("FORMAT=%s is none of table, json and csv", format)
-	}
-	if l.since, err = parseTime("SINCE", since, now); err != nil {
-		return l, err
-	}
-	if l.until, err = parseTime("UNTIL", until, now); err != nil {
-		return l, err
-	}
-	if limit != "" {
-		if l.limit, err = strconv.Atoi(limit); err != nil || l.limit < 1 {
-			return l, fmt.Errorf("LIMIT=%s is not a number from 1 on", limit)
+func historyCommand(r *run) *cobra.Command {
+	r.list.format = formats[0]
+	c := r.newCommand(r.history, &cobra.Command{
+		Use:   "history",
+		Short: "List sessions, open ones first, then the newest",
+		Long: `List sessions, open ones first, then the newest. Systems Manager keeps the history of 30 days. Older sessions are listed from
+their session logs.`,
+		Example: `  stack history --stack dev --who alice --since 7d
+  stack history --all --format csv > sessions.csv`,
+	})
+	r.instanceFlag(c)
+	f := c.Flags()
+	f.BoolVar(&r.all, "all", false, "also list sessions on other instances and under other documents")
+	f.Func("format", "`FORMAT` of the list: "+strings.Join(formats, ", "), func(value string) error {
+		r.list.format = value
+		if !slices.Contains(formats, value) {
+			return errors.New("no such format. Allowed: " + strings.Join(formats, ", "))
 		}
-	}
-	return l, nil
+		return nil
+	})
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	f.StringVar(&r.list.who, "who", "", "`USER`: the last part of the ARN, or the whole ARN")
+	r.timeFlag(c, &r.list.since, "since", "sessions that started at this `TIME` or later")
+	r.timeFlag(c, &r.list.until, "until", "sessions that started before this `TIME`")
+	f.IntVar(&r.list.limit, "limit", 0, "the `NUMBER` of sessions at most")
+	f.StringVar(&r.list.next, "next", "", "`TOKEN` that the previous page printed")
+	return c
 }
+
+func (r *run) timeFlag(c *cobra.Command, t *time.Time, name, usage string) {
+	c.Flags().Func(name, usage+": "+timeForms, func(value string) (err error) {
+		*t, err = parseTime(value, r.now())
+		return err
+	})
+}
+
+const timeForms = "2026-01-31 or 2026-01-31T08:00:00Z (both UTC), or an age such as 90m, 12h, 7d or 2w"
 
 var ago = regexp.MustCompile(`^(\d+)([mhdw])$`)
 
-func parseTime(name, value string, now time.Time) (time.Time, error) {
-	if value == "" {
-		return time.Time{}, nil
-	}
+func parseTime(value string, now time.Time) (time.Time, error) {
 	if m := ago.FindStringSubmatch(value); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if err == nil && n < 100_000 {
@@ -78,39 +90,15 @@ func parseTime(name, value string, now time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%s=%s is not a time: 2026-01-31, 2026-01-31T08:00:00Z (both UTC), or how long ago, as 90m, 12h, 7d or 2w", name, value)
-}
-
-// entry is one session of the history. Times are RFC 3339 in UTC; what is not known reads unknown, and what has not
-// happened yet is empty.
-type entry struct {
-	Session      string `json:"session"`
-	Who          string `json:"who"`
-	Owner        string `json:"owner"`
-	Instance     string `json:"instance"`
-	InstanceID   string `json:"instanceId"`
-	Start        string `json:"start"`
-	End          string `json:"end"`
-	Seconds      string `json:"seconds"`
-	Status       string `json:"status"`
-	Details      string `json:"details"`
-	Document     string `json:"document"`
-	Reason       string `json:"reason"`
-	Record       string `json:"record"`
-	RecordedAt   string `json:"recordedAt"`
-	Source       string `json:"source"`
-	start, taken time.Time
-}
-
-var columns = []string{"session", "who", "owner", "instance", "instanceId", "start", "end", "seconds", "status", "details", "document", "reason", "record", "recordedAt", "source"}
-
-func (e entry) values() []string {
-	return []string{e.Session, e.Who, e.Owner, e.Instance, e.InstanceID, e.Start, e.End, e.Seconds, e.Status, e.Details, e.Document, e.Reason, e.Record, e.RecordedAt, e.Source}
+	return time.Time{}, errors.New("not a time. Allowed: " + timeForms)
 }
 
 // history lists sessions, those that are open first, then the newest.
 func (r *run) history(ctx context.Context) error {
-	h := &historyRun{run: r, known: map[string]bool{}}
+	h := &historyRun{run: r, known: map[string]bool{}, limit: r.list.limit}
+	if h.limit == 0 && r.list.format == "table" && (!process.IsTerminal(r.Out) || r.list.next != "") {
+		h.limit = pageSize // The other formats are complete, and a pager reads only what it shows.
+	}
 	if r.instance != "" {
 		n, err := r.find(r.instance)
 		if err != nil {
@@ -123,23 +111,18 @@ func (r *run) history(ctx context.Context) error {
 		return r.explain(err)
 	}
 	if err != nil {
-		r.say("Note: where records lie is taken from the stack's outputs, because the document could not be read: %s", problem(err))
+		r.say("Note: the log locations are those in the stack's outputs, because the session document could not be read: %s", problem(err))
 	}
 	h.places = places
-	write, finish, err := h.writer()
-	if err != nil {
+	if h.to, err = h.writer(); err != nil {
 		return err
 	}
-	err = h.walk(ctx, write)
-	if err != nil && !errors.Is(err, errEnough) {
-		_ = finish()
+	err = h.walk(ctx)
+	if err := errors.Join(err, h.to.close()); err != nil {
 		if ignorePipe(err) == nil {
 			return nil
 		}
 		return r.explain(err)
-	}
-	if err := finish(); ignorePipe(err) != nil {
-		return err
 	}
 	h.closing()
 	return nil
@@ -150,28 +133,17 @@ type historyRun struct {
 	*run
 	only   string
 	places []place
-	// known are the sessions that DescribeSessions told of.
+	to     entryWriter
+	// limit is how many entries are written at most; 0 is no limit.
+	limit int
+	// known are the sessions that DescribeSessions returned.
 	known map[string]bool
 	// written counts entries; hidden are the sessions that are not this stack's.
 	written, hidden int
 	// more is the token at which the next page begins.
 	more string
-	// noted are remarks for the end, when the pager is gone.
+	// noted are remarks for the end, after the pager.
 	noted []string
-}
-
-// errEnough ends the walk when a page is full.
-var errEnough = errors.New("enough")
-
-// limit is how many entries are shown at most. Machine-readable forms are complete, and a pager shows what is read.
-func (h *historyRun) limit() int {
-	switch {
-	case h.list.limit > 0:
-		return h.list.limit
-	case h.list.format != "table" || isTerminal(h.Out) && h.list.next == "":
-		return 0
-	}
-	return pageSize
 }
 
 // filters are those that AWS can apply itself.
@@ -186,82 +158,70 @@ func (h *historyRun) filters() []filter {
 		all = append(all, filter{"Owner", h.list.who})
 	}
 	if !h.list.since.IsZero() {
-		all = append(all, filter{"InvokedAfter", h.list.since.Format("2006-01-02T15:04:05Z")})
+		all = append(all, filter{"InvokedAfter", rfc(h.list.since)})
 	}
 	if !h.list.until.IsZero() {
-		all = append(all, filter{"InvokedBefore", h.list.until.Format("2006-01-02T15:04:05Z")})
+		all = append(all, filter{"InvokedBefore", rfc(h.list.until)})
 	}
 	return all
 }
 
-// walk gives every wanted entry to write, in order: open sessions, the history of AWS, and then the archive.
-func (h *historyRun) walk(ctx context.Context, write func([]entry) error) error {
-	size := 200
-	if limit := h.limit(); limit > 0 {
-		size = min(limit, 200)
-	} else if h.list.format == "table" {
-		size = pageSize
-	}
-	skip, fromArchive := 0, false
-	if rest, is := strings.CutPrefix(h.list.next, archiveMark); is {
-		n, err := strconv.Atoi(rest)
-		if err != nil || n < 0 {
-			return usageError{fmt.Errorf("NEXT=%s is no page of this list", h.list.next)}
+func (h *historyRun) write(page []entry) error {
+	h.written += len(page)
+	return h.to.write(page)
+}
+
+func (h *historyRun) full() bool { return h.limit > 0 && h.written >= h.limit }
+
+// walk writes every wanted entry: open sessions, then the history in AWS, then the archive. It ends when the page is full.
+func (h *historyRun) walk(ctx context.Context) error {
+	token, skip := h.list.next, 0
+	rest, inArchive := strings.CutPrefix(token, archiveMark)
+	if inArchive {
+		var err error
+		if skip, err = strconv.Atoi(rest); err != nil || skip < 0 {
+			return process.Usagef("NEXT: not a page of this list (got %q). Fix: use the token that the previous page printed", h.list.next)
 		}
-		skip, fromArchive = n, true
-	}
-	const bound = 10_000
-	if h.list.next == "" {
-		token := ""
-		for range bound {
-			page, next, err := h.aws.sessionsPage(ctx, active, 200, token, h.filters()...)
-			if err != nil {
-				return err
-			}
-			if err := write(h.keep(page)); err != nil {
-				return err
-			}
-			if token = next; token == "" {
-				break
-			}
-		}
-		if limit := h.limit(); limit > 0 && h.written >= limit {
-			return errEnough
-		}
-	}
-	token := h.list.next
-	if fromArchive {
-		// Which sessions AWS still knows has to be asked again: the archive has those that it does not.
+		// The archive has what AWS no longer lists, so the list in AWS has to be read again.
 		token = ""
 	}
-	for range bound {
-		limit := h.limit()
-		if !fromArchive && limit > 0 {
-			size = min(200, max(1, limit-h.written))
+	if h.list.next == "" {
+		open, err := h.aws.allSessions(ctx, active, h.filters()...)
+		if err != nil {
+			return err
 		}
-		if fromArchive {
-			size = 200
+		if err := h.write(h.keep(open)); err != nil || h.full() {
+			return err
+		}
+	}
+	const bound = 10_000
+	for range bound {
+		size := maxPage
+		switch {
+		case inArchive:
+		case h.limit > 0:
+			size = min(maxPage, h.limit-h.written)
+		case h.list.format == "table":
+			size = pageSize
 		}
 		page, next, err := h.aws.sessionsPage(ctx, past, size, token, h.filters()...)
 		if err != nil {
 			return err
 		}
-		kept := h.keep(page)
-		if !fromArchive {
-			if err := write(kept); err != nil {
+		if kept := h.keep(page); !inArchive {
+			if err := h.write(kept); err != nil {
 				return err
 			}
 		}
-		token = next
-		if token == "" {
+		if token = next; token == "" {
 			break
 		}
-		if !fromArchive && limit > 0 && h.written >= limit {
+		if !inArchive && h.full() {
 			h.more = token
-			return errEnough
+			return nil
 		}
 	}
-	return h.archive(ctx, write, skip)
+	return h.archive(ctx, skip)
 }
 
 // keep takes from a page what is wanted.
@@ -318,128 +278,6 @@ func (h *historyRun) wanted(e entry) bool {
 	return (h.list.since.IsZero() || !at.Before(h.list.since)) && (h.list.until.IsZero() || at.Before(h.list.until))
 }
 
-func (h *historyRun) entry(s session) entry {
-	e := entry{
-		Session: s.SessionID, Who: s.who(), Owner: s.Owner, Instance: s.Target, InstanceID: s.Target, Start: rfc(s.StartDate.Time), End: rfc(s.EndDate.Time),
-		Status: s.Status, Details: s.Details, Document: s.DocumentName, Reason: s.Reason, Source: "aws", start: s.StartDate.Time,
-	}
-	for _, n := range h.instances() {
-		if n.id == s.Target {
-			e.Instance = n.name
-		}
-	}
-	end := s.EndDate.Time
-	if end.IsZero() {
-		end = h.now()
-	}
-	if !s.StartDate.IsZero() {
-		e.Seconds = strconv.FormatInt(int64(end.Sub(s.StartDate.Time)/time.Second), 10)
-	}
-	switch {
-	case s.OutputURL.S3OutputURL != "":
-		e.Record = s.OutputURL.S3OutputURL
-	case s.OutputURL.CloudWatchOutputURL != "":
-		e.Record = s.OutputURL.CloudWatchOutputURL
-	case s.Status == "Failed":
-		e.Record = "none"
-	case unrecorded(s.DocumentName):
-		e.Record = "none"
-	case s.DocumentName == "" || s.DocumentName == h.outputs.SessionDocument:
-		e.Record = describe(h.places, s.SessionID)
-	default:
-		e.Record = unknown
-	}
-	return e
-}
-
-func rfc(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-// archive lists the records of sessions that AWS has forgotten, the newest first. Only what key and time hold is known.
-func (h *historyRun) archive(ctx context.Context, write func([]entry) error, skip int) error {
-	if h.only != "" {
-		h.noted = append(h.noted, "Records older than AWS's 30 days do not say which instance they are of, so INSTANCE= leaves them out.")
-		return nil
-	}
-	if len(h.list.who) > 0 && strings.HasPrefix(h.list.who, "arn:") {
-		h.noted = append(h.noted, "Records older than AWS's 30 days do not hold whole ARNs, so WHO=arn:… leaves them out.")
-		return nil
-	}
-	found, err := h.archived(ctx)
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(found, func(a, b entry) int { return b.taken.Compare(a.taken) })
-	found = found[min(skip, len(found)):]
-	if limit := h.limit(); limit > 0 && len(found) > limit-h.written {
-		rest := max(0, limit-h.written)
-		h.more = archiveMark + strconv.Itoa(skip+rest)
-		found = found[:rest]
-	}
-	return write(found)
-}
-
-// archived looks through every bucket of the stack, and every log group.
-func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
-	var all []entry
-	add := func(id, where string, at time.Time) {
-		if h.known[id] {
-			return
-		}
-		h.known[id] = true
-		e := entry{
-			Session: id, Owner: unknown, Instance: unknown, InstanceID: unknown, Start: unknown, End: unknown, Seconds: unknown, Status: unknown,
-			Details: unknown, Document: unknown, Reason: unknown, Record: where, RecordedAt: rfc(at), Source: "archive", taken: at,
-		}
-		e.Who = id[:strings.LastIndexByte(id, '-')]
-		if h.wanted(e) {
-			all = append(all, e)
-		}
-	}
-	for _, bucket := range h.buckets(h.places) {
-		objects, err := h.aws.list(ctx, bucket, "")
-		if isDenied(err) || isAbsent(err) {
-			h.noted = append(h.noted, fmt.Sprintf("The records in s3://%s could not be listed: %s.", bucket, problem(err)))
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		for _, o := range objects {
-			if id, is := sessionOf(o.Key); is {
-				add(id, "s3://"+bucket+"/"+o.Key, o.LastModified.Time)
-			}
-		}
-	}
-	for _, p := range h.places {
-		if p.group == "" {
-			continue
-		}
-		var answer struct {
-			LogStreams []struct {
-				LogStreamName      string
-				LastEventTimestamp int64
-			}
-		}
-		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", "--log-group-name", p.group)
-		if isDenied(err) || isAbsent(err) {
-			h.noted = append(h.noted, fmt.Sprintf("The streams of %s could not be listed: %s.", p.group, problem(err)))
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		for _, s := range answer.LogStreams {
-			if id, is := sessionOf(s.LogStreamName + ".log"); is {
-				add(id, p.of(id), time.UnixMilli(s.LastEventTimestamp).UTC())
-			}
-		}
-	}
-	return all, nil
-}
-
 // closing says on standard error what the list itself does not.
 func (h *historyRun) closing() {
 	if h.written == 0 && h.list.format == "table" {
@@ -454,197 +292,4 @@ func (h *historyRun) closing() {
 	if h.more != "" {
 		h.say("There are more: the same line with NEXT='%s'", h.more)
 	}
-}
-
-// writer writes entries in the form that was asked for. Finish ends the output.
-func (h *historyRun) writer() (write func([]entry) error, finish func() error, err error) {
-	count := func(inner func(entry) error) func([]entry) error {
-		return func(page []entry) error {
-			for _, e := range page {
-				if err := inner(e); err != nil {
-					return err
-				}
-				h.written++
-			}
-			return nil
-		}
-	}
-	switch h.list.format {
-	case "csv":
-		w := csv.NewWriter(h.Out)
-		_ = w.Write(columns) // an error shows in Flush
-		return count(func(e entry) error { return w.Write(e.values()) }), func() error { w.Flush(); return w.Error() }, nil
-	case "json":
-		first := true
-		return count(func(e entry) error {
-				start := ",\n  "
-				if first {
-					start = "[\n  "
-				}
-				first = false
-				line, err := json.Marshal(e)
-				if err == nil {
-					_, err = io.WriteString(h.Out, start+string(line))
-				}
-				return err
-			}), func() error {
-				end := "\n]\n"
-				if first {
-					end = "[]\n"
-				}
-				_, err := io.WriteString(h.Out, end)
-				return err
-			}, nil
-	}
-	to, err := (&pager{h.Out, func() error { return nil }}), error(nil)
-	if h.limit() == 0 {
-		if to, err = h.pager(); err != nil {
-			return nil, nil, err
-		}
-	}
-	t := &historyTable{historyRun: h, to: to}
-	return t.page, func() error { return ignorePager(to.close()) }, nil
-}
-
-// column is one of the table's; width is at most that many characters, 0 for as many as there are.
-type column struct {
-	title string
-	width int
-	value func(entry) string
-}
-
-type historyTable struct {
-	*historyRun
-	to      io.Writer
-	columns []column
-	begun   bool
-}
-
-var allColumns = []column{
-	{"SESSION", 0, func(e entry) string { return e.Session }},
-	{"WHO", 20, func(e entry) string { return e.Who }},
-	{"INSTANCE", 20, func(e entry) string { return e.Instance }},
-	{"START (UTC)", 16, func(e entry) string { return short(e.Start) }},
-	{"LASTED", 7, lasted},
-	{"STATUS", 13, func(e entry) string { return e.status() }},
-	{"RECORD", 0, func(e entry) string { return e.Record }},
-}
-
-// choose sets the columns and their widths after the first page, since later pages must be alike. A terminal gets the
-// columns that it has room for; an id is never cut, since it is typed again.
-func (t *historyTable) choose(first []entry) {
-	room, used := width(t.Out), 0
-	for _, c := range allColumns {
-		widest := len(c.title)
-		for _, e := range first {
-			widest = max(widest, text.RuneWidthWithoutEscSequences(printable(c.value(e))))
-		}
-		if room > 0 && c.width > 0 {
-			widest = min(widest, c.width)
-		}
-		if room > 0 && used+widest > room && len(t.columns) > 0 {
-			if c.title == "RECORD" {
-				t.noted = append(t.noted, "Records: "+describe(t.places, "SESSION")+" (FORMAT=json has each)")
-			} else {
-				t.noted = append(t.noted, fmt.Sprintf("The terminal is too narrow for %s and what follows; FORMAT=json has everything.", c.title))
-			}
-			break
-		}
-		c.width = widest
-		used += widest + 2
-		t.columns = append(t.columns, c)
-	}
-}
-
-// status is the word and when it is not the usual end, why.
-func (e entry) status() string {
-	if e.Source == "archive" {
-		return unknown
-	}
-	return strings.ToLower(e.Status)
-}
-
-func short(at string) string {
-	if t, err := time.Parse(time.RFC3339, at); err == nil {
-		return t.Format("2006-01-02 15:04")
-	}
-	return at
-}
-
-func lasted(e entry) string {
-	seconds, err := strconv.Atoi(e.Seconds)
-	if err != nil {
-		return e.Seconds
-	}
-	d := time.Duration(seconds) * time.Second
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", seconds)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", seconds/60, seconds%60)
-	case d < 100*time.Hour:
-		return fmt.Sprintf("%dh%02dm", seconds/3600, seconds/60%60)
-	}
-	return fmt.Sprintf("%dd", seconds/86400)
-}
-
-// page writes some rows. Columns keep their widths from page to page.
-func (t *historyTable) page(entries []entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	if !t.begun {
-		t.choose(entries)
-	}
-	w := table.NewWriter()
-	style := table.StyleDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Format.Header = text.FormatDefault
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	w.SetStyle(style)
-	var configs []table.ColumnConfig
-	header := table.Row{}
-	for i, c := range t.columns {
-		config := table.ColumnConfig{Number: i + 1, WidthMin: c.width}
-		if width(t.Out) > 0 && c.title != "SESSION" && c.title != "RECORD" {
-			config.WidthMax, config.WidthMaxEnforcer = c.width, text.Trim
-		}
-		configs = append(configs, config)
-		header = append(header, t.paint(t.Out, bold, c.title))
-	}
-	w.SetColumnConfigs(configs)
-	if !t.begun {
-		w.AppendHeader(header)
-		t.begun = true
-	}
-	for _, e := range entries {
-		row := table.Row{}
-		for _, c := range t.columns {
-			value := printable(c.value(e))
-			if c.title == "STATUS" && e.Source == "aws" && e.End == "" {
-				value = t.paint(t.Out, green, value)
-			}
-			row = append(row, value)
-		}
-		w.AppendRow(row)
-	}
-	lines := strings.Split(w.Render(), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	if _, err := io.WriteString(t.to, strings.Join(lines, "\n")+"\n"); err != nil {
-		return err
-	}
-	t.written += len(entries)
-	return nil
-}
-
-// printable keeps a terminal from being told what to do by somebody's reason or session name.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }

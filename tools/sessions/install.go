@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+
+	"private-ec2-access/tools/process"
 )
 
 const (
@@ -95,8 +97,8 @@ func (s system) plugin() string {
 
 // howToInstall says how to get the program that is missing, or too old, on this system.
 func (r *run) howToInstall(err error) error {
-	var missing errMissing
-	if errors.As(err, &missing) && missing.program == "session-manager-plugin" {
+	var missing process.Missing
+	if errors.As(err, &missing) && missing.Program == "session-manager-plugin" {
 		text := fmt.Sprintf("%v. The AWS CLI needs the Session Manager plugin to open a session.\n  On this system: %s\n  All systems:    %s",
 			err, thisSystem().plugin(), pluginPage)
 		if r.OfferedPlugin != "" {
@@ -114,7 +116,7 @@ func (r *run) needPlugin() error {
 			return err
 		}
 	}
-	if _, err := lookPath("session-manager-plugin", r.Environ); err != nil {
+	if _, err := process.LookPath("session-manager-plugin", r.Environ); err != nil {
 		return r.howToInstall(err)
 	}
 	return nil

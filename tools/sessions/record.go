@@ -3,12 +3,28 @@ package sessions
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
 )
+
+func recordCommand(r *run) *cobra.Command {
+	c := r.newCommand(r.record, &cobra.Command{
+		Use:   "record",
+		Short: "Print the session log of one session",
+		Long: `Print the session log of one session.
+
+Exit code 3 means that the session log is not there yet, and 4 that it is missing although it should be there.`,
+		Example: "  stack record --session alice-0123456789abcdef0",
+	})
+	r.sessionFlag(c)
+	return c
+}
 
 // settling is how long after the end of a session its record may take: the agent uploads when the shell has ended, and a
 // big log or a slow start of the call is not worth an alarm.
@@ -17,10 +33,10 @@ const settling = 5 * time.Minute
 // record prints the record of one session.
 func (r *run) record(ctx context.Context) error {
 	if r.session == "" {
-		return usageError{fmt.Errorf("say which session: %s; `%s` lists them", r.command("record SESSION=ID"), r.command("history"))}
+		return process.Usagef("say which session: %s; `%s` lists them", r.command("record SESSION=ID"), r.command("history"))
 	}
 	if strings.ContainsAny(r.session, "/ \t\n") {
-		return usageError{fmt.Errorf("SESSION=%q is not the id of a session, which looks like alice-0123456789abcdef0", r.session)}
+		return process.Usagef("SESSION=%q is not the id of a session, which looks like alice-0123456789abcdef0", r.session)
 	}
 	s, isActive, asked := r.aws.findSession(ctx, r.session)
 	record, looked, problems, err := r.findRecord(ctx, s, r.session)
@@ -46,14 +62,14 @@ func (r *run) record(ctx context.Context) error {
 	switch {
 	case isActive && s.Status == "Terminating":
 		r.say("Not there yet: the session %s is ending, and the agent writes the record last. Try again in a minute.", r.session)
-		return exit{codeNotYet}
+		return process.Exit{Code: codeNotYet}
 	case isActive:
 		r.say("Not there yet: the session %s is %s. A record in S3 is written when the session has ended: %s",
 			r.session, strings.ToLower(s.Status), r.command("end SESSION="+r.session))
-		return exit{codeNotYet}
+		return process.Exit{Code: codeNotYet}
 	case s.SessionID != "" && s.Status != "Failed" && !s.EndDate.IsZero() && ended < settling:
 		r.say("Not there yet: the session %s ended %s ago, and a record may take some minutes.", r.session, ended.Round(time.Second))
-		return exit{codeNotYet}
+		return process.Exit{Code: codeNotYet}
 	}
 	r.say("There is no record of the session %s. Looked in: %s.", r.session, strings.Join(looked, "; "))
 	for _, p := range problems {
@@ -78,7 +94,7 @@ func (r *run) record(ctx context.Context) error {
 		}
 		r.tell(r.whyNoRecord(ctx, n, document, r.session))
 	}
-	return exit{codeNoRecord}
+	return process.Exit{Code: codeNoRecord}
 }
 
 func because(details string) string {

@@ -23,13 +23,7 @@ func versionAnswer(t *testing.T, version, number, description string) answer {
 
 func restore(t *testing.T, answers []answer) (string, bool, []string, error) {
 	t.Helper()
-	folder := t.TempDir()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, os.Symlink(self, filepath.Join(folder, "aws")))
-	text, err := json.Marshal(answers)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "answers"), text, 0o600))
+	folder := fakeFolder(t, answers)
 	version, restored, err := Restore(context.Background(), []string{"PATH=" + folder, "FAKE_AWS=" + folder}, "us-east-2", "doc", "p/dev")
 	calls, _ := os.ReadFile(filepath.Join(folder, "calls"))
 	var changes []string

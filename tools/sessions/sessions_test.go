@@ -32,11 +32,11 @@ func TestWaitEndsWhenAllAreOnline(t *testing.T) {
 
 func TestWaitLooksAtOneInstanceOnly(t *testing.T) {
 	t.Parallel()
-	got := runFake(t, "wait", []answer{online("i-2")}, "-instance", "web")
+	got := runFake(t, "wait", []answer{online("i-2")}, "--instance", "web")
 	require.Zero(t, got.code, got.err)
 	require.Contains(t, got.calls[0], "Key=InstanceIds,Values=i-2")
-	got = runFake(t, "wait", nil, "-instance", "nobody")
-	require.Equal(t, codeUsage, got.code)
+	got = runFake(t, "wait", nil, "--instance", "nobody")
+	require.Equal(t, 2, got.code)
 	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)")
 	require.Empty(t, got.calls)
 }
@@ -49,7 +49,7 @@ func TestWaitNamesWhatCannotBeRead(t *testing.T) {
 		{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"State": {"Name": "stopped"}, "VpcId": "vpc-1", "SubnetId": "subnet-1",
 			"IamInstanceProfile": {"Arn": "arn:aws:iam::1:instance-profile/profile"}, "SecurityGroups": [{"GroupId": "sg-1"}]}]}]}`},
 		refused("get-instance-profile"),
-	}, "-instance", "app", "-timeout", "20ms")
+	}, "--instance", "app", "--timeout", "20ms")
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.err, "First to mend: the instance runs: i-1 is stopped\n    aws ec2 start-instances --region us-east-2 --instance-ids i-1")
 	require.Contains(t, got.err, "cannot tell the profile holds a role: cannot be read: ssm:GetInstanceProfile was refused")
@@ -65,8 +65,8 @@ func TestARefusedCallIsToldWithWhomAndHowToMend(t *testing.T) {
 	}{
 		{"wait", "describe-instance-information", nil, nil},
 		{"history", "describe-sessions", nil, []answer{document}},
-		{"end", "describe-sessions", []string{"-session", "alice-0123456789abcdef0"}, nil},
-		{"end", "terminate-session", []string{"-session", "alice-0123456789abcdef0"}, []answer{oneSession(active, "Connected")}},
+		{"end", "describe-sessions", []string{"--session", "alice-0123456789abcdef0"}, nil},
+		{"end", "terminate-session", []string{"--session", "alice-0123456789abcdef0"}, []answer{oneSession(active, "Connected")}},
 	} {
 		t.Run(test.command+" "+test.operation, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +94,7 @@ func TestTheSignInThatEndedIsToldAsThat(t *testing.T) {
 
 func TestWhatIsMissingComesWithHowToGetIt(t *testing.T) {
 	t.Parallel()
-	got := runFake(t, "connect", nil, "-instance", "app")
+	got := runFake(t, "connect", nil, "--instance", "app")
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.err, "there is no `session-manager-plugin` on PATH")
 	require.Contains(t, got.err, pluginPage)
@@ -197,7 +197,7 @@ func TestARecordIsFoundWhereverItIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runFake(t, "record", append(test.answers, noSessions), "-session", aliceID)
+			got := runFake(t, "record", append(test.answers, noSessions), "--session", aliceID)
 			require.Zero(t, got.code, got.err)
 			require.Equal(t, "typed\n", got.out)
 			require.Contains(t, got.err, test.where)
@@ -221,17 +221,17 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runFake(t, "record", test.answers, "-session", aliceID)
+			got := runFake(t, "record", test.answers, "--session", aliceID)
 			require.Equal(t, test.code, got.code, got.err)
 			require.Contains(t, got.err, test.says)
 			require.Empty(t, got.out)
 		})
 	}
 	late := []answer{document, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList}
-	got := runWith(t, "record", testOutputs, late, time.Date(2026, 3, 1, 11, 3, 0, 0, time.UTC), "-session", aliceID)
+	got := runWith(t, "record", testOutputs, late, time.Date(2026, 3, 1, 11, 3, 0, 0, time.UTC), "--session", aliceID)
 	require.Equal(t, codeNotYet, got.code, got.err)
 	require.Contains(t, got.err, "ended 2m55s ago")
-	got = runFake(t, "record", late, "-session", aliceID)
+	got = runFake(t, "record", late, "--session", aliceID)
 	require.Equal(t, codeNoRecord, got.code, got.err)
 	require.Contains(t, got.err, "should be there. What decides about it:")
 }
@@ -242,35 +242,35 @@ func TestEndIsForOnesOwnUnlessToldOtherwise(t *testing.T) {
 	ended := answer{Contains: "terminate-session", Stdout: `{"SessionId": "` + aliceID + `"}`}
 	open := oneSession(active, "Connected")
 
-	got := runFake(t, "end", []answer{me, open, ended}, "-session", aliceID)
+	got := runFake(t, "end", []answer{me, open, ended}, "--session", aliceID)
 	require.Zero(t, got.code, got.err)
 	require.Contains(t, got.out, "ended "+aliceID+" of alice on app (i-1)")
 
-	got = runFake(t, "end", []answer{bob, open, ended}, "-session", aliceID)
+	got = runFake(t, "end", []answer{bob, open, ended}, "--session", aliceID)
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.err, "is open by arn:aws:sts::1:assumed-role/r/alice and you are arn:aws:sts::1:assumed-role/r/bob. Nothing was ended")
 	require.Zero(t, got.count("terminate-session"))
-	got = runFake(t, "end", []answer{bob, open, ended}, "-session", aliceID, "-all", "1")
+	got = runFake(t, "end", []answer{bob, open, ended}, "--session", aliceID, "--all")
 	require.Zero(t, got.code, got.err)
 
-	got = runFake(t, "end", []answer{me, open, ended}, "-instance", "app")
-	require.Equal(t, codeUsage, got.code)
+	got = runFake(t, "end", []answer{me, open, ended}, "--instance", "app")
+	require.Equal(t, 2, got.code)
 	require.Contains(t, got.err, "no terminal to ask on, so nothing was ended")
 	require.Zero(t, got.count("terminate-session"))
-	got = runFake(t, "end", []answer{me, open, ended}, "-instance", "app", "-sure", "1")
+	got = runFake(t, "end", []answer{me, open, ended}, "--instance", "app", "--yes")
 	require.Zero(t, got.code, got.err)
 	require.Equal(t, 1, got.count("terminate-session"))
-	got = runFake(t, "end", []answer{bob, open, ended}, "-instance", "app", "--yes")
+	got = runFake(t, "end", []answer{bob, open, ended}, "--instance", "app", "--yes")
 	require.Zero(t, got.code, got.err)
 	require.Contains(t, got.err, "1 open on app (i-1) by other people")
 	require.Contains(t, got.err, "Nothing to end")
 	require.Zero(t, got.count("terminate-session"))
 
-	got = runFake(t, "end", []answer{me, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated")}, "-session", aliceID)
+	got = runFake(t, "end", []answer{me, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated")}, "--session", aliceID)
 	require.Zero(t, got.code)
 	require.Contains(t, got.err, "has ended already, at 2026-03-01T11:00:05Z")
 	got = runFake(t, "end", nil)
-	require.Equal(t, codeUsage, got.code)
+	require.Equal(t, 2, got.code)
 }
 
 func TestHistoryIsCompleteForMachines(t *testing.T) {
@@ -284,7 +284,7 @@ func TestHistoryIsCompleteForMachines(t *testing.T) {
 		{Contains: "--bucket logs", Stdout: `{"Contents": [{"Key": "sessions/` + aliceID + `.log", "LastModified": "2026-03-01T11:00:09+00:00"}, {"Key": "sessions/carol@example.com-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00+00:00"}, {"Key": "readme.txt", "LastModified": "2025-12-24T08:00:00+00:00"}]}`},
 		{Contains: "--bucket old", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied\n"},
 	}
-	got := runFake(t, "history", answers, "-format", "json")
+	got := runFake(t, "history", answers, "--format", "json")
 	require.Zero(t, got.code, got.err)
 	var entries []entry
 	require.NoError(t, json.Unmarshal([]byte(got.out), &entries), got.out)
@@ -305,13 +305,13 @@ func TestHistoryIsCompleteForMachines(t *testing.T) {
 	require.Regexp(t, `^SESSION +WHO +INSTANCE +START \(UTC\) +LASTED +STATUS +RECORD$`, lines[0])
 	require.Regexp(t, `^bob-0123456789abcdef1 +bob +web +2026-03-01 11:59 +1m00s +connected +s3://`, lines[1])
 
-	got = runFake(t, "history", answers, "-format", "csv", "-who", "BOB")
+	got = runFake(t, "history", answers, "--format", "csv", "--who", "BOB")
 	rows, err := csv.NewReader(strings.NewReader(got.out)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	require.Equal(t, columns, rows[0])
 	require.Equal(t, `a, "b"`, rows[1][11])
-	got = runFake(t, "history", answers, "-format", "json", "-until", "2026-01-01")
+	got = runFake(t, "history", answers, "--format", "json", "--until", "2026-01-01")
 	require.Contains(t, got.out, "carol@example.com")
 	require.NotContains(t, got.out, "alice")
 	require.Contains(t, got.calls[1], "key=InvokedBefore,value=2026-01-01T00:00:00Z")
@@ -333,7 +333,7 @@ func TestTheFirstPageOfALongHistoryIsTwoCalls(t *testing.T) {
 	require.Equal(t, 2, got.count("describe-sessions"))
 	require.Zero(t, got.count("list-objects"), "the archive comes after what AWS knows")
 	require.Contains(t, got.err, "There are more: the same line with NEXT='AAE='")
-	got = runFake(t, "history", answers, "-next", "AAE=")
+	got = runFake(t, "history", answers, "--next", "AAE=")
 	require.Equal(t, 1, got.count("describe-sessions"))
 	require.Contains(t, got.calls[1], "--next-token AAE=")
 }
@@ -345,17 +345,17 @@ func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
 		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T08:00:00Z": "2026-01-31T08:00:00Z", "2026-01-31T08:00:00+09:00": "2026-01-30T23:00:00Z",
 		"2026-01-31 08:30": "2026-01-31T08:30:00Z", "90m": "2026-03-01T10:30:00Z", "7d": "2026-02-22T12:00:00Z", "2w": "2026-02-15T12:00:00Z",
 	} {
-		got, err := parseTime("SINCE", text, now)
+		got, err := parseTime(text, now)
 		require.NoError(t, err, text)
 		require.Equal(t, want, rfc(got), text)
 	}
 	for _, text := range []string{"yesterday", "7", "31.1.2026", "999999d"} {
-		_, err := parseTime("SINCE", text, now)
-		require.ErrorContains(t, err, "SINCE="+text+" is not a time", text)
+		_, err := parseTime(text, now)
+		require.ErrorContains(t, err, "not a time. Allowed: 2026-01-31", text)
 	}
-	for flag, value := range map[string]string{"-format": "xml", "-limit": "0", "-since": "x"} {
+	for flag, value := range map[string]string{"--format": "xml", "--limit": "0", "--since": "x", "--until": "", "--all": "1"} {
 		got := runFake(t, "history", nil, flag, value)
-		require.Equal(t, codeUsage, got.code, flag)
+		require.Equal(t, 2, got.code, flag)
 		require.Empty(t, got.calls)
 	}
 }
@@ -372,6 +372,6 @@ func TestATerminalIsNotToldWhatToDo(t *testing.T) {
 
 func TestVerboseShowsThePlainLine(t *testing.T) {
 	t.Parallel()
-	got := runFake(t, "wait", []answer{online("i-1", "i-2")}, "-verbose", "1")
+	got := runFake(t, "wait", []answer{online("i-1", "i-2")}, "--verbose")
 	require.Contains(t, got.err, "+ aws ssm describe-instance-information --region us-east-2 --output json --filters Key=InstanceIds,Values=i-1,i-2\n")
 }

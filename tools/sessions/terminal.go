@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"golang.org/x/term"
-)
 
-func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+	"private-ec2-access/tools/process"
+)
 
 // width is that of the terminal; 0 where there is none, and so no limit.
 func width(f *os.File) int {
-	if !isTerminal(f) {
+	if !process.IsTerminal(f) {
 		return 0
 	}
 	w, _, err := term.GetSize(int(f.Fd()))
@@ -26,7 +26,7 @@ func width(f *os.File) int {
 
 // colours tells whether a stream takes colours: https://no-color.org/.
 func (r *run) colours(f *os.File) bool {
-	return isTerminal(f) && variable(r.Environ, "NO_COLOR") == "" && variable(r.Environ, "TERM") != "dumb"
+	return process.IsTerminal(f) && process.Variable(r.Environ, "NO_COLOR") == "" && process.Variable(r.Environ, "TERM") != "dumb"
 }
 
 // paint makes a text bold or coloured where the stream takes it.
@@ -53,7 +53,7 @@ type progress struct {
 }
 
 func (r *run) progress() *progress {
-	return &progress{to: r.Err, live: isTerminal(r.Err) && variable(r.Environ, "TERM") != "dumb" && !r.verbose}
+	return &progress{to: r.Err, live: process.IsTerminal(r.Err) && process.Variable(r.Environ, "TERM") != "dumb" && !r.verbose}
 }
 
 // show shows a line. What changes with every look, such as the time, goes into live, which is for terminals only.
@@ -87,20 +87,21 @@ type pager struct {
 	close func() error
 }
 
+func plain(out io.Writer) *pager { return &pager{out, func() error { return nil }} }
+
 func (r *run) pager() (*pager, error) {
-	plain := &pager{r.Out, func() error { return nil }}
-	if !isTerminal(r.Out) {
-		return plain, nil
+	if !process.IsTerminal(r.Out) {
+		return plain(r.Out), nil
 	}
-	line := variable(r.Environ, "PAGER")
+	line := process.Variable(r.Environ, "PAGER")
 	if line == "" {
-		if _, err := lookPath("less", r.Environ); err != nil {
-			return plain, nil
+		if _, err := process.LookPath("less", r.Environ); err != nil {
+			return plain(r.Out), nil
 		}
 		line = "less -FRX"
 	}
 	if strings.TrimSpace(line) == "cat" {
-		return plain, nil
+		return plain(r.Out), nil
 	}
 	// A small pipe lets the pager, and so the reader, decide how much is fetched.
 	from, to, err := smallPipe()

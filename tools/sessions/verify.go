@@ -16,7 +16,24 @@ import (
 	"github.com/creack/pty"
 
 	"private-ec2-access/tools/sessions/diagnosis"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
 )
+
+func verifyCommand(r *run) *cobra.Command {
+	c := r.newCommand(r.verify, &cobra.Command{
+		Use:   "verify",
+		Short: "Verify that sessions are recorded",
+		Long: `Verify that sessions are recorded: open a session, print a random token in it, and wait for the token in every log location of the
+session document.`,
+		Example: "  stack verify --stack dev --instance app --timeout 2m",
+	})
+	r.instanceFlag(c)
+	r.timeoutFlag(c, 5*time.Minute)
+	return c
+}
 
 // verify proves that a session is recorded: it opens one under the stack's document, prints a token that nobody could
 // know, and looks for it in every place that the document names.
@@ -43,7 +60,7 @@ func (r *run) verify(ctx context.Context) error {
 	if len(places) == 0 {
 		r.say("%s records nowhere:", r.outputs.SessionDocument)
 		r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, "SESSION"))
-		return exit{1}
+		return process.Exit{Code: 1}
 	}
 	token := newToken()
 	r.say("• a session on %s under %s, which prints %s", n, r.outputs.SessionDocument, token)
@@ -197,7 +214,7 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 	case failed.code == "TargetNotConnected":
 		r.say("FAILED: %s is not online as a managed instance. What is missing:", n)
 		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
-		return exit{1}
+		return process.Exit{Code: 1}
 	}
 	r.say("FAILED: %v. What was said:", err)
 	for _, line := range strings.Split(t.said, "\n") {
@@ -217,7 +234,7 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 	}
 	r.say("What decides about sessions under %s:", r.outputs.SessionDocument)
 	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
-	return exit{1}
+	return process.Exit{Code: 1}
 }
 
 // recorded waits for the record in every place and shows the line with the token in each.
@@ -243,7 +260,7 @@ func (r *run) recorded(ctx context.Context, n named, places []place, id, token s
 				}
 				shown.clear()
 				r.say("FAILED: there is a record, %s, but the token is not in it.", p.of(id))
-				return exit{1}
+				return process.Exit{Code: 1}
 			}
 			shown.clear()
 			fmt.Fprintf(r.Out, "recorded: %s\n    %s\n", p.of(id), line)
@@ -268,5 +285,5 @@ func (r *run) recorded(ctx context.Context, n named, places []place, id, token s
 		}
 	}
 	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
-	return exit{1}
+	return process.Exit{Code: 1}
 }

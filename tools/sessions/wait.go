@@ -7,7 +7,23 @@ import (
 	"time"
 
 	"private-ec2-access/tools/sessions/diagnosis"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
 )
+
+func waitCommand(r *run) *cobra.Command {
+	c := r.newCommand(r.wait, &cobra.Command{
+		Use:   "wait",
+		Short: "Wait until the instances are online, or print what is missing",
+		Example: `  stack wait --stack dev
+  stack wait --instance app --timeout 90s`,
+	})
+	r.instanceFlag(c)
+	r.timeoutFlag(c, 10*time.Minute)
+	return c
+}
 
 // wait returns once the instances are online as managed instances. If one does not come in time it says why.
 func (r *run) wait(ctx context.Context) error {
@@ -86,7 +102,7 @@ func (r *run) neverCame(ctx context.Context, waiting []named) error {
 		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
 	}
 	r.say("Not looked at: network ACLs, the agent's own log on the instance, and AWS's health. The cause is not always the first thing seen.")
-	return exit{1}
+	return process.Exit{Code: 1}
 }
 
 // tell prints what to mend first, and then the whole list.

@@ -5,9 +5,11 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -30,6 +32,8 @@ type Stack struct {
 	SelfRepair bool
 	// SessionDocument is session.documentName.
 	SessionDocument string
+	// Instances are the names in the setting instances, sorted.
+	Instances []string
 }
 
 // File is the stack's configuration file.
@@ -94,6 +98,8 @@ func Load(root, name string) (*Stack, error) {
 	if s.SessionDocument == "" {
 		s.SessionDocument, _ = projectValue(project.Config["session.documentName"]).(string)
 	}
+	instances, _ := value(s.Project + ":instances").(map[string]any)
+	s.Instances = slices.Sorted(maps.Keys(instances))
 	s.Emulated = setting("emulated", false)
 	s.ConfirmChanges = setting("confirmChanges", !s.Emulated)
 	s.SelfRepair = setting("selfRepair", s.Emulated)
@@ -166,13 +172,18 @@ func readYAML(path string, into any) error {
 
 // existing lists the stacks there are, as the end of an error.
 func existing(root string) string {
-	files, _ := filepath.Glob(filepath.Join(root, "Pulumi.*.yaml"))
-	var names []string
-	for _, file := range files {
-		names = append(names, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "Pulumi."), ".yaml"))
-	}
+	names := stacksIn(root)
 	if len(names) == 0 {
 		return ""
 	}
 	return ". Stacks here: " + strings.Join(names, ", ") + " (choose one by STACK=name)"
+}
+
+// stacksIn returns the names of the stacks that have a file.
+func stacksIn(root string) (names []string) {
+	files, _ := filepath.Glob(filepath.Join(root, "Pulumi.*.yaml"))
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "Pulumi."), ".yaml"))
+	}
+	return names
 }

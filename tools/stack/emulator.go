@@ -85,7 +85,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 	cmd := exec.Command(command, "-python", python, "-port", strconv.Itoa(port), "-dir", e.Folder)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A session of its own: Ctrl-C in this terminal is not meant for it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {
 		return Running{}, err
 	}
@@ -138,7 +138,7 @@ func (e *Emulator) Stop() (bool, error) {
 func (e *Emulator) stopProcess() error {
 	r, err := e.read()
 	if err == nil && e.isOurs(r.PID) {
-		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		if err := send(r.PID, syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("cannot stop the emulator (process %d): %w", r.PID, err)
 		}
 		for deadline := time.Now().Add(10 * time.Second); alive(r.PID); time.Sleep(20 * time.Millisecond) {
@@ -170,8 +170,8 @@ func (e *Emulator) isOurs(pid int) bool {
 // alive reports whether the process exists. An ended child that nobody has waited for does not count; but while another of
 // its threads ends, it still has its port.
 func alive(pid int) bool {
-	if err := syscall.Kill(pid, 0); err != nil {
-		return errors.Is(err, syscall.EPERM)
+	if err := send(pid, syscall.Signal(0)); err != nil {
+		return errors.Is(err, os.ErrPermission)
 	}
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		if _, rest, ok := strings.Cut(string(stat), ") "); ok && strings.HasPrefix(rest, "Z") {
@@ -180,6 +180,14 @@ func alive(pid int) bool {
 		}
 	}
 	return true
+}
+
+func send(pid int, s os.Signal) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return p.Signal(s)
 }
 
 func answers(address string) bool {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/toolchain"
 )
 
@@ -31,7 +32,7 @@ func (e *Environment) set(name, value string) {
 // setParallel lets Pulumi work on 32 resources at once, unless the caller chose another number. Its default is four for
 // each CPU: with 8, a stack of 50 instances takes half as long again to create, and more than twice as long to delete.
 func (e *Environment) setParallel(caller []string) {
-	if lookup(caller, "PULUMI_PARALLEL") == "" {
+	if process.Variable(caller, "PULUMI_PARALLEL") == "" {
 		e.set("PULUMI_PARALLEL", "32")
 	}
 }
@@ -95,7 +96,7 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	}
 	slices.Sort(e.unset)
 
-	path := pathWith(filepath.Dir(cli.Path), t, lookup(caller, "PATH"))
+	path := pathWith(filepath.Dir(cli.Path), t, process.Variable(caller, "PATH"))
 	if filepath.Dir(cli.Path) != t.Bin() {
 		// The session-manager-plugin is there, where the user has none.
 		path += string(filepath.ListSeparator) + t.Bin()
@@ -124,7 +125,7 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 		// The AWS CLI, unlike Go programs, sends even loopback requests to a proxy.
 		bypass := "127.0.0.1,localhost"
 		for _, name := range []string{"no_proxy", "NO_PROXY"} {
-			if own := lookup(caller, name); own != "" {
+			if own := process.Variable(caller, name); own != "" {
 				bypass = own + "," + bypass
 			}
 		}
@@ -139,7 +140,7 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 func RealEnvironment(t *toolchain.Toolchain, cli toolchain.CLI, caller []string) *Environment {
 	e := &Environment{}
 	if !cli.Installed {
-		e.set("PATH", pathWith(filepath.Dir(cli.Path), t, lookup(caller, "PATH")))
+		e.set("PATH", pathWith(filepath.Dir(cli.Path), t, process.Variable(caller, "PATH")))
 	}
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
 	e.setParallel(caller)
@@ -160,15 +161,6 @@ func pathWith(folder string, t *toolchain.Toolchain, path string) string {
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-func lookup(environ []string, name string) string {
-	for _, entry := range environ {
-		if n, value, _ := strings.Cut(entry, "="); n == name {
-			return value
-		}
-	}
-	return ""
 }
 
 // RefuseLeak fails if the caller's environment carries settings of an emulated stack (left by `eval "$(make -s env)"`,

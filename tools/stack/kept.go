@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/sessions"
 )
 
@@ -57,8 +59,8 @@ func (d *deployment) kept() (k kept) {
 	return k
 }
 
-// tellKept says what is kept, how to read it, how to take it up again and how to be rid of it.
-func (a *app) tellKept(k kept) {
+// printKept says what is kept, how to read it, how to take it up again and how to be rid of it.
+func (a *app) printKept(k kept) {
 	for _, bucket := range k.buckets {
 		a.say("Kept: the log bucket %s, with every record and version in it, its access block, policy, encryption, versions and lifecycle.\n"+
 			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
@@ -92,7 +94,7 @@ func (a *app) restoreDocument(before *deployment) error {
 		}
 	}
 	environ := a.env.Apply(a.environ)
-	region := cmp.Or(outputs.Region, a.stack.Region, lookup(environ, "AWS_REGION"), lookup(environ, "AWS_DEFAULT_REGION"))
+	region := cmp.Or(outputs.Region, a.stack.Region, process.Variable(environ, "AWS_REGION"), process.Variable(environ, "AWS_DEFAULT_REGION"))
 	name := a.stack.SessionDocument
 	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Project+"/"+a.stack.Name)
 	switch {
@@ -101,7 +103,7 @@ func (a *app) restoreDocument(before *deployment) error {
 	case err != nil && outputs.Restore != "":
 		return fmt.Errorf("the rest is destroyed, but what the session document %s said before the stack adopted it was not put back: %w\n"+
 			"  Mend that, and run make destroy STACK=%s again; or by hand: %s", name, err, a.stack.Name, outputs.Restore)
-	case err != nil && !sessions.IsMissing(err): // without a CLI there is nothing to ask with, and nothing says that it was adopted
+	case err != nil && !errors.As(err, new(process.Missing)): // without a CLI there is nothing to ask with, and nothing says that it was adopted
 		a.say("Note: whether the session document %s was adopted by this stack could not be seen: %v", name, err)
 	}
 	return nil

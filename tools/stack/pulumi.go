@@ -2,19 +2,14 @@ package stack
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 	"syscall"
+
+	"private-ec2-access/tools/process"
 )
-
-// ExitError ends the command with an exit code of what it ran, which has said itself what is wrong.
-type ExitError struct{ Code int }
-
-func (e *ExitError) Error() string { return fmt.Sprintf("ended with exit code %d", e.Code) }
 
 // call describes one run of Pulumi.
 type call struct {
@@ -29,8 +24,7 @@ type call struct {
 	env []string
 }
 
-// pulumi runs Pulumi in the project's folder. Ctrl-C reaches Pulumi by itself, because it is in the same process group;
-// here it is only waited for, so that Pulumi can end what it is doing and write its state.
+// pulumi runs Pulumi in the project's folder.
 func (a *app) pulumi(c call) error {
 	args := append(c.args, "--color", "auto")
 	if !c.ask {
@@ -46,37 +40,30 @@ func (a *app) pulumi(c call) error {
 	if c.stderr != nil {
 		cmd.Stderr = c.stderr
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
+	// Ctrl-C reaches Pulumi by itself, because it is in the same process group. It is caught here, so that Pulumi can end
+	// what it is doing and write its state.
+	started := make(chan struct{})
+	stop := process.OnSignal(func(s os.Signal) {
+		<-started
+		if s == syscall.SIGTERM && cmd.Process != nil {
+			_ = cmd.Process.Signal(s) // it may have ended
+		}
+	}, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	err := cmd.Start()
+	close(started)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	var failed *exec.ExitError
+	if !errors.As(err, &failed) {
 		return err
 	}
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				if s == syscall.SIGTERM {
-					_ = cmd.Process.Signal(s)
-				}
-			case <-ended:
-				return
-			}
-		}
-	}()
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		code := exit.ExitCode()
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			code = 128 + int(status.Signal())
-			a.say("pulumi was ended by a signal (%s). What it had done may not be in the stack's state.", status.Signal())
-		}
-		return &ExitError{Code: code}
+	code, signal := process.ExitCode(failed)
+	if signal != nil {
+		a.say("pulumi was ended by a signal (%s). The stack's state may lack some of what it did.", signal)
 	}
-	return err
+	return process.Exit{Code: code}
 }
 
 // read runs Pulumi and returns what it prints.
@@ -84,13 +71,4 @@ func (a *app) read(args ...string) (string, error) {
 	var out strings.Builder
 	err := a.pulumi(call{args: args, stdout: &out})
 	return out.String(), err
-}
-
-func isTerminal(file *os.File) bool {
-	info, err := file.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/sessions"
 	"private-ec2-access/tools/toolchain"
 )
@@ -40,8 +41,18 @@ func (a *app) exportText() (*deployment, string, error) {
 	return &d, text, nil
 }
 
-// memoryIsGone reports whether the stack has resources that the running emulator has never seen.
-func (a *app) memoryIsGone() (bool, error) {
+// notDeployed is the error of a command that needs the outputs of an emulated stack.
+func (a *app) notDeployed() error {
+	return fmt.Errorf("the stack %s is not deployed from this checkout.\n  Fix: make up STACK=%[1]s", a.stack.Name)
+}
+
+// lost is the error, or the note, where emulatorRestarted.
+func (a *app) lost() error {
+	return fmt.Errorf("the emulator was restarted and has lost the resources of the stack %s.\n  Fix: make up STACK=%[1]s", a.stack.Name)
+}
+
+// emulatorRestarted reports whether the stack has resources that the running emulator has never seen.
+func (a *app) emulatorRestarted() (bool, error) {
 	if !a.stack.Emulated || a.sameInstance() {
 		return false, nil
 	}
@@ -261,7 +272,7 @@ func (a *app) useNewestDocument() error {
 	if used && err == nil {
 		a.say("• the killed command had written a new version of the session document %s; now sessions use it", a.stack.SessionDocument)
 	}
-	if sessions.IsMissing(err) {
+	if errors.As(err, new(process.Missing)) {
 		return nil // the program says what is wrong, if something is
 	}
 	return err

@@ -3,70 +3,82 @@ package stack
 import (
 	"fmt"
 	"os"
-	"slices"
+
+	"github.com/spf13/cobra"
 
 	"private-ec2-access/tools/sessions"
 )
 
-// sessions runs a command about sessions, on the stack's outputs and in the stack's environment.
-func (a *app) sessions(name string, args []string) error {
-	if slices.Contains(args, "-h") || slices.Contains(args, "--help") {
-		return codeOf(sessions.Run(name, sessions.Setting{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, []string{"-h"}))
+func (a *app) sessionCommands() []*cobra.Command {
+	return sessions.Commands(a.sessionSetting, a.completeInstances())
+}
+
+// completeInstances completes the names of the instances in the config, which costs no look-up in the account.
+func (a *app) completeInstances() cobra.CompletionFunc {
+	return complete(func() ([]string, error) {
+		root, err := findProject()
+		if err != nil {
+			return nil, err
+		}
+		s, err := Load(root, a.name)
+		if err != nil {
+			return nil, err
+		}
+		return s.Instances, nil
+	})
+}
+
+// sessionSetting gives the commands about sessions the stack's outputs and environment.
+func (a *app) sessionSetting() (s sessions.Setting, err error) {
+	if err := a.openStack(); err != nil {
+		return s, err
 	}
 	if a.stack.Emulated && !a.exists() {
-		return fmt.Errorf("the stack %s has not been brought up in this checkout: make up STACK=%s", a.stack.Name, a.stack.Name)
+		return s, a.notDeployed()
 	}
 	if err := a.prepareTools(); err != nil {
-		return err
+		return s, err
 	}
 	if err := a.loggedIn(); err != nil {
-		return err
+		return s, err
 	}
-	if gone, err := a.memoryIsGone(); err != nil {
-		return err
-	} else if gone {
-		return fmt.Errorf("the emulated AWS was started anew and has forgotten what the stack %s made: make up STACK=%s", a.stack.Name, a.stack.Name)
+	if restarted, err := a.emulatorRestarted(); err != nil {
+		return s, err
+	} else if restarted {
+		return s, a.lost()
 	}
-	s := sessions.Setting{
+	s = sessions.Setting{
 		Stack: a.stack.Name, Emulated: a.stack.Emulated, Environ: a.env.Apply(a.environ),
 		Outputs: func() (string, error) { return a.read("stack", "output", "--json", "--stack", a.stack.Name) },
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}
 	if a.stack.Emulated {
-		s.Plugin = a.sessionPlugin
+		s.Plugin = func() error { _, err := a.ensureSessionPlugin(); return err }
 	} else {
 		s.OfferedPlugin = `make plugin builds one from its source; then export PATH="$PATH:$PWD/.local/bin"`
 	}
-	return codeOf(sessions.Run(name, s, args))
+	return s, nil
 }
 
-// sessionPlugin makes sure that the emulated stacks' environment has a session-manager-plugin.
-func (a *app) sessionPlugin() error {
-	_, err := a.ensureSessionPlugin()
-	return err
+func (a *app) ensureSessionPlugin() (path string, err error) {
+	err = a.locked(func() error {
+		path, err = a.tools.EnsureSessionPlugin()
+		return err
+	})
+	return path, err
 }
 
-func (a *app) ensureSessionPlugin() (string, error) {
-	unlock, err := a.tools.Lock()
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	return a.tools.EnsureSessionPlugin()
-}
-
-// printSessionPlugin builds the plugin for whoever has none; on a real account nothing uses it without being told to.
-func (a *app) printSessionPlugin() error {
-	path, err := a.ensureSessionPlugin()
-	if err == nil {
-		fmt.Fprintln(a.stdout, path)
-	}
-	return err
-}
-
-func codeOf(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return &ExitError{Code: code}
+func (a *app) pluginCommand() *cobra.Command {
+	return a.onProject(func() error {
+		path, err := a.ensureSessionPlugin()
+		if err == nil {
+			fmt.Fprintln(a.stdout, path)
+		}
+		return err
+	}, &cobra.Command{
+		Use:   "plugin",
+		Short: "Build the session-manager-plugin from its source if none is installed",
+		Long: `Build the AWS CLI's session-manager-plugin from its source if none is installed, and print its path. Emulated stacks use it
+by themselves; for AWS accounts, put its folder on PATH.`,
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/toolchain"
 )
 
@@ -366,7 +367,7 @@ func TestFailedRepairIsNotRecorded(t *testing.T) {
 	a, out, _ := testApp(t, "", twoTopics)
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$2\" = export ] && echo '"+twoTopics+"' && exit 0\nexit 7\n"), 0o755))
 	err := a.repair()
-	var exit *ExitError
+	var exit process.Exit
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 7, exit.Code, "pulumi's exit code is passed on")
 	assert.False(t, a.sameInstance())
@@ -501,7 +502,7 @@ func TestUpConfirmation(t *testing.T) {
 			t.Setenv("CI", c.ci)
 			a, _, calls := testApp(t, "", emptyState)
 			a.stack.ConfirmChanges = c.confirm
-			if isTerminal(os.Stdin) {
+			if process.IsTerminal(os.Stdin) {
 				t.Skip("standard input is a terminal")
 			}
 			if c.refused != "" {
@@ -519,15 +520,18 @@ func TestUpConfirmation(t *testing.T) {
 	}
 }
 
-func TestOutputsOf(t *testing.T) {
-	stackEvent := `{"resOutputsEvent":{"metadata":{"type":"pulumi:pulumi:Stack","old":{"outputs":{"newestImages":{"web":"ami-old"}}},"new":{"outputs":{"n":1,"newestImages":{"web":"ami-new"}}}}}}`
-	outputs, err := outputsOf(strings.NewReader(`{"preludeEvent":{}}` + "\n" + stackEvent + "\n" + `{"cancelEvent":{}}`))
+func TestImageParametersOf(t *testing.T) {
+	event := func(kind, oldOutputs, newOutputs string) string {
+		return fmt.Sprintf(`{"resOutputsEvent":{"metadata":{"type":%q,"old":{"outputs":%s},"new":{"outputs":%s}}}}`, kind, oldOutputs, newOutputs)
+	}
+	parameters, err := imageParametersOf(strings.NewReader(`{"preludeEvent":{}}` + "\n" +
+		event("pulumi:pulumi:Stack", `{"imageParameters":{"web":"/old"}}`, `{"n":1,"imageParameters":{"web":"/new"}}`) + "\n" + `{"cancelEvent":{}}`))
 	require.NoError(t, err)
-	assert.Equal(t, imageOutputs{NewestImages: map[string]string{"web": "ami-new"}}, outputs)
-	outputs, err = outputsOf(strings.NewReader(`{"resOutputsEvent":{"metadata":{"type":"aws:x","new":{"outputs":{"newestImages":7}}}}}`))
+	assert.Equal(t, map[string]string{"web": "/new"}, parameters)
+	parameters, err = imageParametersOf(strings.NewReader(event("aws:x", "{}", `{"imageParameters":{"web":"/other"}}`)))
 	require.NoError(t, err)
-	assert.Equal(t, imageOutputs{}, outputs)
-	_, err = outputsOf(strings.NewReader(`{"half`))
+	assert.Empty(t, parameters)
+	_, err = imageParametersOf(strings.NewReader(`{"half`))
 	require.ErrorContains(t, err, "cannot read Pulumi's event log")
 }
 
@@ -543,30 +547,30 @@ func TestPinnedImage(t *testing.T) {
 	_, err = a.pinnedImage("app", 1)
 	require.NoError(t, err)
 	_, err = a.pinnedImage("app", 2)
-	require.ErrorContains(t, err, "or the others would be removed. Nothing was changed")
+	require.ErrorContains(t, err, "Nothing was changed.\n  Fix: copy private-ec2-access:instances with all of them to Pulumi.local.yaml")
 }
 
 func TestReadParameter(t *testing.T) {
 	a, _, _ := testApp(t, "", emptyState)
 	bin := t.TempDir()
-	t.Setenv("PATH", bin)
+	a.env.set("PATH", bin)
 	_, err := a.readParameter("web", "/aws/service/x")
-	require.ErrorContains(t, err, "there is no AWS CLI on PATH")
+	require.ErrorContains(t, err, "there is no `aws` on PATH")
 	assert.Contains(t, err.Error(), `pulumi config set --stack local --path 'private-ec2-access:instances["web"].imageId' ami-…`)
 
 	aws := func(body string) {
 		require.NoError(t, os.WriteFile(filepath.Join(bin, "aws"), []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 	}
-	aws(`[ "$AWS_ENDPOINT_URL $*" = "http://127.0.0.1:1 ssm get-parameter --name /aws/service/x --query Parameter.Value --output text --region eu-central-1" ] && echo ami-1`)
+	aws(`[ "$AWS_ENDPOINT_URL $*" = "http://127.0.0.1:1 ssm get-parameter --region eu-central-1 --output json --name /aws/service/x" ] && echo '{"Parameter": {"Value": "ami-1"}}'`)
 	image, err := a.readParameter("web", "/aws/service/x")
 	require.NoError(t, err)
 	assert.Equal(t, "ami-1", image)
 	aws("echo denied >&2; exit 254")
 	_, err = a.readParameter("web", "/aws/service/x")
 	require.ErrorContains(t, err, "denied")
-	aws("echo None")
+	aws(`echo '{"Parameter": {"Value": "None"}}'`)
 	_, err = a.readParameter("web", "/aws/service/x")
-	require.ErrorContains(t, err, `holds "None", expected the id of an image`)
+	require.ErrorContains(t, err, `not the id of an image (got "None")`)
 }
 
 // TestMain lets the test program play the emulator: it keeps the contract of the emulator command.
@@ -708,7 +712,7 @@ func TestAProtectedArchiveStopsADestroy(t *testing.T) {
 	a, _, calls := testApp(t, "", `{"version":3,"deployment":{"resources":[{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true,"protect":true}]}}`)
 	require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
 	err := a.destroyPrepared(nil)
-	require.ErrorContains(t, err, "the stack local refuses to be destroyed (private-ec2-access:keepRecords is refuse), for the records in logs-1. Nothing was deleted.")
+	require.ErrorContains(t, err, "the stack local is protected from destroy, because private-ec2-access:keepRecords is refuse and there are session logs in logs-1. Nothing was deleted.")
 	assert.NotContains(t, calls(), "destroy")
 }
 

@@ -1,0 +1,32 @@
+//go:build unix
+
+package sessions
+
+import (
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// foreground makes a command the foreground process group of a terminal. The returned function takes the terminal back.
+func foreground(cmd *exec.Cmd, tty int) (takeBack func()) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Foreground: true, Ctty: tty}
+	return func() {
+		// This program is in the background here, where taking the terminal would stop it.
+		signal.Ignore(syscall.SIGTTOU)
+		_ = unix.IoctlSetPointerInt(tty, unix.TIOCSPGRP, unix.Getpgrp())
+		signal.Reset(syscall.SIGTTOU)
+	}
+}
+
+// signalForeground sends a signal to a command, and to its process group if it has one of its own.
+func signalForeground(cmd *exec.Cmd, s os.Signal) {
+	pid := cmd.Process.Pid
+	if cmd.SysProcAttr != nil {
+		pid = -pid
+	}
+	_ = syscall.Kill(pid, s.(syscall.Signal)) // it may have ended
+}

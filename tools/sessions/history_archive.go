@@ -1,0 +1,91 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// archive lists the records of sessions that AWS has forgotten, the newest first. Only what key and time hold is known.
+func (h *historyRun) archive(ctx context.Context, skip int) error {
+	if h.only != "" {
+		h.noted = append(h.noted, "Records older than AWS's 30 days do not say which instance they are of, so INSTANCE= leaves them out.")
+		return nil
+	}
+	if strings.HasPrefix(h.list.who, "arn:") {
+		h.noted = append(h.noted, "Records older than AWS's 30 days do not hold whole ARNs, so WHO=arn:… leaves them out.")
+		return nil
+	}
+	found, err := h.archived(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(found, func(a, b entry) int { return b.taken.Compare(a.taken) })
+	found = found[min(skip, len(found)):]
+	if h.limit > 0 && len(found) > h.limit-h.written {
+		rest := max(0, h.limit-h.written)
+		h.more = archiveMark + strconv.Itoa(skip+rest)
+		found = found[:rest]
+	}
+	return h.write(found)
+}
+
+// archived looks through every bucket of the stack, and every log group.
+func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
+	var all []entry
+	add := func(id, where string, at time.Time) {
+		if h.known[id] {
+			return
+		}
+		h.known[id] = true
+		e := entry{
+			Session: id, Owner: unknown, Instance: unknown, InstanceID: unknown, Start: unknown, End: unknown, Seconds: unknown, Status: unknown,
+			Details: unknown, Document: unknown, Reason: unknown, Record: where, RecordedAt: rfc(at), Source: "archive", taken: at,
+		}
+		e.Who = id[:strings.LastIndexByte(id, '-')]
+		if h.wanted(e) {
+			all = append(all, e)
+		}
+	}
+	for _, bucket := range h.buckets(h.places) {
+		objects, err := h.aws.list(ctx, bucket, "")
+		if isDenied(err) || isAbsent(err) {
+			h.noted = append(h.noted, fmt.Sprintf("The records in s3://%s could not be listed: %s.", bucket, problem(err)))
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		for _, o := range objects {
+			if id, is := sessionOf(o.Key); is {
+				add(id, "s3://"+bucket+"/"+o.Key, o.LastModified.Time)
+			}
+		}
+	}
+	for _, p := range h.places {
+		if p.group == "" {
+			continue
+		}
+		var answer struct {
+			LogStreams []struct {
+				LogStreamName      string
+				LastEventTimestamp int64
+			}
+		}
+		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", "--log-group-name", p.group)
+		if isDenied(err) || isAbsent(err) {
+			h.noted = append(h.noted, fmt.Sprintf("The streams of %s could not be listed: %s.", p.group, problem(err)))
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		for _, s := range answer.LogStreams {
+			if id, is := sessionOf(s.LogStreamName + ".log"); is {
+				add(id, p.of(id), time.UnixMilli(s.LastEventTimestamp).UTC())
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,77 @@
+package stack
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) destroyCommand() *cobra.Command {
+	return a.onStack(a.destroy, &cobra.Command{
+		Use:   "destroy",
+		Short: "Delete the stack's resources",
+		Long: `Delete the stack's resources. The setting keepRecords decides what happens to the session logs.
+
+A stack in an AWS account asks first, also if CI=true; -- --yes answers yes.`,
+		Example: `  stack destroy
+  stack destroy --stack dev -- --yes`,
+	})
+}
+
+func (a *app) destroy(args []string) error {
+	if a.stack.Emulated && !a.exists() {
+		a.say("Nothing to delete: the stack %s is not deployed from this checkout.", a.stack.Name)
+		return nil
+	}
+	if err := a.canConfirm("destroy", args); err != nil {
+		return err
+	}
+	if err := a.prepare(false); err != nil {
+		return err
+	}
+	if err := a.repair(); err != nil {
+		return err
+	}
+	return a.destroyPrepared(args)
+}
+
+func (a *app) destroyPrepared(args []string) error {
+	c := call{args: append([]string{"destroy", "--stack", a.stack.Name}, args...)}
+	switch {
+	case hasYes(args):
+	case !a.stack.ConfirmChanges:
+		c.args = append(c.args, "--yes", "--skip-preview")
+	default:
+		c.ask = true
+	}
+	before, err := a.export()
+	if err != nil {
+		return err
+	}
+	if logs := before.protected(); len(logs) > 0 {
+		// Pulumi would notice in its preview, which can be skipped, and otherwise only when it comes to the bucket.
+		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs in %s. Nothing was deleted.\n"+
+			"  To keep the session logs:      pulumi config set %[2]s:keepRecords true, then make up STACK=%[1]s\n"+
+			"  To delete the session logs:    pulumi config set %[2]s:keepRecords false, then make up STACK=%[1]s\n"+
+			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "))
+	}
+	if err := a.pulumi(c); err != nil {
+		return err
+	}
+	after, err := a.export()
+	if err != nil {
+		return err
+	}
+	left := before.kept()
+	a.say("Deleted %d AWS resources of the stack %s. Its state has %d left.",
+		before.cloudResources()-after.cloudResources()-left.resources, a.stack.Name, after.cloudResources())
+	a.printKept(left)
+	if err := a.restoreDocument(before); err != nil {
+		return err
+	}
+	if a.stack.Emulated {
+		a.say("The emulator is still running. Next: make down stops it.")
+	}
+	return nil
+}

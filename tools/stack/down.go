@@ -1,0 +1,55 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) downCommand() *cobra.Command {
+	return a.onProject(a.down, &cobra.Command{
+		Use:   "down",
+		Short: "Stop the local emulator",
+		Long:  "Stop the local emulator. It keeps everything in memory, so the resources of all emulated stacks are lost.",
+	})
+}
+
+func (a *app) down() error {
+	return a.locked(func() error {
+		switch ran, err := newEmulator(a.tools, a.say).Stop(); {
+		case err != nil:
+			return err
+		case !ran:
+			a.say("The emulator is not running.")
+		default:
+			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost. Next: make up creates them again.")
+		}
+		return nil
+	})
+}
+
+func (a *app) cleanCommand() *cobra.Command {
+	return a.onProject(a.clean, &cobra.Command{
+		Use:   "clean",
+		Short: "Stop the local emulator and delete .local",
+		Long:  "Stop the local emulator and delete .local: the tools and the state of the emulated stacks. Stacks in AWS accounts are not changed.",
+	})
+}
+
+func (a *app) clean() error {
+	return a.locked(func() error {
+		ran, err := newEmulator(a.tools, a.say).Stop()
+		if err != nil {
+			return err
+		}
+		if ran {
+			a.say("Stopped the emulator. The resources in it are lost.")
+		}
+		if err := os.RemoveAll(a.tools.Path()); err != nil {
+			return fmt.Errorf("cannot delete %s completely: %w", a.tools.Path(), err)
+		}
+		a.say("Deleted %s: tools, and the state of the emulated stacks. Stacks in AWS accounts are not changed. Next: make up gets the tools again.", a.tools.Path())
+		return nil
+	})
+}

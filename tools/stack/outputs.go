@@ -1,0 +1,29 @@
+package stack
+
+import "github.com/spf13/cobra"
+
+func (a *app) outputsCommand() *cobra.Command {
+	return a.onStack(a.outputs, &cobra.Command{
+		Use:     "outputs",
+		Short:   "Print the stack's outputs as JSON",
+		Example: "  stack outputs --stack dev | jq .instanceIds",
+	})
+}
+
+// outputs prints nothing but JSON on standard output. It needs neither an emulator nor a plugin.
+func (a *app) outputs(args []string) error {
+	if a.stack.Emulated && !a.exists() {
+		return a.notDeployed()
+	}
+	return a.locked(func() (err error) {
+		if a.cli, err = a.tools.EnsureReal(); err != nil {
+			return err
+		}
+		if !a.stack.Emulated {
+			a.env = RealEnvironment(a.tools, a.cli, a.environ)
+		} else if err = a.emulatedEnvironment(); err != nil {
+			return err
+		}
+		return a.pulumi(call{args: append([]string{"stack", "output", "--json", "--stack", a.stack.Name}, args...)})
+	})
+}

@@ -1,0 +1,8 @@
+package stack
+
+import "syscall"
+
+// ownSession starts a process in a process group of its own, which Ctrl-C does not reach.
+func ownSession() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}

@@ -1,0 +1,78 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/process"
+)
+
+func (a *app) upCommand() *cobra.Command {
+	return a.onStack(a.up, &cobra.Command{
+		Use:   "up",
+		Short: "Create or update the stack's resources",
+		Long: `Create or update the stack's resources.
+
+A stack in an AWS account shows the changes and asks first. CI=true answers yes, and so does -- --yes.`,
+		Example: `  stack up                       the stack local, in the emulator
+  stack up --stack dev           a stack in an AWS account
+  stack up -- --refresh          an argument for pulumi up`,
+	})
+}
+
+func (a *app) up(args []string) error {
+	if err := a.canConfirm("up", args); err != nil {
+		return err
+	}
+	if err := a.prepareUpdate(true); err != nil {
+		return err
+	}
+	return a.pulumiUp(args)
+}
+
+func (a *app) pulumiUp(args []string) error {
+	c := call{args: append([]string{"up", "--stack", a.stack.Name}, args...)}
+	switch {
+	case hasYes(args):
+	case !a.stack.ConfirmChanges:
+		c.args = append(c.args, "--yes", "--skip-preview")
+	case os.Getenv("CI") == "true":
+		c.args = append(c.args, "--diff", "--yes")
+	default:
+		c.args, c.ask = append(c.args, "--diff"), true
+	}
+	err := a.pulumi(c)
+	var exit process.Exit
+	switch {
+	case err == nil || !a.stack.Emulated:
+	case errors.As(err, &exit) && exit.Code > 128: // by a signal
+		a.say("Next: make up continues from there.")
+	default:
+		a.say("Pulumi prints the cause above, under Diagnostics. If the cause is the emulator itself, start with an empty one: make down, then make up.")
+	}
+	return err
+}
+
+func hasYes(args []string) bool {
+	return slices.Contains(args, "--yes") || slices.Contains(args, "-y")
+}
+
+// canConfirm fails before anything is changed if the changes have to be confirmed and there is nobody to ask. CI=true
+// confirms an up, but not a destroy: a pipeline must not delete an account's access.
+func (a *app) canConfirm(command string, args []string) error {
+	if !a.stack.ConfirmChanges || hasYes(args) || process.IsTerminal(os.Stdin) || command != "destroy" && os.Getenv("CI") == "true" {
+		return nil
+	}
+	again := "make " + command + " STACK=" + a.stack.Name
+	if command == "upgrade" {
+		again += " INSTANCE=…"
+	}
+	return fmt.Errorf("changes of the stack %s have to be confirmed, but there is no terminal to ask on. Nothing was changed.\n"+
+		"  Fix: run it in a terminal. If you have read the preview: %s ARGS=--yes. To stop asking: set %s:confirmChanges to false in %s",
+		a.stack.Name, again, a.stack.Project, filepath.Base(a.stack.File()))
+}
