@@ -9,11 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"unicode/utf8"
 
 	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
 )
 
 // shell is the shell on a pty that plays an instance's. It is no sandbox: it runs as this process's user and can do
@@ -59,20 +57,6 @@ func startShell(folder string) (*shell, error) {
 	return &shell{cmd: cmd, tty: tty, folder: folder}, nil
 }
 
-// interruptible gives the terminal as a file whose Close ends a read and hangs up. The library's does neither as long
-// as a read goes on, and that is as long as a job in the background has the terminal. The file that is given is closed.
-func interruptible(tty *os.File) (*os.File, error) {
-	defer tty.Close()
-	fd, err := unix.FcntlInt(tty.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), tty.Name()), nil
-}
-
 func (s *shell) resize(columns, rows uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,9 +67,8 @@ func (s *shell) resize(columns, rows uint32) {
 	if err != nil {
 		return
 	}
-	// A size that is refused changes nothing.
 	_ = connection.Control(func(fd uintptr) {
-		_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns), Row: uint16(rows)})
+		setSize(int(fd), uint16(columns), uint16(rows))
 	})
 }
 
@@ -98,7 +81,7 @@ func (s *shell) kill() {
 
 func (s *shell) killLocked() {
 	if !s.gone {
-		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may have ended, and waits for Wait
+		killGroup(s.cmd.Process.Pid) // it may have ended, and waits for Wait
 	}
 	s.closed = true
 	_ = s.tty.Close()
