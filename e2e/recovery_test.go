@@ -159,8 +159,8 @@ func (r *recovery) killedUp(m moment) []string {
 	out := r.must("make", "up")
 	took := seconds(start)
 	require.Contains(r.t, out, "left the stack locked", m.action)
-	require.Contains(r.t, out, "So what is pending is cleared", m.action)
-	require.Contains(r.t, out, "Deleted, because it exists without being in the state", m.action)
+	require.Contains(r.t, out, "So pending operations are cleared", m.action)
+	require.Contains(r.t, out, "Deleted, because the state does not contain it", m.action)
 	r.requireSame(before, "an up that was killed at "+m.action)
 	return []string{m.action, "up", strconv.Itoa(len(before)), count(len(left), "resource") + " outside it", "up",
 		fmt.Sprintf("%d deleted, %d kept with their ids, %d made", len(left), len(before), len(r.state())-len(before)), took}

@@ -60,7 +60,7 @@ func tour(d *desk) {
 	p.sees(`what-was-42\n`)
 	p.types("exit\r")
 	require.Zero(t, p.ends(), p.text())
-	require.Contains(t, p.text(), "The session "+id+" has ended. Its record will be in s3://session-records/sessions/"+id+".log")
+	require.Contains(t, p.text(), "The session "+id+" has ended. Its session log will be in s3://session-records/sessions/"+id+".log")
 	require.Contains(t, p.text(), "make record SESSION="+id)
 
 	out, problems, code := d.do("history")
@@ -90,7 +90,7 @@ func tour(d *desk) {
 func onlineLate(d *desk) {
 	d.agent(object{"status": "never"})
 	p := d.terminal(100, nil, "make", "wait", "TIMEOUT=60s")
-	p.sees(`waiting for app \(i-\w+\): not heard of yet`)
+	p.sees(`waiting for app \(i-\w+\): not registered yet`)
 	d.agent(object{"status": "late", "after": "2s"})
 	require.Zero(d.t, p.ends(), p.text())
 	require.Contains(d.t, p.text(), "online, agent")
@@ -107,7 +107,7 @@ func neverOnline(d *desk) {
 		out, problems, code := d.do("wait", "--timeout", "1s")
 		require.Equal(d.t, 1, code, problems)
 		require.Empty(d.t, out)
-		_, after, found := strings.Cut(problems, "First to mend: ")
+		_, after, found := strings.Cut(problems, "First to fix: ")
 		require.True(d.t, found, problems)
 		lines := strings.SplitN(after, "\n", 3)
 		require.Contains(d.t, lines[0], first, problems)
@@ -164,7 +164,7 @@ func eachCallRefused(d *desk) {
 		_, problems, code := d.do(test.command...)
 		require.NotZero(d.t, code, test.action)
 		require.Contains(d.t, problems, "AWS refused "+test.service+":"+test.action+" for arn:aws:", "%v", test.command)
-		require.Contains(d.t, problems, "let that identity do "+test.service+":"+test.action)
+		require.Contains(d.t, problems, "allow that identity "+test.service+":"+test.action)
 		d.ask(d.t, http.MethodDelete, "rules", nil, nil)
 	}
 }
@@ -287,7 +287,7 @@ func endedFromElsewhere(d *desk) {
 	require.Contains(d.t, problems, "has ended already")
 	_, problems, code = d.do("end", "--session", "nobody-0123456789abcdef0")
 	require.Equal(d.t, 1, code)
-	require.Contains(d.t, problems, "no session nobody-0123456789abcdef0 is known")
+	require.Contains(d.t, problems, "Session Manager has no session nobody-0123456789abcdef0")
 }
 
 func recordLate(d *desk) {
@@ -317,7 +317,7 @@ func verified(d *desk) {
 	_, problems, code = d.do("verify")
 	require.Equal(d.t, 1, code)
 	require.Contains(d.t, problems, "is not online as a managed instance")
-	require.Contains(d.t, problems, "First to mend: the agent reports")
+	require.Contains(d.t, problems, "First to fix: the agent reports")
 }
 
 // The agent keeps a refused upload to itself; verify does not. The first cause is a policy that was changed, the second
@@ -330,14 +330,14 @@ func recordRefused(d *desk) {
 	_, problems, code := d.do("verify", "--timeout", "6s")
 	require.Equal(d.t, 1, code, problems)
 	require.Contains(d.t, problems, "FAILED: the session ")
-	require.Contains(d.t, problems, "First to mend: the role may write the record: "+o.text("roleName")+" is not allowed s3:PutObject on arn:aws:s3:::session-records/sessions/")
+	require.Contains(d.t, problems, "First to fix: the role may write the record: "+o.text("roleName")+" is not allowed s3:PutObject on arn:aws:s3:::session-records/sessions/")
 
 	d.aws("iam", "delete-role-policy", "--role-name", o.text("roleName"), "--policy-name", "stop")
 	d.ask(d.t, http.MethodDelete, "rules", nil, nil)
 	d.agent(object{"status": "online", "withoutScript": true})
 	_, problems, code = d.do("verify", "--timeout", "4s")
 	require.Equal(d.t, 1, code, problems)
-	require.Contains(d.t, problems, "Nothing is seen to be missing.")
+	require.Contains(d.t, problems, "No problem found.")
 	require.Contains(d.t, problems, "cannot tell `script` on the instance")
 }
 
@@ -363,7 +363,7 @@ func groupMissing(d *desk) {
 	_, problems, code := d.do("verify")
 	require.Equal(d.t, 1, code, problems)
 	require.Contains(d.t, problems, "The agent refused the session:")
-	require.Contains(d.t, problems, "First to mend: the log group: there is no log group /sessions")
+	require.Contains(d.t, problems, "First to fix: the log group: there is no log group /sessions")
 	require.Contains(d.t, problems, "aws logs create-log-group --region us-east-2 --log-group-name /sessions")
 }
 
@@ -451,7 +451,7 @@ func archived(d *desk) {
 	require.Equal(d.t, "long ago\n", out)
 	_, problems, code = d.do("record", "--session", "alice-00000000000000000")
 	require.Equal(d.t, 4, code, problems)
-	require.Contains(d.t, problems, "knows no such session either")
+	require.Contains(d.t, problems, "has no such session either")
 }
 
 // Ctrl-C is for what runs in the session. make and the command behind it live on, and say where the record is.
@@ -467,5 +467,5 @@ func interrupted(d *desk) {
 	require.NotRegexp(d.t, `(?m)^(# )?not-reached$`, p.text())
 	p.types("exit\r")
 	require.Zero(d.t, p.ends(), p.text())
-	require.Contains(d.t, p.text(), "has ended. Its record will be in")
+	require.Contains(d.t, p.text(), "has ended. Its session log will be in")
 }

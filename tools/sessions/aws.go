@@ -174,7 +174,7 @@ func camel(command string) string {
 	return b.String()
 }
 
-// explain tells a person what a failed call means: who was refused what, and how to mend it.
+// explain adds to a failed call who was refused what, and how to fix it.
 func (r *run) explain(err error) error {
 	var e *callError
 	if !errors.As(err, &e) {
@@ -182,16 +182,16 @@ func (r *run) explain(err error) error {
 	}
 	switch {
 	case e.denied():
-		who := "for an identity that cannot be told (sts:GetCallerIdentity failed too)"
+		who := "for an unknown identity (sts:GetCallerIdentity failed too)"
 		if me, err := r.aws.caller(context.Background()); err == nil {
 			who = "for " + me.ARN
 		}
-		return fmt.Errorf("AWS refused %s:%s %s.\n  What it said: %s\n  To mend: let that identity do %s%s",
+		return fmt.Errorf("AWS refused %s:%s %s.\n  AWS: %s\n  Fix: allow that identity %s%s",
 			e.service, e.operation, who, e.message, e.action(), r.grant(e.action()))
 	case e.code == "ExpiredToken" || e.code == "ExpiredTokenException" || e.code == "RequestExpired" || strings.Contains(e.message, "has expired") || strings.Contains(e.message, "Token has expired"):
-		return fmt.Errorf("your sign-in to AWS has expired: aws sso login, or however you sign in, and then the same again.\n  What the AWS CLI said: %s", e.message)
+		return fmt.Errorf("your sign-in to AWS has expired.\n  AWS CLI: %s\n  Fix: aws sso login, or however you sign in; then run the same command again", e.message)
 	case strings.Contains(e.message, "Unable to locate credentials"), strings.Contains(e.message, "could not be found") && strings.Contains(e.message, "profile"):
-		return fmt.Errorf("the AWS CLI has no credentials here: sign in (aws sso login, or aws configure), and name the profile by AWS_PROFILE.\n  What it said: %s", e.message)
+		return fmt.Errorf("the AWS CLI has no credentials here.\n  AWS CLI: %s\n  Fix: sign in (aws sso login or aws configure), and set AWS_PROFILE to the profile", e.message)
 	case e.code == "" && (strings.Contains(e.message, "nvalid choice") || strings.Contains(e.message, "Unknown options") || strings.Contains(e.message, "unrecognized arguments")):
 		return r.howToInstall(fmt.Errorf("the AWS CLI (%s) is too old for `aws %s %s`", r.aws.path, e.service, e.command))
 	}
@@ -211,7 +211,7 @@ func (r *run) grant(action string) string {
 		bucket, _ := splitLocation(r.outputs.LogLocation)
 		return ", on the bucket " + bucket
 	case "kms:Decrypt":
-		return ", on the key that the record is encrypted with"
+		return ", on the key that encrypts the session log"
 	case "kms:GenerateDataKey":
 		return ", on the key of the session document"
 	}

@@ -45,7 +45,7 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("A session on %s. `exit` or Ctrl-D ends it.", n)
 	}
 	if r.Emulated {
-		r.say("The account is emulated: a shell on this machine plays the instance, and that is no sandbox.")
+		r.say("This is the local emulator: the session is a shell on this machine, and that is no sandbox.")
 	}
 	opened := r.follow(ctx, n)
 	said, code, err := r.handOver(line)
@@ -56,14 +56,14 @@ func (r *run) connect(ctx context.Context) error {
 	if code != 0 {
 		failed := readError(line, said, errors.New("see above"))
 		if failed.code == "TargetNotConnected" {
-			r.say("The instance is not online as a managed instance. What is missing: %s", r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
+			r.say("The instance is not online as a managed instance. Next: %s prints what is missing", r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
 		} else if failed.denied() {
 			r.say("error: %v", r.explain(failed))
 		}
 		return process.Exit{Code: code}
 	}
 	if !known {
-		r.say("The session has ended. %s has its id; its record follows within a minute.", r.command("history"))
+		r.say("The session has ended. %s lists its id. Its session log follows within a minute.", r.command("history"))
 		return nil
 	}
 	s, isActive, err := r.aws.findSession(ctx, session.SessionID)
@@ -74,11 +74,11 @@ func (r *run) connect(ctx context.Context) error {
 			session.SessionID, r.command("end SESSION="+session.SessionID))
 		return process.Exit{Code: 1}
 	case !isActive && s.Status == "Failed":
-		r.say("The session was refused%s: %s says what decides about it.", because(s.Details), r.command("verify INSTANCE="+n.name))
+		r.say("The session was refused%s. Next: %s prints the cause.", because(s.Details), r.command("verify INSTANCE="+n.name))
 		return process.Exit{Code: 1}
 	}
 	places, _ := r.places(ctx)
-	r.say("The session %s has ended. Its record will be in %s, usually within a minute:\n  %s",
+	r.say("The session %s has ended. Its session log will be in %s, usually within a minute.\n  Next: %s",
 		session.SessionID, describe(places, session.SessionID), r.command("record SESSION="+session.SessionID))
 	return nil
 }

@@ -29,7 +29,7 @@ func endCommand(r *run) *cobra.Command {
 // end ends one session, or all of an instance.
 func (r *run) end(ctx context.Context) error {
 	if (r.session == "") == (r.instance == "") {
-		return process.Usagef("say which: %s, or all of an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))
+		return process.Usagef("name a session or an instance (got none, or both).\n  Fix: %s, or for all sessions on an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))
 	}
 	me, err := r.aws.caller(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *run) end(ctx context.Context) error {
 		}
 	}
 	if others > 0 {
-		r.say("%d open on %s by other people: ALL=1 ends those as well.", others, n)
+		r.say("%d open on %s by other users: ALL=1 ends those as well.", others, n)
 	}
 	if len(mine) == 0 {
 		r.say("Nothing to end: no session of %s is open on %s.", map[bool]string{true: "anybody", false: me.ARN}[r.all], n)
@@ -101,7 +101,7 @@ func (r *run) endOne(ctx context.Context, me identity) error {
 	case err != nil:
 		return r.explain(err)
 	case s.SessionID == "":
-		return fmt.Errorf("no session %s is known to Session Manager: %s lists them", r.session, r.command("history"))
+		return fmt.Errorf("Session Manager has no session %s.\n  Fix: %s lists the ids", r.session, r.command("history"))
 	case !isActive:
 		r.say("The session %s has ended already, at %s.", s.SessionID, s.EndDate.Format(time.RFC3339))
 		return nil
@@ -116,7 +116,7 @@ func (r *run) terminate(ctx context.Context, s session) error {
 	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", "--session-id", s.SessionID); err != nil {
 		return r.explain(err)
 	}
-	fmt.Fprintf(r.Out, "ended %s of %s on %s; its record: %s\n", s.SessionID, s.who(), r.nameOf(s.Target), r.command("record SESSION="+s.SessionID))
+	fmt.Fprintf(r.Out, "ended %s of %s on %s; its session log: %s\n", s.SessionID, s.who(), r.nameOf(s.Target), r.command("record SESSION="+s.SessionID))
 	return nil
 }
 

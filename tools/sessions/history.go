@@ -290,6 +290,6 @@ func (h *historyRun) closing() {
 		h.say("%s", n)
 	}
 	if h.more != "" {
-		h.say("There are more: the same line with NEXT='%s'", h.more)
+		h.say("There are more. Next: the same command with NEXT='%s'", h.more)
 	}
 }

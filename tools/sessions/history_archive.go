@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// archive lists the records of sessions that AWS has forgotten, the newest first. Only what key and time hold is known.
+// archive lists the session logs of sessions that AWS no longer lists, the newest first. Only what key and time say is known.
 func (h *historyRun) archive(ctx context.Context, skip int) error {
 	if h.only != "" {
-		h.noted = append(h.noted, "Records older than AWS's 30 days do not say which instance they are of, so INSTANCE= leaves them out.")
+		h.noted = append(h.noted, "Session logs older than 30 days do not name their instance, so a list with INSTANCE= does not have them.")
 		return nil
 	}
 	if strings.HasPrefix(h.list.who, "arn:") {
-		h.noted = append(h.noted, "Records older than AWS's 30 days do not hold whole ARNs, so WHO=arn:… leaves them out.")
+		h.noted = append(h.noted, "Session logs older than 30 days do not have whole ARNs, so a list with WHO=arn:… does not have them.")
 		return nil
 	}
 	found, err := h.archived(ctx)
@@ -53,7 +53,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 	for _, bucket := range h.buckets(h.places) {
 		objects, err := h.aws.list(ctx, bucket, "")
 		if isDenied(err) || isAbsent(err) {
-			h.noted = append(h.noted, fmt.Sprintf("The records in s3://%s could not be listed: %s.", bucket, problem(err)))
+			h.noted = append(h.noted, fmt.Sprintf("The session logs in s3://%s could not be listed: %s.", bucket, problem(err)))
 			continue
 		} else if err != nil {
 			return nil, err

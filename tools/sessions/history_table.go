@@ -32,7 +32,7 @@ var allColumns = []column{
 	{"START (UTC)", 16, func(e entry) string { return short(e.Start) }},
 	{"LASTED", 7, lasted},
 	{"STATUS", 13, func(e entry) string { return e.status() }},
-	{"RECORD", 0, func(e entry) string { return e.Record }},
+	{"LOG", 0, func(e entry) string { return e.Record }},
 }
 
 // choose sets the columns and their widths after the first page, since later pages must be alike. A terminal gets the
@@ -48,8 +48,8 @@ func (t *tableWriter) choose(first []entry) {
 			widest = min(widest, c.width)
 		}
 		if room > 0 && used+widest > room && len(t.columns) > 0 {
-			if c.title == "RECORD" {
-				t.noted = append(t.noted, "Records: "+describe(t.places, "SESSION")+" (FORMAT=json has each)")
+			if c.title == "LOG" {
+				t.noted = append(t.noted, "Session logs: "+describe(t.places, "SESSION")+" (FORMAT=json has each)")
 			} else {
 				t.noted = append(t.noted, fmt.Sprintf("The terminal is too narrow for %s and what follows; FORMAT=json has everything.", c.title))
 			}
@@ -61,7 +61,6 @@ func (t *tableWriter) choose(first []entry) {
 	}
 }
 
-// status is the word and when it is not the usual end, why.
 func (e entry) status() string {
 	if e.Source == "archive" {
 		return unknown
@@ -111,7 +110,7 @@ func (t *tableWriter) write(entries []entry) error {
 	header := table.Row{}
 	for i, c := range t.columns {
 		config := table.ColumnConfig{Number: i + 1, WidthMin: c.width}
-		if width(t.Out) > 0 && c.title != "SESSION" && c.title != "RECORD" {
+		if width(t.Out) > 0 && c.title != "SESSION" && c.title != "LOG" {
 			config.WidthMax, config.WidthMaxEnforcer = c.width, text.Trim
 		}
 		configs = append(configs, config)

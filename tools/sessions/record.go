@@ -26,17 +26,17 @@ Exit code 3 means that the session log is not there yet, and 4 that it is missin
 	return c
 }
 
-// settling is how long after the end of a session its record may take: the agent uploads when the shell has ended, and a
-// big log or a slow start of the call is not worth an alarm.
+// settling is how long after the end of a session its session log may take: the agent uploads it when the shell has ended,
+// and a large log takes a while.
 const settling = 5 * time.Minute
 
-// record prints the record of one session.
+// record prints the session log of one session.
 func (r *run) record(ctx context.Context) error {
 	if r.session == "" {
-		return process.Usagef("say which session: %s; `%s` lists them", r.command("record SESSION=ID"), r.command("history"))
+		return process.Usagef("no session is named.\n  Fix: %s; %s lists the ids", r.command("record SESSION=ID"), r.command("history"))
 	}
 	if strings.ContainsAny(r.session, "/ \t\n") {
-		return process.Usagef("SESSION=%q is not the id of a session, which looks like alice-0123456789abcdef0", r.session)
+		return process.Usagef("SESSION: not the id of a session (got %q). Allowed: an id such as alice-0123456789abcdef0", r.session)
 	}
 	s, isActive, asked := r.aws.findSession(ctx, r.session)
 	record, looked, problems, err := r.findRecord(ctx, s, r.session)
@@ -61,33 +61,33 @@ func (r *run) record(ctx context.Context) error {
 	ended := r.now().Sub(s.EndDate.Time)
 	switch {
 	case isActive && s.Status == "Terminating":
-		r.say("Not there yet: the session %s is ending, and the agent writes the record last. Try again in a minute.", r.session)
+		r.say("Not there yet: the session %s is ending, and the agent writes its session log last. Next: try again in a minute.", r.session)
 		return process.Exit{Code: codeNotYet}
 	case isActive:
-		r.say("Not there yet: the session %s is %s. A record in S3 is written when the session has ended: %s",
+		r.say("Not there yet: the session %s is %s. Its session log in S3 is written when the session has ended: %s",
 			r.session, strings.ToLower(s.Status), r.command("end SESSION="+r.session))
 		return process.Exit{Code: codeNotYet}
 	case s.SessionID != "" && s.Status != "Failed" && !s.EndDate.IsZero() && ended < settling:
-		r.say("Not there yet: the session %s ended %s ago, and a record may take some minutes.", r.session, ended.Round(time.Second))
+		r.say("Not there yet: the session %s ended %s ago, and a session log may take some minutes.", r.session, ended.Round(time.Second))
 		return process.Exit{Code: codeNotYet}
 	}
-	r.say("There is no record of the session %s. Looked in: %s.", r.session, strings.Join(looked, "; "))
+	r.say("There is no session log of the session %s. Looked in: %s.", r.session, strings.Join(looked, "; "))
 	for _, p := range problems {
-		r.say("  could not be looked at: %v", p)
+		r.say("  not readable: %v", p)
 	}
 	switch {
 	case s.SessionID == "":
-		r.say("Session Manager knows no such session either; it forgets one after 30 days. Is the id right? %s lists them.", r.command("history"))
+		r.say("Session Manager has no such session either; it keeps the history of 30 days. Is the id right? %s lists them.", r.command("history"))
 	case s.Status == "Failed":
-		r.say("The session never opened%s, so there was nothing to record.", because(s.Details))
+		r.say("The session never opened%s, so it has no session log.", because(s.Details))
 	case unrecorded(s.DocumentName):
-		r.say("It was opened under %s: port forwarding and SSH are never recorded.", s.DocumentName)
+		r.say("It was opened under %s: Session Manager never records port forwarding and SSH.", s.DocumentName)
 	default:
 		n, err := r.find(s.Target)
 		if err != nil {
 			n = named{s.Target, s.Target}
 		}
-		r.say("It ended at %s, so it should be there. What decides about it:", s.EndDate.Format(time.RFC3339))
+		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
 		document := s.DocumentName
 		if document == "" {
 			document = r.outputs.SessionDocument

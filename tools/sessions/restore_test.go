@@ -55,7 +55,7 @@ func TestRestore(t *testing.T) {
 	}, changes)
 }
 
-func TestNothingToRestore(t *testing.T) {
+func TestRestore_NotAdopted_ChangesNothing(t *testing.T) {
 	absent := answer{Contains: "get-document", Code: 254, Stderr: "\nAn error occurred (InvalidDocument) when calling the GetDocument operation: it does not exist\n"}
 	for name, a := range map[string]answer{
 		"gone":            absent,

@@ -19,7 +19,7 @@ func online(ids ...string) answer {
 	return answer{Contains: "describe-instance-information", Stdout: `{"InstanceInformationList": [` + strings.Join(list, ",") + `]}`}
 }
 
-func TestWaitEndsWhenAllAreOnline(t *testing.T) {
+func TestWait_AllOnline_Ends(t *testing.T) {
 	t.Parallel()
 	first := online("i-1")
 	first.Times = 2
@@ -27,10 +27,10 @@ func TestWaitEndsWhenAllAreOnline(t *testing.T) {
 	require.Zero(t, got.code, got.err)
 	require.Equal(t, "app (i-1): online, agent 3.3.1\nweb (i-2): online, agent 3.3.1\n", got.out)
 	require.Equal(t, 3, got.count("describe-instance-information"))
-	require.Equal(t, 1, strings.Count(got.err, "web (i-2): not heard of yet"), "a line is said once where there is no terminal: %s", got.err)
+	require.Equal(t, 1, strings.Count(got.err, "web (i-2): not registered yet"), "a line is said once where there is no terminal: %s", got.err)
 }
 
-func TestWaitLooksAtOneInstanceOnly(t *testing.T) {
+func TestWait_NamedInstance_ReadsOnlyThatInstance(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{online("i-2")}, "--instance", "web")
 	require.Zero(t, got.code, got.err)
@@ -41,8 +41,7 @@ func TestWaitLooksAtOneInstanceOnly(t *testing.T) {
 	require.Empty(t, got.calls)
 }
 
-// What cannot be read is told in its line, and does not hide what can.
-func TestWaitNamesWhatCannotBeRead(t *testing.T) {
+func TestWait_UnreadableFact_IsReportedBesideOthers(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{
 		{Contains: "describe-instance-information", Stdout: `{"InstanceInformationList": []}`}, me,
@@ -51,12 +50,12 @@ func TestWaitNamesWhatCannotBeRead(t *testing.T) {
 		refused("get-instance-profile"),
 	}, "--instance", "app", "--timeout", "20ms")
 	require.Equal(t, 1, got.code)
-	require.Contains(t, got.err, "First to mend: the instance runs: i-1 is stopped\n    aws ec2 start-instances --region us-east-2 --instance-ids i-1")
+	require.Contains(t, got.err, "First to fix: the instance runs: i-1 is stopped\n    aws ec2 start-instances --region us-east-2 --instance-ids i-1")
 	require.Contains(t, got.err, "cannot tell the profile holds a role: cannot be read: ssm:GetInstanceProfile was refused")
 	require.Contains(t, got.err, "cannot tell the endpoints: cannot be read: ec2:DescribeVpcEndpoints: the test has no answer")
 }
 
-func TestARefusedCallIsToldWithWhomAndHowToMend(t *testing.T) {
+func TestRefusedCall_NamesIdentityAndPermission(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		command, operation string
@@ -73,16 +72,16 @@ func TestARefusedCallIsToldWithWhomAndHowToMend(t *testing.T) {
 			got := runFake(t, test.command, append([]answer{me, refused(test.operation)}, test.answers...), test.args...)
 			require.Equal(t, 1, got.code)
 			require.Contains(t, got.err, "AWS refused ssm:"+camel(test.operation)+" for arn:aws:sts::1:assumed-role/r/alice.")
-			require.Contains(t, got.err, "To mend: let that identity do ssm:"+camel(test.operation))
+			require.Contains(t, got.err, "Fix: allow that identity ssm:"+camel(test.operation))
 		})
 	}
 }
 
-func TestTheSignInThatEndedIsToldAsThat(t *testing.T) {
+func TestExpiredSignIn_IsReportedAsThat(t *testing.T) {
 	t.Parallel()
 	for message, says := range map[string]string{
-		"\nAn error occurred (ExpiredTokenException) when calling the DescribeInstanceInformation operation: The security token included in the request is expired\n": "has expired: aws sso login",
-		"\nThe SSO session associated with this profile has expired or is otherwise invalid.\n":                                                                       "has expired: aws sso login",
+		"\nAn error occurred (ExpiredTokenException) when calling the DescribeInstanceInformation operation: The security token included in the request is expired\n": "your sign-in to AWS has expired.",
+		"\nThe SSO session associated with this profile has expired or is otherwise invalid.\n":                                                                       "your sign-in to AWS has expired.",
 		"\nUnable to locate credentials. You can configure credentials by running \"aws configure\".\n":                                                               "has no credentials here",
 		"usage: aws [options]\naws: error: argument operation: Invalid choice, valid choices are:\n":                                                                  "is too old for `aws ssm describe-instance-information`",
 	} {
@@ -92,7 +91,7 @@ func TestTheSignInThatEndedIsToldAsThat(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingComesWithHowToGetIt(t *testing.T) {
+func TestMissingProgram_IsReportedWithInstallCommand(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "connect", nil, "--instance", "app")
 	require.Equal(t, 1, got.code)
@@ -126,7 +125,7 @@ func TestWhatIsMissingComesWithHowToGetIt(t *testing.T) {
 	}
 }
 
-func TestTheUserIsAskedOnlyOnATerminal(t *testing.T) {
+func TestPickInstance_WithoutTerminal_DoesNotAsk(t *testing.T) {
 	t.Parallel()
 	r := &run{name: "connect", Setting: Setting{Stack: "dev"}, outputs: outputs{InstanceIDs: map[string]string{"web": "i-2", "app": "i-1"}}}
 	_, err := r.pick()
@@ -142,7 +141,7 @@ func TestTheUserIsAskedOnlyOnATerminal(t *testing.T) {
 	require.Equal(t, "i-0123456789abcdef0", n.String())
 }
 
-func TestTheDocumentIsNamedOnlyWhereItIsNotTheDefault(t *testing.T) {
+func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {
 	t.Parallel()
 	r := &run{outputs: outputs{Region: "us-east-2", SessionDocument: defaultDocument}}
 	require.Equal(t, "ssm start-session --region us-east-2 --target i-1", strings.Join(r.startLine(named{"app", "i-1"}), " "))
@@ -164,7 +163,7 @@ var (
 	emptyList  = answer{Contains: "list-objects-v2", Stdout: ""}
 )
 
-func TestARecordIsFoundWhereverItIs(t *testing.T) {
+func TestSessionLog_IsFoundInEveryLocation(t *testing.T) {
 	t.Parallel()
 	stream := answer{Contains: "get-document", Stdout: `{"Content": "{\"inputs\": {\"cloudWatchLogGroupName\": \"/group\", \"cloudWatchStreamingEnabled\": true}}"}`}
 	event := func(lines ...string) string {
@@ -181,11 +180,11 @@ func TestARecordIsFoundWhereverItIs(t *testing.T) {
 			document, {Contains: "--key before/" + aliceID, File: "typed\n"}, noKey,
 			{Contains: "list-objects-v2 --region us-east-2 --output json --bucket logs", Stdout: `{"Contents": [{"Key": "before/` + aliceID + `.log"}]}`},
 		}, "s3://logs/before/" + aliceID + ".log"},
-		"in a bucket of an earlier time": {[]answer{
+		"in a bucket of a previous deployment": {[]answer{
 			document, {Contains: "--bucket old --key x/" + aliceID, File: "typed\n"}, noKey,
 			{Contains: "--bucket old", Stdout: `{"Contents": [{"Key": "other.log"}, {"Key": "x/` + aliceID + `.log"}]}`}, emptyList,
 		}, "s3://old/x/" + aliceID + ".log"},
-		"in a log group of an earlier time": {[]answer{
+		"in a log group of a previous deployment": {[]answer{
 			document, noKey, {Contains: "--next-token t1", Stdout: `{"events": [], "nextForwardToken": "t1"}`},
 			{Contains: "--log-group-name /before", Stdout: `{"events": [` + event("typed") + `], "nextForwardToken": "t1"}`},
 		}, "log group /before, stream " + aliceID},
@@ -205,7 +204,7 @@ func TestARecordIsFoundWhereverItIs(t *testing.T) {
 	}
 }
 
-func TestWhyARecordIsNotThere(t *testing.T) {
+func TestMissingSessionLog_IsExplained(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		answers []answer
@@ -214,10 +213,10 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 	}{
 		"open":       {[]answer{document, oneSession(active, "Connected"), noKey, emptyList}, codeNotYet, "Not there yet: the session " + aliceID + " is connected"},
 		"ending":     {[]answer{document, oneSession(active, "Terminating"), noKey, emptyList}, codeNotYet, "is ending"},
-		"no such":    {[]answer{document, noSessions, noKey, emptyList}, codeNoRecord, "knows no such session either"},
+		"no such":    {[]answer{document, noSessions, noKey, emptyList}, codeNoRecord, "has no such session either"},
 		"refused":    {[]answer{document, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Failed"), noKey, emptyList}, codeNoRecord, "never opened"},
-		"not mine":   {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: Access Denied\n"}, emptyList, me}, 1, "let that identity do s3:GetObject, on s3://logs/sessions/*"},
-		"the key is": {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: User: x is not authorized to perform: kms:Decrypt on resource: y\n"}, emptyList, me}, 1, "let that identity do kms:Decrypt, on the key"},
+		"not mine":   {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: Access Denied\n"}, emptyList, me}, 1, "allow that identity s3:GetObject, on s3://logs/sessions/*"},
+		"the key is": {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: User: x is not authorized to perform: kms:Decrypt on resource: y\n"}, emptyList, me}, 1, "allow that identity kms:Decrypt, on the key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -233,10 +232,10 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 	require.Contains(t, got.err, "ended 2m55s ago")
 	got = runFake(t, "record", late, "--session", aliceID)
 	require.Equal(t, codeNoRecord, got.code, got.err)
-	require.Contains(t, got.err, "should be there. What decides about it:")
+	require.Contains(t, got.err, "should be there. Findings:")
 }
 
-func TestEndIsForOnesOwnUnlessToldOtherwise(t *testing.T) {
+func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 	t.Parallel()
 	bob := answer{Contains: "get-caller-identity", Stdout: `{"Account": "1", "Arn": "arn:aws:sts::1:assumed-role/r/bob"}`}
 	ended := answer{Contains: "terminate-session", Stdout: `{"SessionId": "` + aliceID + `"}`}
@@ -262,7 +261,7 @@ func TestEndIsForOnesOwnUnlessToldOtherwise(t *testing.T) {
 	require.Equal(t, 1, got.count("terminate-session"))
 	got = runFake(t, "end", []answer{bob, open, ended}, "--instance", "app", "--yes")
 	require.Zero(t, got.code, got.err)
-	require.Contains(t, got.err, "1 open on app (i-1) by other people")
+	require.Contains(t, got.err, "1 open on app (i-1) by other users")
 	require.Contains(t, got.err, "Nothing to end")
 	require.Zero(t, got.count("terminate-session"))
 
@@ -273,7 +272,7 @@ func TestEndIsForOnesOwnUnlessToldOtherwise(t *testing.T) {
 	require.Equal(t, 2, got.code)
 }
 
-func TestHistoryIsCompleteForMachines(t *testing.T) {
+func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	t.Parallel()
 	answers := []answer{
 		document,
@@ -297,12 +296,12 @@ func TestHistoryIsCompleteForMachines(t *testing.T) {
 	require.Equal(t, []string{"carol@example.com", unknown, unknown, unknown, unknown, "s3://logs/sessions/carol@example.com-0123456789abcdef4.log", "2025-12-24T08:00:00Z", "archive"},
 		[]string{carol.Who, carol.Owner, carol.Instance, carol.Start, carol.Status, carol.Record, carol.RecordedAt, carol.Source})
 	require.Contains(t, got.err, "2 sessions on other instances or under other documents: ALL=1 shows them.")
-	require.Contains(t, got.err, "The records in s3://old could not be listed: s3:ListBucket was refused.")
+	require.Contains(t, got.err, "The session logs in s3://old could not be listed: s3:ListBucket was refused.")
 
 	table := runFake(t, "history", answers)
 	require.Zero(t, table.code, table.err)
 	lines := strings.Split(table.out, "\n")
-	require.Regexp(t, `^SESSION +WHO +INSTANCE +START \(UTC\) +LASTED +STATUS +RECORD$`, lines[0])
+	require.Regexp(t, `^SESSION +WHO +INSTANCE +START \(UTC\) +LASTED +STATUS +LOG$`, lines[0])
 	require.Regexp(t, `^bob-0123456789abcdef1 +bob +web +2026-03-01 11:59 +1m00s +connected +s3://`, lines[1])
 
 	got = runFake(t, "history", answers, "--format", "csv", "--who", "BOB")
@@ -317,7 +316,7 @@ func TestHistoryIsCompleteForMachines(t *testing.T) {
 	require.Contains(t, got.calls[1], "key=InvokedBefore,value=2026-01-01T00:00:00Z")
 }
 
-func TestTheFirstPageOfALongHistoryIsTwoCalls(t *testing.T) {
+func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
 	t.Parallel()
 	var page []string
 	for i := range 50 {
@@ -332,13 +331,13 @@ func TestTheFirstPageOfALongHistoryIsTwoCalls(t *testing.T) {
 	require.Equal(t, 51, strings.Count(got.out, "\n"))
 	require.Equal(t, 2, got.count("describe-sessions"))
 	require.Zero(t, got.count("list-objects"), "the archive comes after what AWS knows")
-	require.Contains(t, got.err, "There are more: the same line with NEXT='AAE='")
+	require.Contains(t, got.err, "There are more. Next: the same command with NEXT='AAE='")
 	got = runFake(t, "history", answers, "--next", "AAE=")
 	require.Equal(t, 1, got.count("describe-sessions"))
 	require.Contains(t, got.calls[1], "--next-token AAE=")
 }
 
-func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
+func TestParseTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{
@@ -360,7 +359,7 @@ func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-func TestATerminalIsNotToldWhatToDo(t *testing.T) {
+func TestControlCharacters_AreNotPrinted(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "a?[2Jb??c", printable("a\x1b[2Jb\x07\u009bc"))
 	line, found := hasLine([]byte("\x1b[?2004h$ echo verify-1\r\n\x1b[?2004l\rverify-1\r\n$ "), "verify-1")
@@ -370,7 +369,7 @@ func TestATerminalIsNotToldWhatToDo(t *testing.T) {
 	require.False(t, found, "what was typed proves no shell")
 }
 
-func TestVerboseShowsThePlainLine(t *testing.T) {
+func TestVerbose_PrintsAWSCommand(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{online("i-1", "i-2")}, "--verbose")
 	require.Contains(t, got.err, "+ aws ssm describe-instance-information --region us-east-2 --output json --filters Key=InstanceIds,Values=i-1,i-2\n")

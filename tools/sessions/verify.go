@@ -35,8 +35,8 @@ session document.`,
 	return c
 }
 
-// verify proves that a session is recorded: it opens one under the stack's document, prints a token that nobody could
-// know, and looks for it in every place that the document names.
+// verify opens a session under the stack's document, prints a random token in it, and looks for the token in every log
+// location of the document.
 func (r *run) verify(ctx context.Context) error {
 	if err := r.needPlugin(); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (r *run) verify(ctx context.Context) error {
 	}
 	places := p.places()
 	if len(places) == 0 {
-		r.say("%s records nowhere:", r.outputs.SessionDocument)
+		r.say("%s has no log location:", r.outputs.SessionDocument)
 		r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, "SESSION"))
 		return process.Exit{Code: 1}
 	}
@@ -68,7 +68,7 @@ func (r *run) verify(ctx context.Context) error {
 	if err != nil {
 		return r.notOpened(ctx, n, t, err)
 	}
-	r.say("  ok: %s is over", t.id)
+	r.say("  ok: %s has ended", t.id)
 	return r.recorded(ctx, n, places, t.id, token)
 }
 
@@ -160,7 +160,7 @@ func (r *run) talk(ctx context.Context, n named, token string) (talk, error) {
 		if _, printed := hasLine(seen(), token); printed && t.code == 0 {
 			return t, nil
 		}
-		return t, errors.New("the session was over before it printed the token")
+		return t, errors.New("the session ended before it printed the token")
 	}
 	typed, left := time.Time{}, false
 	for {
@@ -216,7 +216,7 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
 		return process.Exit{Code: 1}
 	}
-	r.say("FAILED: %v. What was said:", err)
+	r.say("FAILED: %v. The output:", err)
 	for _, line := range strings.Split(t.said, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
 			r.say("    %s", printable(line))
@@ -232,7 +232,7 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 	if id == "" {
 		id = "SESSION"
 	}
-	r.say("What decides about sessions under %s:", r.outputs.SessionDocument)
+	r.say("Findings about %s:", r.outputs.SessionDocument)
 	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
 	return process.Exit{Code: 1}
 }
@@ -259,7 +259,7 @@ func (r *run) recorded(ctx context.Context, n named, places []place, id, token s
 					continue
 				}
 				shown.clear()
-				r.say("FAILED: there is a record, %s, but the token is not in it.", p.of(id))
+				r.say("FAILED: there is a session log, %s, but the token is not in it.", p.of(id))
 				return process.Exit{Code: 1}
 			}
 			shown.clear()
@@ -273,12 +273,12 @@ func (r *run) recorded(ctx context.Context, n named, places []place, id, token s
 		if spent >= r.timeout {
 			break
 		}
-		shown.show("waiting for the record in "+describe(waiting, id), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
+		shown.show("waiting for the session log in "+describe(waiting, id), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
 		time.Sleep(min(pause, r.timeout-spent+10*time.Millisecond))
 		pause = min(pause*5/4, 4*r.poll)
 	}
 	shown.clear()
-	r.say("FAILED: the session %s went well, but %s after its end there is no record in %s.", id, r.timeout, describe(waiting, id))
+	r.say("FAILED: the session %s succeeded, but %s after its end there is no session log in %s.", id, r.timeout, describe(waiting, id))
 	for _, p := range waiting {
 		if err := last[p]; err != nil {
 			r.say("  %v", r.explain(err))

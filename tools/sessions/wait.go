@@ -51,7 +51,7 @@ func (r *run) wait(ctx context.Context) error {
 			for _, line := range lines {
 				fmt.Fprintln(r.Out, line)
 			}
-			r.say("Go on: %s", r.command("connect"))
+			r.say("Next: %s", r.command("connect"))
 			return nil
 		}
 		spent := r.now().Sub(start)
@@ -86,7 +86,7 @@ func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines 
 		case found:
 			lines = append(lines, fmt.Sprintf("%s: %s", n, m.PingStatus))
 		default:
-			lines = append(lines, fmt.Sprintf("%s: not heard of yet", n))
+			lines = append(lines, fmt.Sprintf("%s: not registered yet", n))
 		}
 		waiting = append(waiting, n)
 	}
@@ -98,22 +98,22 @@ func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines 
 
 func (r *run) neverCame(ctx context.Context, waiting []named) error {
 	for _, n := range waiting {
-		r.say("%s is not online after %s. Looking for the cause:", n, r.timeout)
+		r.say("%s is not online after %s. Findings:", n, r.timeout)
 		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
 	}
-	r.say("Not looked at: network ACLs, the agent's own log on the instance, and AWS's health. The cause is not always the first thing seen.")
+	r.say("Not checked: network ACLs, the agent's own log on the instance, and the AWS Health Dashboard. The first finding is not always the cause.")
 	return process.Exit{Code: 1}
 }
 
-// tell prints what to mend first, and then the whole list.
+// tell prints what to fix first, and then the whole list.
 func (r *run) tell(d diagnosis.Diagnosis) {
 	if first := d.First(); first != nil {
-		r.say("%s %s: %s", r.paint(r.Err, bold, "First to mend:"), first.Title, first.Found)
+		r.say("%s %s: %s", r.paint(r.Err, bold, "First to fix:"), first.Title, first.Found)
 		if first.Mend != "" {
 			r.say("    %s", first.Mend)
 		}
 	} else {
-		r.say("Nothing is seen to be missing.")
+		r.say("No problem found.")
 	}
 	for _, c := range d.Checks {
 		colour := map[diagnosis.Status]string{diagnosis.OK: green, diagnosis.Missing: red, diagnosis.Unknown: yellow}[c.Status]

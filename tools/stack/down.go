@@ -11,7 +11,7 @@ func (a *app) downCommand() *cobra.Command {
 	return a.onProject(a.down, &cobra.Command{
 		Use:   "down",
 		Short: "Stop the local emulator",
-		Long:  "Stop the local emulator. It keeps everything in memory, so the resources of all emulated stacks are lost.",
+		Long:  "Stop the local emulator. It keeps everything in memory, so the resources of all stacks in it are lost.",
 	})
 }
 
@@ -33,7 +33,7 @@ func (a *app) cleanCommand() *cobra.Command {
 	return a.onProject(a.clean, &cobra.Command{
 		Use:   "clean",
 		Short: "Stop the local emulator and delete .local",
-		Long:  "Stop the local emulator and delete .local: the tools and the state of the emulated stacks. Stacks in AWS accounts are not changed.",
+		Long:  "Stop the local emulator and delete .local: the tools and the state of the stacks in the emulator. Stacks in AWS accounts are not changed.",
 	})
 }
 
@@ -49,7 +49,7 @@ func (a *app) clean() error {
 		if err := os.RemoveAll(a.tools.Path()); err != nil {
 			return fmt.Errorf("cannot delete %s completely: %w", a.tools.Path(), err)
 		}
-		a.say("Deleted %s: tools, and the state of the emulated stacks. Stacks in AWS accounts are not changed. Next: make up gets the tools again.", a.tools.Path())
+		a.say("Deleted %s: tools, and the state of the stacks in the emulator. Stacks in AWS accounts are not changed. Next: make up gets the tools again.", a.tools.Path())
 		return nil
 	})
 }

@@ -26,7 +26,7 @@ type Running struct {
 	Instance string `json:"instance"`
 }
 
-// Emulator controls the process of the emulated AWS. There is one for a checkout; all its emulated stacks share it.
+// Emulator controls the process of the local emulator. A checkout has one, which all its emulated stacks share.
 type Emulator struct {
 	// Folder is where it keeps its files; Log is where its output goes.
 	Folder, Log string
@@ -52,7 +52,7 @@ func (e *Emulator) read() (Running, error) {
 }
 
 // Running returns the emulator if its process lives and answers. In a copy of a checkout, such as `pulumi new` makes, the
-// file may name the emulator of the other one, which is not meant.
+// file may name the emulator of the original, which does not count.
 func (e *Emulator) Running() (Running, bool) {
 	r, err := e.read()
 	return r, err == nil && e.isOurs(r.PID) && answers(r.URL)
@@ -80,7 +80,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 	}
 	defer log.Close()
 
-	e.Say("• start the emulated AWS on 127.0.0.1:%d (a few seconds)", port)
+	e.Say("• start the local emulator on 127.0.0.1:%d (a few seconds)", port)
 	start := time.Now()
 	cmd := exec.Command(command, "-python", python, "-port", strconv.Itoa(port), "-dir", e.Folder)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -94,7 +94,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 	problem := "it did not answer within " + e.patience.String()
 	for deadline := time.Now().Add(e.patience); time.Now().Before(deadline); {
 		if r, ok := e.Running(); ok && r.PID == cmd.Process.Pid {
-			e.Say("  ok: it answers on %s, after %s", r.URL, time.Since(start).Round(100*time.Millisecond))
+			e.Say("  ok: it listens on %s, after %s", r.URL, time.Since(start).Round(100*time.Millisecond))
 			return r, nil
 		}
 		select {
@@ -105,7 +105,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 		}
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	return Running{}, fmt.Errorf("the emulated AWS did not start: %s\n%s\n  All of it: %s", problem, toolchain.Tail(e.Log, 15), e.Log)
+	return Running{}, fmt.Errorf("the local emulator did not start: %s\n%s\n  The whole log: %s", problem, toolchain.Tail(e.Log, 15), e.Log)
 }
 
 func (e *Emulator) choosePort() (int, error) {
@@ -116,7 +116,7 @@ func (e *Emulator) choosePort() (int, error) {
 			if err == nil {
 				return port, listener.Close()
 			}
-			e.Say("• the emulator's port %d is taken by another program, so it gets a new one: run eval \"$(make -s env)\" again in shells that use it", port)
+			e.Say("• the emulator's port %d is taken by another program, so it gets a new one. Run eval \"$(make -s env)\" again in shells that use it", port)
 		}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -143,7 +143,7 @@ func (e *Emulator) stopProcess() error {
 		}
 		for deadline := time.Now().Add(10 * time.Second); alive(r.PID); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				return fmt.Errorf("the emulator (process %d) does not end; see %s, then: kill -9 %d", r.PID, e.Log, r.PID)
+				return fmt.Errorf("the emulator (process %d) does not end. Its log: %s\n  Fix: kill -9 %d", r.PID, e.Log, r.PID)
 			}
 		}
 	}

@@ -183,11 +183,11 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		case strings.HasPrefix(name, "AWS_ENDPOINT_URL") && isLoopback(value):
 			blame(name, fmt.Sprintf("%s=%s is an address on this machine", name, value))
 		case name == "AWS_ACCESS_KEY_ID" && value == "test":
-			blame("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID=test is the emulator's invented key")
+			blame("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID=test is the key of the local emulator")
 		case (name == "AWS_CONFIG_FILE" || name == "AWS_SHARED_CREDENTIALS_FILE") && value == os.DevNull:
 			blame(name, name+"="+value+" hides your AWS configuration")
 		case name == "PULUMI_HOME" && inLocal(value), name == "PULUMI_BACKEND_URL" && inLocal(strings.TrimPrefix(value, "file://")):
-			blame(name, fmt.Sprintf("%s=%s belongs to the emulated stacks", name, value))
+			blame(name, fmt.Sprintf("%s=%s belongs to the local emulator", name, value))
 		}
 	}
 	if len(reasons) == 0 {
@@ -202,7 +202,7 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		}
 	}
 	slices.Sort(reasons)
-	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of an emulated one:\n  - %s\n"+
+	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of the local emulator:\n  - %s\n"+
 		"  Nothing was run. Open a new shell, or: unset %s",
 		s.Name, filepath.Base(s.File()), s.Project, strings.Join(reasons, "\n  - "), strings.Join(names, " "))
 }

@@ -3,7 +3,6 @@ package stack
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,50 +26,44 @@ type kept struct {
 }
 
 // kept reads it from the state before the destroy. A destroy that was killed may have dropped the bucket already; then
-// the component that it was in tells that there was something to keep, and the stack's outputs tell its name.
+// the component that it was in shows that there was something to keep, and the stack's outputs have its name.
 func (d *deployment) kept() (k kept) {
-	archive, written := false, ""
+	archive := false
 	for _, r := range d.Deployment.Resources {
 		switch {
-		case r.Type == "pulumi:pulumi:Stack":
-			var outputs struct {
-				LogBucket string `json:"logBucket"`
-			}
-			_ = json.Unmarshal(r.Outputs, &outputs) // without outputs there is no name
-			written = outputs.LogBucket
-		case !r.Retain:
+		case !r.RetainOnDelete:
 		case !r.Custom:
-			archive = archive || strings.HasSuffix(r.Type, ":LogArchive")
+			archive = archive || strings.HasSuffix(string(r.Type), ":LogArchive")
 		default:
 			k.resources++
-			switch r.Type {
+			switch id := string(r.ID); r.Type {
 			case bucketType:
-				k.buckets = append(k.buckets, r.ID)
+				k.buckets = append(k.buckets, id)
 			case logGroupType:
-				k.logGroups = append(k.logGroups, r.ID)
+				k.logGroups = append(k.logGroups, id)
 			case keyType:
-				k.keys = append(k.keys, r.ID)
+				k.keys = append(k.keys, id)
 			}
 		}
 	}
-	if archive && len(k.buckets) == 0 && written != "" {
-		k.buckets = []string{written}
+	if bucket := d.output("logBucket"); archive && len(k.buckets) == 0 && bucket != "" {
+		k.buckets = []string{bucket}
 	}
 	return k
 }
 
-// printKept says what is kept, how to read it, how to take it up again and how to be rid of it.
+// printKept prints what is kept, and how to read, reuse and delete it.
 func (a *app) printKept(k kept) {
 	for _, bucket := range k.buckets {
-		a.say("Kept: the log bucket %s, with every record and version in it, its access block, policy, encryption, versions and lifecycle.\n"+
+		a.say("Kept: the log bucket %s, with every session log and version in it, its public access block, policy, encryption, versioning and lifecycle.\n"+
 			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
-			"  To bring up: make up STACK=%s makes a new bucket beside it; pulumi config set --path '%[3]s:logging.bucketName' %[1]s takes this one up again.\n"+
+			"  To reuse:    pulumi config set --path '%[3]s:logging.bucketName' %[1]s, then make up STACK=%[2]s. Without it, make up creates another bucket.\n"+
 			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name, a.stack.Project)
 	}
 	for _, group := range k.logGroups {
 		a.say("Kept: the log group %s, with every event in it, its key and its retention.\n"+
 			"  To read:     aws logs tail %[1]s --since 30d\n"+
-			"  To bring up: make up STACK=%s takes it up again.\n"+
+			"  To reuse:    make up STACK=%s\n"+
 			"  To delete:   aws logs delete-log-group --log-group-name %[1]s", group, a.stack.Name)
 	}
 	for _, key := range k.keys {
@@ -79,32 +72,21 @@ func (a *app) printKept(k kept) {
 	}
 }
 
-// restoreDocument puts back what the session document said before the stack adopted it, if it did. It asks the document
-// itself, not the state, so a destroy that was killed before this can be run again. Before is the state before the destroy.
+// restoreDocument puts back the session document that the stack adopted, if it adopted one. It reads the document itself, not
+// the state, so a destroy that was killed before this can be run again. Before is the state before the destroy.
 func (a *app) restoreDocument(before *deployment) error {
-	var outputs struct {
-		Region  string `json:"region"`
-		Restore string `json:"restoreSessionDocument"`
-	}
-	for _, r := range before.Deployment.Resources {
-		if r.Type == "pulumi:pulumi:Stack" && r.Outputs != nil {
-			if err := json.Unmarshal(r.Outputs, &outputs); err != nil {
-				return fmt.Errorf("cannot read the outputs of the stack %s: %w", a.stack.Name, err)
-			}
-		}
-	}
 	environ := a.env.Apply(a.environ)
-	region := cmp.Or(outputs.Region, a.stack.Region, process.Variable(environ, "AWS_REGION"), process.Variable(environ, "AWS_DEFAULT_REGION"))
-	name := a.stack.SessionDocument
+	region := cmp.Or(before.output("region"), a.stack.Region)
+	name, command := a.stack.SessionDocument, before.output("restoreSessionDocument")
 	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Project+"/"+a.stack.Name)
 	switch {
 	case restored:
-		a.say("Put back: the session document %s says again what it said before the stack adopted it (its version %s).", name, version)
-	case err != nil && outputs.Restore != "":
-		return fmt.Errorf("the rest is destroyed, but what the session document %s said before the stack adopted it was not put back: %w\n"+
-			"  Mend that, and run make destroy STACK=%s again; or by hand: %s", name, err, a.stack.Name, outputs.Restore)
-	case err != nil && !errors.As(err, new(process.Missing)): // without a CLI there is nothing to ask with, and nothing says that it was adopted
-		a.say("Note: whether the session document %s was adopted by this stack could not be seen: %v", name, err)
+		a.say("Put back: the session document %s has the content again that it had before the stack adopted it (its version %s).", name, version)
+	case err != nil && command != "":
+		return fmt.Errorf("everything else is deleted, but the earlier content of the session document %s was not put back: %w\n"+
+			"  Fix: remove that cause, and run make destroy STACK=%s again; or run %s", name, err, a.stack.Name, command)
+	case err != nil && !errors.As(err, new(process.Missing)): // without the AWS CLI, nothing says that it was adopted
+		a.say("Note: cannot tell whether this stack had adopted the session document %s: %v", name, err)
 	}
 	return nil
 }

@@ -65,11 +65,10 @@ func (a *app) sameInstance() bool {
 	return strings.TrimSpace(string(recorded)) == a.emulator.Instance
 }
 
-// repair brings the stack into a state from which Pulumi can go on: no lock of a killed process, no operation that was
-// interrupted, nothing in the state that a restarted emulator has forgotten, and nothing in the emulated account that the
-// state does not know. State and emulator stay. With selfRepair off it explains what to do, and the command ends there:
-// Pulumi would go on, and make again what may be there already. Who holds a real stack's lock, Pulumi itself says.
-// Afterwards the emulator's instance is recorded for the stack.
+// repair removes what prevents the next update: locks of killed processes, pending operations, resources in the state that a
+// restarted emulator has lost, and resources in the emulator that the state does not contain. State and emulator stay. With
+// selfRepair off it explains what to do and fails, because Pulumi would create again what may exist already. Pulumi itself
+// names the holder of the lock of a stack in an AWS account. Afterwards the emulator's instance is noted for the stack.
 func (a *app) repair() error {
 	unlocked := false
 	if a.stack.Emulated {
@@ -90,14 +89,14 @@ func (a *app) repair() error {
 	refresh := []string{"refresh", "--yes", "--skip-preview", "--suppress-outputs", "--stack", a.stack.Name}
 	var reasons []string
 	if a.stack.Emulated && !a.sameInstance() && d.cloudResources() > 0 {
-		reasons = append(reasons, fmt.Sprintf("the emulated AWS was started anew and has forgotten the %d resources that the stack %s remembers", d.cloudResources(), a.stack.Name))
+		reasons = append(reasons, fmt.Sprintf("the emulator was restarted and has lost the %d resources in the state of the stack %s", d.cloudResources(), a.stack.Name))
 	}
 	if pending := d.pending(); len(pending) > 0 {
 		reasons = append(reasons, fmt.Sprintf("an earlier command was killed during: %s", strings.Join(pending, ", ")))
 		refresh = append(refresh, clearPending)
 	} else if unlocked && len(reasons) == 0 && d.cloudResources() > 0 {
 		// It may have been such a refresh, which drops what is pending before it has looked at everything.
-		reasons = append(reasons, "a command was killed that may have left the state half compared")
+		reasons = append(reasons, "a command was killed that may have refreshed only a part of the state")
 	}
 	if len(reasons) > 0 {
 		if !a.stack.SelfRepair && !a.stack.Emulated {
@@ -129,9 +128,9 @@ const clearPending = "--clear-pending-creates"
 // refresh lets the state forget what is not there. What Pulumi prints goes to a file: it is long, and every resource
 // that is missing is a warning in it, as is to be expected here.
 func (a *app) refresh(args []string, reason string) error {
-	so := "the state is brought in line with what is there"
+	so := "the state is refreshed"
 	if slices.Contains(args, clearPending) {
-		so = "what is pending is cleared, and " + so
+		so = "pending operations are cleared, and " + so
 	}
 	a.say("• %s. So %s (pulumi refresh, usually seconds)", reason, so)
 	path := a.tools.Path("log", "refresh.log")
@@ -145,17 +144,17 @@ func (a *app) refresh(args []string, reason string) error {
 	defer log.Close()
 	start := time.Now()
 	if err := a.pulumi(call{args: args, stdout: log}); err != nil {
-		a.say("%s\nThe state could not be repaired; all of the above: %s", toolchain.Tail(path, 20), path)
+		a.say("%s\nThe state could not be repaired. The whole log: %s", toolchain.Tail(path, 20), path)
 		if a.stack.Emulated {
-			a.say("What always works on an emulated stack, whose resources are worth nothing: make clean, then make up.")
+			a.say("Next: to start with an empty emulator and an empty state: make clean, then make up.")
 		}
 		return err
 	}
-	a.say("  ok: after %s; what it did: %s", time.Since(start).Round(100*time.Millisecond), path)
+	a.say("  ok: after %s. The log: %s", time.Since(start).Round(100*time.Millisecond), path)
 	return nil
 }
 
-// leftover is something in the emulated account that a killed command made and the state does not know.
+// leftover is a resource in the emulator that a killed command created and the state does not contain.
 type leftover struct {
 	Kind string `json:"kind"`
 	ID   string `json:"id"`
@@ -163,8 +162,8 @@ type leftover struct {
 	Error string `json:"error"`
 }
 
-// removeLeftovers deletes what was made by a creation whose end Pulumi did not live to see. Nothing knows its id, and
-// where its name is fixed, it would be in the way of creating it again for good.
+// removeLeftovers deletes what a creation made that Pulumi did not see succeed. Nothing has its id, and if its name is fixed,
+// it would prevent every later creation.
 func (a *app) removeLeftovers(state string) error {
 	found, err := a.sweep(state)
 	var deleted, kept []string
@@ -178,15 +177,15 @@ func (a *app) removeLeftovers(state string) error {
 	const killed = "an earlier command was killed while it created something"
 	switch {
 	case len(deleted) > 0:
-		a.say("• %s. Deleted, because it exists without being in the state: %s", killed, strings.Join(deleted, ", "))
+		a.say("• %s. Deleted, because the state does not contain it: %s", killed, strings.Join(deleted, ", "))
 	case err == nil && len(kept) == 0:
-		a.say("• %s. Nothing of the stack exists without being in the state", killed)
+		a.say("• %s. No resource of the stack is missing in the state", killed)
 	}
 	if len(kept) > 0 {
 		err = errors.New(strings.Join(kept, "; "))
 	}
 	if err != nil {
-		return fmt.Errorf("%s, and what it left behind could not be deleted: %w\n  To begin anew, with an empty emulated AWS: make down, then make up", killed, err)
+		return fmt.Errorf("%s, and what it left could not be deleted: %w\n  Fix: to start with an empty emulator: make down, then make up", killed, err)
 	}
 	return nil
 }
@@ -219,22 +218,22 @@ func (a *app) sweepAccount(state string) ([]leftover, error) {
 }
 
 func (a *app) explainRepair(reason, command string) error {
-	return fmt.Errorf("%s.\n  %s:selfRepair is off for this stack, so nothing was changed. To mend:\n    eval \"$(make -s env STACK=%s)\"\n    %s",
+	return fmt.Errorf("%s.\n  %s:selfRepair is off for this stack, so nothing was changed. Fix:\n    eval \"$(make -s env STACK=%s)\"\n    %s",
 		reason, a.stack.Project, a.stack.Name, command)
 }
 
-// explainPending is for a real account, where only a person can tell what became of an operation that was interrupted.
+// explainPending is for an AWS account, where only a person can tell the result of an operation that was interrupted.
 func (a *app) explainPending(pending []string) error {
-	return fmt.Errorf("an earlier command on the stack %[1]s was killed, or is still at work, during: %[2]s.\n"+
-		"  What came of that is in the account and not in the state, so nothing was changed.\n"+
+	return fmt.Errorf("an earlier command on the stack %[1]s was killed, or is still running, during: %[2]s.\n"+
+		"  The state does not contain the result, so nothing was changed. Fix:\n"+
 		"    eval \"$(make -s env STACK=%[1]s)\"\n"+
-		"    pulumi refresh --stack %[1]s                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
-		"    pulumi refresh --stack %[1]s --clear-pending-creates     the same, and forgets all creations\n"+
-		"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending",
+		"    pulumi refresh --stack %[1]s                             names the holder of the lock, if there is one; compares, and asks about each creation\n"+
+		"    pulumi refresh --stack %[1]s --clear-pending-creates     the same, and drops all creations\n"+
+		"  A creation that is dropped may have succeeded. How to find its resource: docs/team.md, Operations are pending",
 		a.stack.Name, strings.Join(pending, ", "))
 }
 
-// repairLocks takes away the locks of processes that have ended, and reports whether there were any.
+// repairLocks removes the locks of processes that have ended, and reports whether there were any.
 func (a *app) repairLocks() (bool, error) {
 	locks, err := findLocks(a.tools.Path("state"), a.stack.Project, a.stack.Name)
 	if err != nil || len(locks) == 0 {
@@ -250,10 +249,10 @@ func (a *app) repairLocks() (bool, error) {
 		if !l.Stale {
 			hostname, _ := os.Hostname()
 			if l.Hostname == hostname {
-				return false, fmt.Errorf("another command is working on the stack %s (%s): wait for it, or end it by Ctrl-C where it runs", a.stack.Name, who)
+				return false, fmt.Errorf("another command is running on the stack %s (%s). Fix: wait for it, or stop it with Ctrl-C in its terminal", a.stack.Name, who)
 			}
-			return false, fmt.Errorf("the stack %s is locked from another machine or container (%s), so it cannot be seen from here whether that command still runs.\n"+
-				"  If it does not:\n    eval \"$(make -s env STACK=%s)\"\n    pulumi %s", a.stack.Name, who, a.stack.Name, strings.Join(cancel, " "))
+			return false, fmt.Errorf("the stack %s is locked from another machine or container (%s), so this machine cannot tell whether that command is still running.\n"+
+				"  Fix, if it is not:\n    eval \"$(make -s env STACK=%s)\"\n    pulumi %s", a.stack.Name, who, a.stack.Name, strings.Join(cancel, " "))
 		}
 		stale = append(stale, who)
 	}
@@ -261,19 +260,19 @@ func (a *app) repairLocks() (bool, error) {
 	if !a.stack.SelfRepair {
 		return false, a.explainRepair(reason, "pulumi "+strings.Join(cancel, " "))
 	}
-	a.say("• %s. So the lock is taken away (pulumi cancel)", reason)
+	a.say("• %s. So the lock is removed (pulumi cancel)", reason)
 	return true, a.pulumi(call{args: cancel, stdout: a.stderr})
 }
 
-// useNewestDocument ends what an update of the session document began: it makes a new version, and then has sessions use
-// it. Systems Manager changes only the newest version, so with another one in use no update could go on.
+// useNewestDocument completes an interrupted update of the session document, which creates a version and then makes it the
+// default. Systems Manager changes only the newest version, so with another default no update could succeed.
 func (a *app) useNewestDocument() error {
 	used, err := a.useNewest()
 	if used && err == nil {
-		a.say("• the killed command had written a new version of the session document %s; now sessions use it", a.stack.SessionDocument)
+		a.say("• the killed command had written a new version of the session document %s, which is now the default version", a.stack.SessionDocument)
 	}
 	if errors.As(err, new(process.Missing)) {
-		return nil // the program says what is wrong, if something is
+		return nil // the program reports it, if there is something wrong
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func (a *app) pluginCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use:   "plugin",
 		Short: "Build the session-manager-plugin from its source if none is installed",
-		Long: `Build the AWS CLI's session-manager-plugin from its source if none is installed, and print its path. Emulated stacks use it
-by themselves; for AWS accounts, put its folder on PATH.`,
+		Long: `Build the AWS CLI's session-manager-plugin from its source if none is installed, and print its path. The stack local uses it
+by itself; for an AWS account, put its folder on PATH.`,
 	})
 }

@@ -328,9 +328,9 @@ func TestRepair(t *testing.T) {
 	}{
 		{name: "nothing made yet", export: emptyState},
 		{name: "the same emulator", export: twoTopics, recorded: "new"},
-		{name: "another emulator", export: twoTopics, recorded: "old", calls: refresh, said: "has forgotten the 2 resources that the stack local remembers"},
-		{name: "never recorded", export: twoTopics, calls: refresh, said: "has forgotten"},
-		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "account swept\n• an earlier command was killed while it created something. Deleted, because it exists without being in the state: topic t-1, queue q-1\n• an earlier command was killed during: creating aws:sns/topic:Topic c. So what is pending is cleared, and the state is brought in line"},
+		{name: "another emulator", export: twoTopics, recorded: "old", calls: refresh, said: "has lost the 2 resources in the state of the stack local"},
+		{name: "never recorded", export: twoTopics, calls: refresh, said: "has lost"},
+		{name: "killed", export: killed, recorded: "new", calls: refresh + " --clear-pending-creates", said: "account swept\n• an earlier command was killed while it created something. Deleted, because the state does not contain it: topic t-1, queue q-1\n• an earlier command was killed during: creating aws:sns/topic:Topic c. So pending operations are cleared, and the state is refreshed"},
 		{name: "killed during a destroy", export: twoDeleted, recorded: "new", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during: deleting aws:sns/topic:Topic c"},
 		{name: "killed, and another emulator", export: killed, recorded: "old", calls: refresh + " --clear-pending-creates", said: "• an earlier command was killed during"},
 		{name: "another emulator, no self-repair", settings: "private-ec2-access:selfRepair: false", export: twoTopics, refused: "pulumi " + refresh},
@@ -381,9 +381,9 @@ func TestLeftovers(t *testing.T) {
 		failed        error
 		said, refused string
 	}{
-		{name: "nothing", said: "Nothing of the stack exists without being in the state\n"},
-		{name: "one stays", found: []leftover{{Kind: "subnet", ID: "s-1"}, {Kind: "VPC", ID: "v-1", Error: "in use"}}, said: "the state: subnet s-1\n", refused: "what it left behind could not be deleted: VPC v-1: in use\n"},
-		{name: "no answer", failed: io.ErrUnexpectedEOF, refused: "what it left behind could not be deleted: unexpected EOF\n  To begin anew, with an empty emulated AWS: make down, then make up"},
+		{name: "nothing", said: "No resource of the stack is missing in the state\n"},
+		{name: "one stays", found: []leftover{{Kind: "subnet", ID: "s-1"}, {Kind: "VPC", ID: "v-1", Error: "in use"}}, said: "does not contain it: subnet s-1\n", refused: "what it left could not be deleted: VPC v-1: in use\n"},
+		{name: "no answer", failed: io.ErrUnexpectedEOF, refused: "what it left could not be deleted: unexpected EOF\n  Fix: to start with an empty emulator: make down, then make up"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, out, calls := testApp(t, "", killed)
@@ -431,7 +431,7 @@ func TestRepairOfLocks(t *testing.T) {
 		a.useNewest = func() (bool, error) { return true, nil }
 		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname})
 		require.NoError(t, a.repair())
-		assert.Contains(t, out.String(), "now sessions use it")
+		assert.Contains(t, out.String(), "which is now the default version")
 	})
 	t.Run("stale, and nothing pending", func(t *testing.T) {
 		a, out, calls := testApp(t, "", twoTopics)
@@ -439,7 +439,7 @@ func TestRepairOfLocks(t *testing.T) {
 		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname})
 		require.NoError(t, a.repair())
 		assert.Contains(t, calls(), "refresh --yes", "a refresh that was killed is done again")
-		assert.Contains(t, out.String(), "So the state is brought in line with what is there")
+		assert.Contains(t, out.String(), "So the state is refreshed")
 		assert.NotContains(t, out.String(), "account swept")
 	})
 	t.Run("stale, no self-repair", func(t *testing.T) {
@@ -451,7 +451,7 @@ func TestRepairOfLocks(t *testing.T) {
 	t.Run("held", func(t *testing.T) {
 		a, _, calls := testApp(t, "", emptyState)
 		writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: fakePulumiProcess(t), Hostname: hostname})
-		require.ErrorContains(t, a.repair(), "another command is working on the stack local")
+		require.ErrorContains(t, a.repair(), "another command is running on the stack local")
 		assert.Empty(t, calls())
 	})
 	t.Run("of another machine", func(t *testing.T) {
@@ -476,12 +476,12 @@ func TestRealStacksAreNotRepaired(t *testing.T) {
 			require.NoError(t, err)
 			continue
 		}
-		require.EqualError(t, err, "an earlier command on the stack dev was killed, or is still at work, during: "+refused+".\n"+
-			"  What came of that is in the account and not in the state, so nothing was changed.\n"+
+		require.EqualError(t, err, "an earlier command on the stack dev was killed, or is still running, during: "+refused+".\n"+
+			"  The state does not contain the result, so nothing was changed. Fix:\n"+
 			"    eval \"$(make -s env STACK=dev)\"\n"+
-			"    pulumi refresh --stack dev                             says who holds the lock, if anybody does; compares, and asks about each creation\n"+
-			"    pulumi refresh --stack dev --clear-pending-creates     the same, and forgets all creations\n"+
-			"  A creation that is forgotten may have succeeded. How to find what it made: docs/team.md, Operations are pending")
+			"    pulumi refresh --stack dev                             names the holder of the lock, if there is one; compares, and asks about each creation\n"+
+			"    pulumi refresh --stack dev --clear-pending-creates     the same, and drops all creations\n"+
+			"  A creation that is dropped may have succeeded. How to find its resource: docs/team.md, Operations are pending")
 	}
 }
 
@@ -496,7 +496,7 @@ func TestUpConfirmation(t *testing.T) {
 		{name: "emulated", want: "up --stack local --yes --skip-preview --color auto --non-interactive\n"},
 		{name: "confirm without a terminal", confirm: true, refused: "there is no terminal to ask on. Nothing was changed"},
 		{name: "confirm in CI", confirm: true, ci: "true", want: "up --stack local --diff --yes --color auto --non-interactive\n"},
-		{name: "confirmed by hand", confirm: true, args: []string{"--yes"}, want: "up --stack local --yes --color auto --non-interactive\n"},
+		{name: "confirmed with --yes", confirm: true, args: []string{"--yes"}, want: "up --stack local --yes --color auto --non-interactive\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("CI", c.ci)
@@ -718,7 +718,7 @@ func TestAProtectedArchiveStopsADestroy(t *testing.T) {
 
 func TestNobodyLoggedIn(t *testing.T) {
 	a, _, calls := testApp(t, "", emptyState)
-	require.NoError(t, a.loggedIn(), "the state of an emulated stack is a folder")
+	require.NoError(t, a.loggedIn(), "its backend is a folder")
 	require.Empty(t, calls())
 	a.stack.Emulated = false
 	require.NoError(t, a.loggedIn())

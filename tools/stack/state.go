@@ -6,8 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 // lock is one lock file of Pulumi's file backend.
@@ -68,31 +72,14 @@ func isPulumi(pid int) bool {
 
 // deployment is the part of `pulumi stack export` that matters here.
 type deployment struct {
-	Deployment struct {
-		Resources []struct {
-			URN    string `json:"urn"`
-			Type   string `json:"type"`
-			Custom bool   `json:"custom"`
-			ID     string `json:"id"`
-			Retain bool   `json:"retainOnDelete"`
-			// Protect makes Pulumi refuse to delete it.
-			Protect bool            `json:"protect"`
-			Outputs json.RawMessage `json:"outputs"`
-		} `json:"resources"`
-		Pending []struct {
-			Resource struct {
-				URN string `json:"urn"`
-			} `json:"resource"`
-			Type string `json:"type"`
-		} `json:"pending_operations"`
-	} `json:"deployment"`
+	Deployment apitype.DeploymentV3 `json:"deployment"`
 }
 
 // cloudResources counts what exists in AWS: not components, and not the entries for providers.
 func (d *deployment) cloudResources() int {
 	count := 0
 	for _, r := range d.Deployment.Resources {
-		if r.Custom && !strings.HasPrefix(r.Type, "pulumi:") {
+		if r.Custom && !strings.HasPrefix(string(r.Type), "pulumi:") {
 			count++
 		}
 	}
@@ -100,41 +87,35 @@ func (d *deployment) cloudResources() int {
 }
 
 // protected lists the buckets and log groups that a destroy must not touch.
-func (d *deployment) protected() (records []string) {
+func (d *deployment) protected() (logs []string) {
 	for _, r := range d.Deployment.Resources {
 		if r.Protect && (r.Type == bucketType || r.Type == logGroupType) {
-			records = append(records, r.ID)
+			logs = append(logs, string(r.ID))
 		}
 	}
-	return records
+	return logs
 }
 
-func (d *deployment) pending() []string {
-	var list []string
-	for _, p := range d.Deployment.Pending {
-		list = append(list, p.Type+" "+shortURN(p.Resource.URN))
+// output returns an output of the stack that is a text, "" if there is none.
+func (d *deployment) output(name string) (value string) {
+	for _, r := range d.Deployment.Resources {
+		if r.Type == resource.RootStackType {
+			value, _ = r.Outputs[name].(string)
+		}
+	}
+	return value
+}
+
+func (d *deployment) pending() (list []string) {
+	for _, p := range d.Deployment.PendingOperations {
+		list = append(list, fmt.Sprintf("%s %s %s", p.Type, p.Resource.URN.Type(), p.Resource.URN.Name()))
 	}
 	return list
 }
 
-// interruptedCreates reports whether something may exist that the state does not know.
+// interruptedCreates reports whether something may exist that the state does not contain.
 func (d *deployment) interruptedCreates() bool {
-	for _, p := range d.Deployment.Pending {
-		if p.Type == "creating" {
-			return true
-		}
-	}
-	return false
-}
-
-// shortURN keeps the type and the name.
-func shortURN(urn string) string {
-	parts := strings.Split(urn, "::")
-	if len(parts) < 4 {
-		return urn
-	}
-	types := strings.Split(parts[2], "$")
-	return types[len(types)-1] + " " + parts[3]
+	return slices.ContainsFunc(d.Deployment.PendingOperations, func(p apitype.OperationV2) bool { return p.Type == apitype.OperationTypeCreating })
 }
 
 // instanceFile records the emulator that a stack was last deployed to.
