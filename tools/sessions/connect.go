@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
@@ -174,55 +173,51 @@ func (r *run) follow(ctx context.Context, n named) func() (session, bool) {
 	started := r.now().Add(-5 * time.Second)
 	quiet := *r.aws
 	quiet.echo = io.Discard // the terminal is the session's
-	ctx, cancel := context.WithCancel(ctx)
-	var mu sync.Mutex
-	var found session
-	done := make(chan struct{})
-	look := func(ctx context.Context) bool {
+	look := func(ctx context.Context) (session, bool, error) {
 		me, err := quiet.caller(ctx)
 		if err != nil {
-			return true
+			return session{}, false, err
 		}
 		for _, state := range []string{active, past} {
 			page, _, err := quiet.sessionsPage(ctx, state, 10, "", filter{"Target", n.id})
 			if err != nil {
-				return true
+				return session{}, false, err
 			}
 			for _, s := range page {
 				if s.Owner == me.ARN && s.StartDate.After(started) {
-					mu.Lock()
-					found = s
-					mu.Unlock()
-					return true
+					return s, true, nil
 				}
 			}
 		}
-		return false
+		return session{}, false, nil
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	found := make(chan session, 1)
 	go func() {
-		defer close(done)
+		defer close(found)
 		for _, after := range []time.Duration{time.Second, 5 * time.Second, 20 * time.Second} {
 			select {
 			case <-time.After(after):
 			case <-ctx.Done():
 				return
 			}
-			if look(ctx) {
+			s, known, err := look(ctx)
+			if known {
+				found <- s
+			}
+			if known || err != nil {
 				return
 			}
 		}
 	}()
 	return func() (session, bool) {
-		cancel() // an answer that is on its way is given up, and asked for again
-		<-done
-		mu.Lock()
-		known := found.SessionID != ""
-		mu.Unlock()
-		if !known {
-			short, stop := context.WithTimeout(context.Background(), 10*time.Second)
-			defer stop()
-			look(short)
+		cancel() // an answer that is on its way is dropped, and asked for again
+		if s, known := <-found; known {
+			return s, true
 		}
-		return found, found.SessionID != ""
+		short, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		s, known, _ := look(short)
+		return s, known
 	}
 }

@@ -37,14 +37,6 @@ func (a *app) destroy(args []string) error {
 }
 
 func (a *app) destroyPrepared(args []string) error {
-	c := call{args: append([]string{"destroy", "--stack", a.stack.Name}, args...)}
-	switch {
-	case hasYes(args):
-	case !a.stack.ConfirmChanges:
-		c.args = append(c.args, "--yes", "--skip-preview")
-	default:
-		c.ask = true
-	}
 	before, err := a.export()
 	if err != nil {
 		return err
@@ -56,7 +48,7 @@ func (a *app) destroyPrepared(args []string) error {
 			"  To delete the session logs:    pulumi config set %[2]s:keepRecords false, then make up STACK=%[1]s\n"+
 			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "))
 	}
-	if err := a.pulumi(c); err != nil {
+	if err := a.pulumi(a.change("destroy", args)); err != nil {
 		return err
 	}
 	after, err := a.export()

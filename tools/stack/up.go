@@ -36,17 +36,7 @@ func (a *app) up(args []string) error {
 }
 
 func (a *app) pulumiUp(args []string) error {
-	c := call{args: append([]string{"up", "--stack", a.stack.Name}, args...)}
-	switch {
-	case hasYes(args):
-	case !a.stack.ConfirmChanges:
-		c.args = append(c.args, "--yes", "--skip-preview")
-	case os.Getenv("CI") == "true":
-		c.args = append(c.args, "--diff", "--yes")
-	default:
-		c.args, c.ask = append(c.args, "--diff"), true
-	}
-	err := a.pulumi(c)
+	err := a.pulumi(a.change("up", args))
 	var exit process.Exit
 	switch {
 	case err == nil || !a.stack.Emulated:
@@ -56,6 +46,23 @@ func (a *app) pulumiUp(args []string) error {
 		a.say("Pulumi prints the cause above, under Diagnostics. If the cause is the emulator itself, start with an empty one: make down, then make up.")
 	}
 	return err
+}
+
+// change returns a call of up or destroy, which asks on the terminal unless the changes are confirmed already.
+func (a *app) change(command string, args []string) call {
+	c := call{args: append([]string{command, "--stack", a.stack.Name}, args...)}
+	switch {
+	case hasYes(args):
+	case !a.stack.ConfirmChanges:
+		c.args = append(c.args, "--yes", "--skip-preview")
+	case command == "up" && os.Getenv("CI") == "true":
+		c.args = append(c.args, "--diff", "--yes")
+	case command == "up":
+		c.args, c.ask = append(c.args, "--diff"), true
+	default:
+		c.ask = true
+	}
+	return c
 }
 
 func hasYes(args []string) bool {

@@ -1,0 +1,126 @@
+package stack
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/process"
+)
+
+// commandLine runs the command in a project with the stacks dev and local.
+func commandLine(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	t.Chdir(project(t, map[string]string{
+		"Pulumi.local.yaml": "config:\n  aws:region: eu-central-1\n  emulated: true\n  instances: {web: {}, app: {}}\n",
+		"Pulumi.dev.yaml":   "config: {}\n",
+	}))
+	var out, problems bytes.Buffer
+	a := &app{stdout: &out, stderr: &problems}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(&out)
+	root.SetErr(&problems)
+	code = process.Code(&problems, root.Execute())
+	return out.String(), problems.String(), code
+}
+
+func TestHelp_ListsEveryCommandWithFlagsAndExample(t *testing.T) {
+	help, _, code := commandLine(t)
+	assert.Zero(t, code)
+	for _, c := range (&app{}).command().Commands() {
+		assert.Contains(t, help, "\n  "+c.Name()+" ")
+		own, _, code := commandLine(t, c.Name(), "--help")
+		assert.Zero(t, code)
+		assert.Contains(t, own, "stack "+c.Name())
+		assert.Contains(t, own, "--stack NAME")
+	}
+}
+
+func TestUsage_Mistake_IsExplained(t *testing.T) {
+	for line, want := range map[string]string{
+		"up --yes":               "error: unknown flag: --yes\n  Fix: stack up --help",
+		"up foo":                 "error: stack up: the arguments for pulumi follow `--` (got \"foo\")\n  Fix: stack up -- foo\n",
+		"down foo":               "error: stack down takes no argument (got \"foo\")",
+		"wait app":               "error: stack wait takes no argument (got \"app\")",
+		"wait --timeout soon":    `error: invalid argument "soon" for "--timeout" flag`,
+		"wait --timeout 0s":      "error: --timeout: not more than 0 (got 0s)",
+		"history --limit x":      `error: invalid argument "x" for "--limit" flag`,
+		"history --limit -1":     "error: --limit: not more than 0 (got -1)",
+		"history --all=yes":      `error: invalid argument "yes" for "--all" flag`,
+		"history --format xml":   "Allowed: table, json, csv",
+		"history --since monday": "not a time. Allowed: 2026-01-31",
+	} {
+		out, problems, code := commandLine(t, strings.Fields(line)...)
+		assert.Equal(t, 2, code, line)
+		assert.Contains(t, problems, want, line)
+		assert.Empty(t, out, line)
+	}
+	_, problems, code := commandLine(t, "upp")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, problems, "Did you mean this?\n\tup\n")
+	_, problems, code = commandLine(t, "up", "--stack", "prod")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, problems, `there is no stack "prod"`)
+}
+
+func TestCompletion_CompletesStacksInstancesAndFormats(t *testing.T) {
+	for line, want := range map[string]string{
+		"--stack ":                           "dev\nlocal\n",
+		"wait --instance ":                   "app\nweb\n",
+		"--stack local upgrade --instance ":  "app\nweb\n",
+		"history --format ":                  "table\njson\ncsv\n",
+		"--stack dev connect --instance ":    "",
+		"--stack absent connect --instance ": "",
+	} {
+		out, _, code := commandLine(t, append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		assert.Zero(t, code)
+		words, _, _ := strings.Cut(out, ":")
+		assert.Equal(t, want, words, line)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		out, _, code := commandLine(t, "completion", shell)
+		assert.Zero(t, code)
+		assert.Contains(t, out, "__complete", shell)
+	}
+}
+
+// A variable that is empty is a flag that is not given, and 0 and false switch off.
+func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	for line, want := range map[string]string{
+		"up":                        "'local' up --",
+		"up STACK=dev ARGS=--yes":   "'dev' up -- --yes",
+		"wait":                      "'local' wait",
+		"wait INSTANCE=app V=1":     "'local' wait --instance 'app' --verbose",
+		"wait TIMEOUT=90s ARGS=-v":  "'local' wait --timeout '90s' -v",
+		"connect INSTANCE= V=0":     "'local' connect",
+		"record SESSION=a-1":        "'local' record --session 'a-1'",
+		"end INSTANCE=app YES=1":    "'local' end --instance 'app' --yes",
+		"end SESSION=a-1 ALL=false": "'local' end --session 'a-1'",
+		"verify TIMEOUT=2m":         "'local' verify --timeout '2m'",
+		"upgrade INSTANCE=app":      "'local' upgrade --instance 'app' --",
+		"history FORMAT=csv WHO=a,b SINCE=1d UNTIL=1h LIMIT=5 NEXT=A= ALL=1": "'local' history --format 'csv' --who 'a,b' --since '1d' --until '1h' --limit '5' --next 'A=' --all",
+	} {
+		cmd := exec.Command("make", append([]string{"-n", "-C", "../.."}, strings.Fields(line)...)...)
+		for _, entry := range os.Environ() {
+			if !regexp.MustCompile(`^(MAKE|MFLAGS|STACK|ARGS|INSTANCE|SESSION|TIMEOUT|V|ALL|YES|FORMAT|WHO|SINCE|UNTIL|LIMIT|NEXT)`).MatchString(entry) {
+				cmd.Env = append(cmd.Env, entry)
+			}
+		}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		_, command, found := strings.Cut(string(out), ".local/bin/stack --stack ")
+		require.True(t, found, "%s", out)
+		command, _, _ = strings.Cut(strings.ReplaceAll(command, "\\\n", ""), "\nmake")
+		assert.Equal(t, want, strings.Join(strings.Fields(command), " "), line)
+	}
+}
