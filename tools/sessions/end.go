@@ -116,16 +116,6 @@ func (r *run) terminate(ctx context.Context, s session) error {
 	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", "--session-id", s.SessionID); err != nil {
 		return r.explain(err)
 	}
-	fmt.Fprintf(r.Out, "ended %s of %s on %s; its session log: %s\n", s.SessionID, s.who(), r.nameOf(s.Target), r.command("record SESSION="+s.SessionID))
+	fmt.Fprintf(r.Out, "ended %s of %s on %s; its session log: %s\n", s.SessionID, s.who(), r.byID(s.Target), r.command("record SESSION="+s.SessionID))
 	return nil
-}
-
-// nameOf is the stack's name of an instance.
-func (r *run) nameOf(id string) string {
-	for _, n := range r.instances() {
-		if n.id == id {
-			return n.String()
-		}
-	}
-	return id
 }

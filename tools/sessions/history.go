@@ -1,8 +1,10 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -249,22 +251,13 @@ func (h *historyRun) isOurs(s session) bool {
 	if h.all {
 		return true
 	}
-	document := s.DocumentName
-	if document == "" {
-		document = defaultDocument
-	}
-	if document != h.outputs.SessionDocument {
+	if cmp.Or(s.DocumentName, defaultDocument) != h.outputs.SessionDocument {
 		return false
 	}
 	if h.only != "" {
 		return s.Target == h.only
 	}
-	for _, id := range h.outputs.InstanceIDs {
-		if id == s.Target {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(slices.Collect(maps.Values(h.outputs.InstanceIDs)), s.Target)
 }
 
 func (h *historyRun) wanted(e entry) bool {

@@ -34,13 +34,8 @@ func (e entry) values() []string {
 
 func (h *historyRun) entry(s session) entry {
 	e := entry{
-		Session: s.SessionID, Who: s.who(), Owner: s.Owner, Instance: s.Target, InstanceID: s.Target, Start: rfc(s.StartDate.Time), End: rfc(s.EndDate.Time),
+		Session: s.SessionID, Who: s.who(), Owner: s.Owner, Instance: h.byID(s.Target).name, InstanceID: s.Target, Start: rfc(s.StartDate.Time), End: rfc(s.EndDate.Time),
 		Status: s.Status, Details: s.Details, Document: s.DocumentName, Reason: s.Reason, Source: "aws", start: s.StartDate.Time,
-	}
-	for _, n := range h.instances() {
-		if n.id == s.Target {
-			e.Instance = n.name
-		}
 	}
 	end := s.EndDate.Time
 	if end.IsZero() {

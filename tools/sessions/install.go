@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 
 	"private-ec2-access/tools/process"
@@ -36,14 +37,7 @@ func thisSystem() system {
 }
 
 func (s system) is(names ...string) bool {
-	for _, l := range s.like {
-		for _, n := range names {
-			if l == n {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(s.like, n) })
 }
 
 // cli is how to get the AWS CLI, after cliPage.

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -83,16 +84,8 @@ func (r *run) record(ctx context.Context) error {
 	case unrecorded(s.DocumentName):
 		r.say("It was opened under %s: Session Manager never records port forwarding and SSH.", s.DocumentName)
 	default:
-		n, err := r.find(s.Target)
-		if err != nil {
-			n = named{s.Target, s.Target}
-		}
 		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
-		document := s.DocumentName
-		if document == "" {
-			document = r.outputs.SessionDocument
-		}
-		r.tell(r.whyNoRecord(ctx, n, document, r.session))
+		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), cmp.Or(s.DocumentName, r.outputs.SessionDocument), r.session))
 	}
 	return process.Exit{Code: codeNoRecord}
 }

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -178,22 +178,19 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (record *fou
 	return nil, looked, problems, nil
 }
 
-// buckets are all that hold records of this stack, today's first.
-func (r *run) buckets(places []place) []string {
-	var all []string
+// buckets are all that hold session logs of this stack, today's first.
+func (r *run) buckets(places []place) (all []string) {
 	current, _ := splitLocation(r.outputs.LogLocation)
-	for _, p := range append(places, place{bucket: current}) {
-		all = append(all, p.bucket)
+	var candidates []string
+	for _, p := range places {
+		candidates = append(candidates, p.bucket)
 	}
-	var once []string
-	seen := map[string]bool{"": true}
-	for _, b := range append(all, r.outputs.KeptLogBuckets...) {
-		if !seen[b] {
-			seen[b] = true
-			once = append(once, b)
+	for _, b := range slices.Concat(candidates, []string{current}, r.outputs.KeptLogBuckets) {
+		if b != "" && !slices.Contains(all, b) {
+			all = append(all, b)
 		}
 	}
-	return once
+	return all
 }
 
 var s3URL = regexp.MustCompile(`^(?:s3://([^/]+)/|https://s3[.-][^/]+/([^/]+)/|https://([^/]+)\.s3[.-][^/]+/)(.+)$`)
@@ -213,11 +210,8 @@ func fromURL(url string) (place, bool) {
 
 // firstDenied is the first of the problems that is a refusal.
 func firstDenied(problems []error) error {
-	for _, err := range problems {
-		var e *callError
-		if errors.As(err, &e) && e.denied() {
-			return err
-		}
+	if at := slices.IndexFunc(problems, isDenied); at >= 0 {
+		return problems[at]
 	}
 	return nil
 }

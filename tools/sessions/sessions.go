@@ -156,15 +156,23 @@ func (r *run) instances() []named {
 	return all
 }
 
-// find gives the instance that a name or an id means.
-func (r *run) find(wanted string) (named, error) {
-	for _, n := range r.instances() {
-		if n.name == wanted || n.id == wanted {
-			return n, nil
+// byID gives an instance of the stack its name.
+func (r *run) byID(id string) named {
+	for name, known := range r.outputs.InstanceIDs {
+		if known == id {
+			return named{name, id}
 		}
 	}
+	return named{id, id}
+}
+
+// find gives the instance that a name or an id means.
+func (r *run) find(wanted string) (named, error) {
+	if id, found := r.outputs.InstanceIDs[wanted]; found {
+		return named{wanted, id}, nil
+	}
 	if strings.HasPrefix(wanted, "i-") || strings.HasPrefix(wanted, "mi-") {
-		return named{wanted, wanted}, nil
+		return r.byID(wanted), nil
 	}
 	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s", wanted, r.Stack, r.listed())
 }
