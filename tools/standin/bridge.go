@@ -52,7 +52,7 @@ type BridgeConfig struct {
 	Mirror string
 	// SchemaCache is a file that keeps the bridge's schema; when empty, it is generated anew.
 	SchemaCache string
-	// Stderr receives what the bridge writes, its port excepted.
+	// Stderr receives what the bridge writes, its port excepted. It must be safe for concurrent use, as a file is.
 	Stderr io.Writer
 }
 

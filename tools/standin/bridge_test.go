@@ -1,7 +1,7 @@
 package standin
 
 import (
-	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -128,7 +128,7 @@ func TestFindBridge(t *testing.T) {
 }
 
 func TestStartBridge_Failure_NamesCause(t *testing.T) {
-	_, err := StartBridge(t.Context(), BridgeConfig{Path: filepath.Join(t.TempDir(), "none"), Stderr: &bytes.Buffer{}})
+	_, err := StartBridge(t.Context(), BridgeConfig{Path: filepath.Join(t.TempDir(), "none"), Stderr: io.Discard})
 	require.ErrorContains(t, err, "starting the bridge")
 
 	if runtime.GOOS == "windows" {
@@ -136,7 +136,7 @@ func TestStartBridge_Failure_NamesCause(t *testing.T) {
 	}
 	script := filepath.Join(t.TempDir(), "script")
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho no port\n"), 0o700))
-	_, err = StartBridge(t.Context(), BridgeConfig{Path: script, Stderr: &bytes.Buffer{}})
+	_, err = StartBridge(t.Context(), BridgeConfig{Path: script, Stderr: io.Discard})
 	require.ErrorContains(t, err, `wrote "no port" where its port was expected`)
 }
 
