@@ -46,30 +46,19 @@ func TestAdoptionGoesOnAfterAKill(t *testing.T) {
 		updates, destroys, restores = updates[:1], nil, restores[:1]
 	}
 	r := newRecovery(t)
-	aws := func(args ...string) string {
-		t.Helper()
-		line := setting(t, "EMULATOR_PYTHON") + " -m awscli --output json"
-		for _, arg := range args {
-			line += " '" + arg + "'"
-		}
-		out, err := r.shell(line)
-		require.NoError(t, err, out)
-		return out
-	}
 	content := func(version ...string) object { // without one: the version that sessions use
 		t.Helper()
 		args := []string{"ssm", "get-document", "--name", preferencesName}
 		if len(version) > 0 {
 			args = append(args, "--document-version", version[0])
 		}
-		var answer, content object
-		require.NoError(t, json.Unmarshal([]byte(aws(args...)), &answer))
-		require.NoError(t, json.Unmarshal([]byte(answer.text("Content")), &content))
+		var content object
+		require.NoError(t, json.Unmarshal([]byte(r.aws(args...).text("Content")), &content))
 		return content
 	}
 	var before object
 	require.NoError(t, json.Unmarshal([]byte(preferencesOfOthers), &before))
-	aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", preferencesOfOthers)
+	r.aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", preferencesOfOthers)
 	r.others = append(r.others, preferencesName)
 
 	out, err := r.run("make", "preview")

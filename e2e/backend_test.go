@@ -41,7 +41,7 @@ func newSharedState(t *testing.T, in *account) sharedState {
 // stack makes a stack whose state and secrets are here.
 func (shared sharedState) stack(t *testing.T, in *account, name string, own map[string]any) *stack {
 	t.Helper()
-	s := &stack{t: t, in: in, name: name, dir: program(t)}
+	s := &stack{t: t, in: in, name: name, dir: stub(t)}
 	s.env = []string{"PULUMI_BACKEND_URL=" + shared.backend, "PULUMI_CONFIG_PASSPHRASE=not used"}
 	config := map[string]any{
 		"aws:region": in.region, "aws:accessKey": "test", "aws:secretKey": "test",

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -96,7 +94,7 @@ func (a *account) copy(t *testing.T) *account {
 	e, err := a.Fork(context.Background())
 	require.NoError(t, err)
 	t.Cleanup(e.Stop)
-	return &account{Emulator: e, t: t, region: a.region}
+	return accountOf(t, e, a.region)
 }
 
 // existing makes what a stack may be told to use, and gives it by the words of
@@ -150,42 +148,6 @@ func spoken(config, words map[string]any) map[string]any {
 		at[parts[len(parts)-1]] = value
 	}
 	return nested
-}
-
-// built is the program, built once as the engine would build it for each
-// command.
-var built = sync.OnceValues(func() (string, error) {
-	root, err := filepath.Abs("..")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(root, ".local", "bin", "program-under-test")
-	cmd := exec.Command("go", "build", "-o", binary, ".")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return binary, nil
-})
-
-// builtStack is a stack that starts the built program, in place of a copy that
-// the engine builds for each command. Tests with many commands are quick by it.
-func builtStack(t *testing.T, in *account, name string, own map[string]any) *stack {
-	t.Helper()
-	binary, err := built()
-	require.NoError(t, err)
-	s := newStack(t, in, name, own)
-	entries, err := os.ReadDir(s.dir)
-	require.NoError(t, err)
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), "Pulumi.") {
-			require.NoError(t, os.RemoveAll(filepath.Join(s.dir, entry.Name())))
-		}
-	}
-	start := fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\nfunc main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", binary)
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "main.go"), []byte(start), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "go.mod"), []byte("module start\n\ngo 1.25\n"), 0o600))
-	return s
 }
 
 // sessionSchema compiles the schema of a session document, which is kept as

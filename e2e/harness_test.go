@@ -8,7 +8,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +45,7 @@ func setting(t *testing.T, name string) string {
 // account is an emulated AWS account.
 type account struct {
 	*emulator.Emulator
+	*awsCLI
 	t      *testing.T
 	region string
 }
@@ -56,7 +57,13 @@ func newAccount(t *testing.T, region string, rules ...emulator.Rule) *account {
 	})
 	require.NoError(t, err)
 	t.Cleanup(e.Stop)
-	return &account{Emulator: e, t: t, region: region}
+	return accountOf(t, e, region)
+}
+
+func accountOf(t *testing.T, e *emulator.Emulator, region string) *account {
+	a := &account{Emulator: e, t: t, region: region}
+	a.awsCLI = &awsCLI{test: t, environ: a.environment()}
+	return a
 }
 
 // environment is this process's environment without anything that leads to an
@@ -68,25 +75,6 @@ func (a *account) environment(more ...string) []string {
 	env = append(env, "AWS_ENDPOINT_URL="+a.URL(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 		"AWS_REGION="+a.region, "AWS_DEFAULT_REGION="+a.region, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	return append(env, more...)
-}
-
-// aws asks the account with the AWS CLI, which shares nothing with the program.
-func (a *account) aws(args ...string) object {
-	a.t.Helper()
-	out, err := a.try(args...)
-	require.NoError(a.t, err, "aws %s: %s", strings.Join(args, " "), out)
-	if len(bytes.TrimSpace(out)) == 0 {
-		return nil
-	}
-	var answer object
-	require.NoError(a.t, json.Unmarshal(out, &answer), "%s", out)
-	return answer
-}
-
-func (a *account) try(args ...string) ([]byte, error) {
-	cmd := exec.Command(setting(a.t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli", "--output", "json"}, args...)...)
-	cmd.Env = a.environment()
-	return cmd.CombinedOutput()
 }
 
 // writes are the calls that change the account, since the last Reset.
@@ -149,9 +137,8 @@ type stack struct {
 	env     []string
 }
 
-// program copies what `pulumi up` needs of the project: what is committed or
-// will be, without the stacks.
-func program(t *testing.T) string {
+// sources copies what `pulumi up` needs of the project to a folder of its own, without the stacks.
+func sources(t *testing.T) string {
 	t.Helper()
 	to := t.TempDir()
 	root := project(t)
@@ -163,19 +150,66 @@ func program(t *testing.T) string {
 		case slices.Contains([]string{"access", "components", "config", "internal", "program", "survey"}, name):
 			require.NoError(t, os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(root, name))))
 		case strings.HasSuffix(name, ".go") || slices.Contains([]string{"go.mod", "go.sum", "Pulumi.yaml"}, name):
-			text, err := os.ReadFile(filepath.Join(root, name))
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(to, name), text, 0o600))
+			copyFile(t, filepath.Join(root, name), filepath.Join(to, name))
 		}
 	}
 	return to
 }
 
-// newStack makes a stack on an emulated account. Own are config keys of the
-// project; a key with a colon is taken as it is.
+// builtProgram builds the program once for all tests.
+var builtProgram = sync.OnceValues(func() (string, error) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(root, ".local", "bin", "program-under-test")
+	cmd := exec.Command("go", "build", "-o", binary, "-buildvcs=false", "-ldflags=-w -s", ".")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// stub makes a project whose Go program does nothing but start the built one. Pulumi then compiles a few lines in each
+// test in place of the AWS packages. The option of Pulumi.yaml for a program that is built already is ignored by the
+// language host that can be built from Go modules.
+func stub(t *testing.T) string {
+	t.Helper()
+	binary, err := builtProgram()
+	require.NoError(t, err)
+	to := t.TempDir()
+	copyFile(t, filepath.Join(project(t), "Pulumi.yaml"), filepath.Join(to, "Pulumi.yaml"))
+	start := fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\nfunc main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", binary)
+	require.NoError(t, os.WriteFile(filepath.Join(to, "main.go"), []byte(start), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(to, "go.mod"), []byte("module start\n\ngo 1.25\n"), 0o600))
+	return to
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, text, 0o600))
+}
+
+// newStack makes a stack of the built program on an emulated account. Own are config keys of the project; a key with a
+// colon is taken as it is.
 func newStack(t *testing.T, in *account, name string, own map[string]any) *stack {
 	t.Helper()
-	s := &stack{t: t, in: in, name: name, dir: program(t), backend: t.TempDir()}
+	return newStackIn(t, stub(t), in, name, own)
+}
+
+// builtStack is newStack.
+func builtStack(t *testing.T, in *account, name string, own map[string]any) *stack {
+	t.Helper()
+	return newStack(t, in, name, own)
+}
+
+// newStackIn makes a stack of the project in a folder: a stub, or the sources, which Pulumi then builds.
+func newStackIn(t *testing.T, dir string, in *account, name string, own map[string]any) *stack {
+	t.Helper()
+	s := &stack{t: t, in: in, name: name, dir: dir, backend: t.TempDir()}
 	config := map[string]any{
 		"aws:region": in.region, "aws:accessKey": "test", "aws:secretKey": "test",
 		"aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,

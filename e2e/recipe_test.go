@@ -23,7 +23,8 @@ func TestTheRecipe(t *testing.T) {
 			t.Parallel()
 			in := newAccount(t, region)
 			before := inventory(in)
-			s := newStack(t, in, "whole", map[string]any{"tags": map[string]any{"team": "platform"}})
+			// Pulumi builds this one itself.
+			s := newStackIn(t, sources(t), in, "whole", map[string]any{"tags": map[string]any{"team": "platform"}})
 			s.up()
 			outputs := s.outputs()
 

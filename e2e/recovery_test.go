@@ -88,16 +88,6 @@ func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 	}
 	rows := [][]string{{"destroy killed at", "gone by then", "next command", "how it ended", "seconds"}}
 	r := newRecovery(t)
-	aws := func(args ...string) object {
-		t.Helper()
-		out, err := r.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli --output json " + strings.Join(args, " "))
-		require.NoError(t, err, out)
-		var answer object
-		if strings.TrimSpace(out) != "" {
-			require.NoError(t, json.Unmarshal([]byte(out), &answer), out)
-		}
-		return answer
-	}
 	config := func(line string) {
 		t.Helper()
 		out, err := r.shell("pulumi config " + line)
@@ -119,28 +109,28 @@ func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 		for _, text := range []string{"the first", "the second"} {
 			file := filepath.Join(t.TempDir(), "record")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			aws("s3api put-object --bucket", bucket, "--key sessions/user-0123.log --body", file)
+			r.aws("s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
 		}
-		versions := aws("s3api list-object-versions --bucket", bucket).at("Versions")
+		versions := r.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions")
 		require.Len(t, versions, 2)
 
 		before := r.account()
 		r.killed("destroy", m)
 		gone := missing(before, r.account())
 		require.NotContains(t, gone, bucket, m.action)
-		require.Equal(t, versions, aws("s3api list-object-versions --bucket", bucket).at("Versions"), m.action)
+		require.Equal(t, versions, r.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"), m.action)
 		start := time.Now()
 		out := r.must("make", "destroy")
 		took := seconds(start)
 		require.Contains(t, out, "Kept: the log bucket "+bucket, m.action)
-		require.Equal(t, versions, aws("s3api list-object-versions --bucket", bucket).at("Versions"), m.action)
+		require.Equal(t, versions, r.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"), m.action)
 		got := filepath.Join(t.TempDir(), "record")
-		aws("s3api get-object --bucket", bucket, "--key sessions/user-0123.log", got)
+		r.aws("s3api", "get-object", "--bucket", bucket, "--key", "sessions/user-0123.log", got)
 		text, err := os.ReadFile(got)
 		require.NoError(t, err)
 		require.Equal(t, "the second", string(text))
-		require.Equal(t, "true", aws("s3api get-public-access-block --bucket", bucket).text("PublicAccessBlockConfiguration.BlockPublicPolicy"))
-		require.Contains(t, aws("s3api get-bucket-policy --bucket", bucket).text("Policy"), "aws:SecureTransport")
+		require.Equal(t, "true", r.aws("s3api", "get-public-access-block", "--bucket", bucket).text("PublicAccessBlockConfiguration.BlockPublicPolicy"))
+		require.Contains(t, r.aws("s3api", "get-bucket-policy", "--bucket", bucket).text("Policy"), "aws:SecureTransport")
 		require.Equal(t, []string{bucket}, r.account(), m.action)
 		r.others = append(r.others, bucket)
 		rows = append(rows, []string{m.action, fmt.Sprintf("%d of %d", len(gone), len(before)), "destroy", "only the bucket is left, with " + count(len(versions.([]any)), "version"), took})
@@ -193,6 +183,7 @@ func (r *recovery) killedDestroy(m moment, up bool) []string {
 // recovery is a clone with an emulated account.
 type recovery struct {
 	*clone
+	*awsCLI
 	instance string // of the emulator
 	url      string
 	exports  string   // what make env prints
@@ -206,6 +197,7 @@ func newRecovery(t *testing.T) *recovery {
 	r.exports = r.must("bash", "-c", "make -s env 2>/dev/null")
 	r.onExistingBucket("records-of-others")
 	r.instance, r.url = r.emulator()
+	r.awsCLI = cliOf(t, r.url)
 	r.others = r.account()
 	return r
 }

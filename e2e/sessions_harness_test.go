@@ -26,7 +26,18 @@ import (
 // desk is a checkout with the stack local brought up, and an account of its own: a copy of one that was deployed once.
 type desk struct {
 	*clone
+	*awsCLI
 	url string
+}
+
+func deskOf(c *clone, url string) *desk {
+	return &desk{clone: c, awsCLI: cliOf(c.t, url), url: url}
+}
+
+// cliOf is the AWS CLI beside the commands of a checkout.
+func cliOf(t *testing.T, url string) *awsCLI {
+	return &awsCLI{test: t, environ: append(os.Environ(), "AWS_ENDPOINT_URL="+url, "AWS_DEFAULT_REGION=us-east-2", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")}
 }
 
 // deploy brings the stack up as a stranger does.
@@ -40,7 +51,7 @@ func deploy(t *testing.T) *desk {
 		`'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'`)
 	require.NoError(t, err, out)
 	c.must("make", "up")
-	return &desk{clone: c, url: emulatorOf(t, c.dir)}
+	return deskOf(c, emulatorOf(t, c.dir))
 }
 
 func emulatorOf(t *testing.T, dir string) string {
@@ -112,7 +123,7 @@ func (d *desk) fork(t *testing.T) *desk {
 	text, err = json.Marshal(running)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, text, 0o600))
-	other := &desk{clone: &clone{t: t, dir: to, env: d.env}, url: copied.URL}
+	other := deskOf(&clone{t: t, dir: to, env: d.env}, copied.URL)
 	t.Cleanup(func() {
 		// It ends with the answer on its way.
 		if response, err := http.Post(copied.URL+emulator.AdminPath+"stop", "application/json", nil); err == nil {
@@ -174,20 +185,6 @@ func (d *desk) calls(service, action string) []emulator.Call {
 	var calls []emulator.Call
 	d.ask(d.t, http.MethodGet, "calls?service="+service+"&action="+action, nil, &calls)
 	return calls
-}
-
-// aws is a client beside the commands.
-func (d *desk) aws(args ...string) object {
-	d.t.Helper()
-	cmd := exec.Command(setting(d.t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli", "--output", "json", "--region", "us-east-2"}, args...)...)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+d.url, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
-	out, err := cmd.CombinedOutput()
-	require.NoError(d.t, err, "aws %s: %s", strings.Join(args, " "), out)
-	var answer object
-	if len(bytes.TrimSpace(out)) > 0 {
-		require.NoError(d.t, json.Unmarshal(out, &answer), "%s", out)
-	}
-	return answer
 }
 
 // do runs a command behind make in a pipe, with the exit code that make hides.

@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -265,19 +262,14 @@ func (w *walk) follow(t *testing.T, refuses string) {
 	w.replay.faults = nil
 	// The ids of endpoints stand in no request that makes one.
 	names := slices.Sorted(maps.Keys(w.replay.documents))
-	commands := [][]string{{"ec2", "describe-vpc-endpoints"}}
-	for _, name := range names {
-		commands = append(commands, []string{"ssm", "get-document", "--name", name})
-	}
-	answers := w.in.several(commands)
-	for _, e := range answers[0].list("VpcEndpoints") {
+	for _, e := range w.in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
 		if known := w.replay.endpoints[serviceOf(e.text("ServiceName"))]; known != nil && e.text("State") != "deleted" {
 			known.id = e.text("VpcEndpointId")
 		}
 	}
 	// The replay knows what the account knows.
 	require.Len(t, names, 1)
-	require.JSONEq(t, w.replay.content(names[0]), answers[1].text("Content"))
+	require.JSONEq(t, w.replay.content(names[0]), w.in.aws("ssm", "get-document", "--name", names[0]).text("Content"))
 }
 
 // changes are the calls of the last step that changed something.
@@ -312,71 +304,26 @@ func (w *walk) requireRecords(t *testing.T, after string) {
 	t.Helper()
 	dir := t.TempDir()
 	records := slices.Sorted(maps.Keys(w.objects))
-	commands := [][]string{{"s3api", "list-object-versions", "--bucket", w.bucket}}
-	for i, record := range records {
-		key, version, _ := strings.Cut(record, " ")
-		commands = append(commands, []string{"s3api", "get-object", "--bucket", w.bucket, "--key", key, "--version-id", version, filepath.Join(dir, fmt.Sprint(i))})
-	}
-	for _, key := range w.keys {
-		commands = append(commands, []string{"kms", "describe-key", "--key-id", key})
-	}
-	if w.group != "" {
-		commands = append(commands, w.getEvents())
-	}
-	answers := w.in.several(commands)
-
 	var listed []string
-	for _, v := range answers[0].list("Versions") {
+	for _, v := range w.in.aws("s3api", "list-object-versions", "--bucket", w.bucket).list("Versions") {
 		listed = append(listed, v.text("Key")+" "+v.text("VersionId"))
 	}
 	require.ElementsMatch(t, records, listed, after)
 	for i, record := range records {
-		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(i)))
+		key, version, _ := strings.Cut(record, " ")
+		file := filepath.Join(dir, fmt.Sprint(i))
+		w.in.aws("s3api", "get-object", "--bucket", w.bucket, "--key", key, "--version-id", version, file)
+		text, err := os.ReadFile(file)
 		require.NoError(t, err, after)
 		require.Equal(t, w.objects[record], string(text), after)
 	}
-	for i := range w.keys {
-		require.Equal(t, "Enabled", answers[1+len(records)+i].text("KeyMetadata.KeyState"), after)
+	for _, key := range w.keys {
+		require.Equal(t, "Enabled", w.in.aws("kms", "describe-key", "--key-id", key).text("KeyMetadata.KeyState"), after)
 	}
 	if w.group != "" {
-		require.Equal(t, w.events, answers[len(answers)-1].at("events"), after)
+		require.Equal(t, w.events, w.in.aws(w.getEvents()...).at("events"), after)
 	}
 }
-
-// several runs commands of the AWS CLI one after the other in one process, which
-// saves most of what they take.
-func (a *account) several(commands [][]string) []object {
-	a.t.Helper()
-	input, err := json.Marshal(commands)
-	require.NoError(a.t, err)
-	cmd := exec.Command(setting(a.t, "EMULATOR_PYTHON"), "-c", severalCommands)
-	cmd.Env, cmd.Stdin = a.environment(), bytes.NewReader(input)
-	var problem bytes.Buffer
-	cmd.Stderr = &problem
-	out, err := cmd.Output()
-	require.NoError(a.t, err, problem.String())
-	var answers []object
-	require.NoError(a.t, json.Unmarshal(out, &answers), "%s", out)
-	require.Len(a.t, answers, len(commands))
-	return answers
-}
-
-const severalCommands = `
-import json, os, sys, tempfile
-from awscli.clidriver import create_clidriver
-answers, out = [], os.dup(1)
-for args in json.load(sys.stdin):
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 1)
-        code = create_clidriver().main(["--output", "json", *args])
-        sys.stdout.flush()
-        file.seek(0)
-        text = file.read()
-    if code: sys.exit(f"aws {args}: {code}")
-    answers.append(json.loads(text or "null"))
-os.dup2(out, 1)
-print(json.dumps(answers))
-`
 
 // rewrite writes the config as a user does who edits the stack's file.
 func (w *walk) rewrite(t *testing.T) {
