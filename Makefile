@@ -77,7 +77,7 @@ check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only G
 	@scripts/check
 
 e2e: command ## RUN=pattern: end-to-end tests by name, as `go test -run` takes it
-	@if [ -z '$(RUN)' ]; then echo 'error: RUN: the name of a test is missing. Example: make e2e RUN=TestTheRecipe' >&2; exit 1; fi
+	@if [ -z '$(RUN)' ]; then echo 'error: RUN: the name of a test is missing. Example: make e2e RUN=TestRecipe' >&2; exit 1; fi
 	@$(with_test_tools) && scripts/test '$(RUN)'
 
 test: lint command ## lint, and run the tests of all modules (RACE=1: those of tools with the race detector)

@@ -22,8 +22,8 @@ const preferencesOfOthers = `{"schemaVersion":"1.0","description":"Document to h
 
 const adoptionHeading = "What was there before is given back"
 
-// What is killed of an adoption: changes of the document, a destroy, and the
-// calls with which this one gives the document back.
+// Moments at which an adoption is killed: changes of the document, a destroy, and the calls by which the destroy
+// restores the document.
 var (
 	adoptions = []moment{
 		{"updating", "aws:ssm/document:Document", "UpdateDocument"},
@@ -33,13 +33,12 @@ var (
 	restorations    = []string{"delete-document", "update-document-default-version"}
 )
 
-// An account's preferences are adopted, updated, and given back by a destroy,
-// and whenever a command is killed in between, nothing that they said is lost and
-// the next command goes on.
+// A stack adopts an account's session preferences, updates them, and restores them in its destroy. A command that is
+// killed in between loses nothing of their content, and the next command continues.
 //
-// Whether people's sessions break on a document that their instances may not
-// write under, only a real account can show; the preview tells what changes.
-func TestAdoptionGoesOnAfterAKill(t *testing.T) {
+// It does not prove that sessions of other instances still work with the adopted document: only a real account shows
+// that. The preview lists what changes for them.
+func TestAdoption_KilledCommand_NextCommandContinues(t *testing.T) {
 	t.Parallel()
 	updates, destroys, restores := adoptions, endsOfAdoptions, restorations
 	if !long(t) {
@@ -99,7 +98,7 @@ func TestAdoptionGoesOnAfterAKill(t *testing.T) {
 		adopted(m.action)
 		row(m.action, "up", "up", "adopted")
 
-		// A later change is a version more, and no content stands twice.
+		// Each change adds a version, and no two versions have the same content.
 		for _, minutes := range []string{"30", "20"} {
 			out, err := r.shell("pulumi config set --path private-ec2-access:session.idleSessionTimeout " + minutes)
 			require.NoError(t, err, out)
@@ -130,9 +129,8 @@ func TestAdoptionGoesOnAfterAKill(t *testing.T) {
 	report(t, adoptionHeading, rows)
 }
 
-// Plain pulumi destroy leaves a document that works, and an output says how what
-// was there before comes back.
-func TestPlainDestroyLeavesAnAdoptedDocument(t *testing.T) {
+// `pulumi destroy` leaves a working document, and an output has the command that restores the earlier content.
+func TestAdoption_PlainPulumiDestroy_LeavesDocument(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	in.aws("s3api", "create-bucket", "--bucket", "records-of-others", "--create-bucket-configuration", "LocationConstraint=us-east-2")
@@ -146,7 +144,7 @@ func TestPlainDestroyLeavesAnAdoptedDocument(t *testing.T) {
 	in.aws(strings.Fields(restore)[1:]...)
 	require.JSONEq(t, preferencesOfOthers, in.aws("ssm", "get-document", "--name", preferencesName).text("Content"))
 
-	// Then the program says what is in the way of another adoption, and how it goes.
+	// The next adoption is refused, with the reason and the command that fixes it.
 	out, err := s.preview()
 	require.Error(t, err)
 	require.Contains(t, out, "sessions use version 1 of the session document "+preferencesName+", its newest is 2")
@@ -157,8 +155,7 @@ func TestPlainDestroyLeavesAnAdoptedDocument(t *testing.T) {
 	s.requireNoChanges()
 }
 
-// killedAtCLI kills a command while it runs a call of the AWS CLI, before AWS
-// has done it.
+// killedAtCLI kills a command while it waits for the AWS CLI, before AWS has handled the call.
 func (r *recovery) killedAtCLI(command, call string) {
 	r.t.Helper()
 	action := map[string]string{"delete-document": "DeleteDocument", "update-document-default-version": "UpdateDocumentDefaultVersion"}[call]

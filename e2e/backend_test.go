@@ -17,8 +17,7 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// sharedState is where a team keeps the state of its stacks: a bucket and a KMS
-// key, as the bootstrap makes them.
+// sharedState is a bucket and a KMS key for the state of a team's stacks, as the bootstrap creates them.
 type sharedState struct {
 	bucket, backend, secrets string
 	key                      string // the ARN of the KMS key
@@ -38,7 +37,7 @@ func newSharedState(t *testing.T, in *account) sharedState {
 	return s
 }
 
-// stack makes a stack whose state and secrets are here.
+// stack makes a stack with its state in the bucket and its secrets under the key.
 func (shared sharedState) stack(t *testing.T, in *account, name string, own map[string]any) *stack {
 	t.Helper()
 	s := &stack{t: t, in: in, name: name, dir: stub(t)}
@@ -55,15 +54,15 @@ func (shared sharedState) stack(t *testing.T, in *account, name string, own map[
 	return s
 }
 
-// beside is the same stack seen by a colleague, whose calls to the state carry
-// another key. The provider's calls carry the key of the stack's config.
+// beside is the same stack for another user, whose calls to the backend have another access key. The provider's calls
+// have the access key of the stack's config.
 func (s *stack) beside(key string) *stack {
 	other := *s
 	other.env = append(slices.Clone(s.env), "AWS_ACCESS_KEY_ID="+key)
 	return &other
 }
 
-// result is what a command said, and how it ended.
+// result is a command's output and error.
 type result struct {
 	out string
 	err error
@@ -84,8 +83,7 @@ func (shared sharedState) locks(in *account) []object {
 	return in.aws("s3api", "list-objects-v2", "--bucket", shared.bucket, "--prefix", ".pulumi/locks/").list("Contents")
 }
 
-// requireWhole shows that the state is neither torn nor locked, and is what is
-// there.
+// requireWhole requires a complete, unlocked state that matches the account.
 func (shared sharedState) requireWhole(t *testing.T, in *account, s *stack) {
 	t.Helper()
 	require.Empty(t, shared.locks(in))
@@ -107,7 +105,7 @@ func (shared sharedState) requireWhole(t *testing.T, in *account, s *stack) {
 
 var upTeam = []string{"up", "--yes", "--skip-preview", "--stack", "team"}
 
-// heldBy is what a person is told who comes second.
+// heldBy is the message for the user who finds the lock taken.
 func heldBy(t *testing.T) *regexp.Regexp {
 	t.Helper()
 	who, err := user.Current()
@@ -118,18 +116,17 @@ func heldBy(t *testing.T) *regexp.Regexp {
 		regexp.QuoteMeta(who.Username+"@"+host) + ` \(pid \d+\) at 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d`)
 }
 
-// The state in a bucket and the secrets under a KMS key, with two people at
-// work: whoever comes second is told who holds the lock, and changes nothing.
+// Two users share a state in S3 with secrets under a KMS key. The second one sees who holds the lock and changes nothing.
 //
-// It does not prove that S3 is as consistent as the emulator is, though AWS says
-// so, and not who may reach the bucket: that is in roles_test.go.
-func TestASharedState(t *testing.T) {
+// It does not prove that S3 is as consistent as the emulator, which AWS documents, nor who has access to the bucket:
+// roles_test.go tests that.
+func TestSharedState_TwoUsers_SecondSeesLock(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	shared := newSharedState(t, in)
 	s := shared.stack(t, in, "team", quick(in, map[string]any{"tags": map[string]any{"team": "platform"}}))
 
-	// The first is at work.
+	// The first update is running.
 	remove := in.Add(emulator.Rule{Name: "a slow VPC", Service: "ec2", Action: "CreateVpc", Delay: 15 * time.Second})
 	first := s.start(upTeam...)
 	eventually(t, "the lock of the first", func() bool { return len(shared.locks(in)) == 1 })
@@ -137,7 +134,7 @@ func TestASharedState(t *testing.T) {
 	require.Error(t, err)
 	require.Regexp(t, heldBy(t), second)
 	require.NotContains(t, second, "private-ec2-access-vpc", "it does not even look")
-	// The command that make names where operations are pending says it as well.
+	// So does the command that make prints when operations are pending.
 	refreshed, err := s.beside("second").run("refresh", "--yes", "--stack", s.name)
 	require.Error(t, err)
 	require.Regexp(t, heldBy(t), refreshed)
@@ -155,7 +152,7 @@ func TestASharedState(t *testing.T) {
 	require.Equal(t, 1, strings.Count(strings.Join(in.writes(), " "), "ec2:CreateVpc "))
 	shared.requireWhole(t, in, s)
 
-	// Both begin at the same moment: at most one goes on. That none does is possible, when each sees the other's lock.
+	// Both start at the same moment: at most one continues. None does if each sees the other's lock.
 	s.set("tags.team", "security")
 	remove = in.Add(emulator.Rule{Name: "slow tags", Service: "ec2", Action: "CreateTags", Delay: 5 * time.Second})
 	one, two := s.beside("one").start(upTeam...), s.beside("two").start(upTeam...)
@@ -175,7 +172,7 @@ func TestASharedState(t *testing.T) {
 	}
 	shared.requireWhole(t, in, s)
 
-	// Who may not use the key does not get at the secrets.
+	// A user without access to the key cannot read the secrets.
 	restore := in.Add(emulator.Fail("kms", "Decrypt", 400, "AccessDeniedException", "not authorized to perform: kms:Decrypt"))
 	out, err := s.preview()
 	require.Error(t, err)
@@ -184,9 +181,9 @@ func TestASharedState(t *testing.T) {
 	s.destroy()
 }
 
-// An update is killed while it creates something: the lock stays, and so does
-// the note that something was under way. The steps of docs/team.md mend it.
-func TestAKilledUpdateOfASharedState(t *testing.T) {
+// An update that is killed while it creates a resource leaves its lock and a pending operation. The steps of docs/team.md
+// repair both.
+func TestSharedState_KilledUpdate_DocumentedStepsRepair(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	shared := newSharedState(t, in)
@@ -233,7 +230,7 @@ func TestAKilledUpdateOfASharedState(t *testing.T) {
 	shared.requireWhole(t, in, s)
 }
 
-// text is an object of the bucket.
+// text returns an object of the bucket.
 func (shared sharedState) text(in *account, key string) string {
 	in.t.Helper()
 	out, err := in.try("s3", "cp", "s3://"+shared.bucket+"/"+key, "-")

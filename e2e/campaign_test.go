@@ -13,11 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// long reports whether a test does all of its work, as in `make test-long`, and
-// not the part that `make test` has the time for.
+// long reports whether a test runs in full, as in `make test-long`, or in the part that `make test` has time for.
 //
-// A test that asks must be one that `make test-long` runs; so the name decides,
-// in every run.
+// It fails in every run if `make test-long` would not run a test of this name.
 func long(t *testing.T) bool {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(project(t), "Makefile"))
@@ -28,8 +26,8 @@ func long(t *testing.T) bool {
 	return os.Getenv("LONG") == "1"
 }
 
-// Nobody asks for the long part past the function above.
-func TestNoLongPartIsForgotten(t *testing.T) {
+// No other file reads the variable LONG.
+func TestLong_TestFiles_AskOnlyThroughLong(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
@@ -42,13 +40,12 @@ func TestNoLongPartIsForgotten(t *testing.T) {
 	}
 }
 
-// reportFile is what the campaigns leave: a table of each, under its heading.
+// reportFile has a table for each of the long tests, under its heading.
 const reportFile = "docs/recovery.md"
 
 var reporting sync.Mutex
 
-// report writes a campaign's table to the report. A run that was not long, or
-// that failed, leaves the report as it is.
+// report writes a table to the report file after a long run that passed.
 func report(t *testing.T, heading string, rows [][]string) {
 	t.Helper()
 	if os.Getenv("LONG") != "1" || t.Failed() {
@@ -71,7 +68,7 @@ func report(t *testing.T, heading string, rows [][]string) {
 	require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
 }
 
-// replaceTable puts a table in the place of the one under a heading.
+// replaceTable replaces the table under a heading.
 func replaceTable(text, heading, table string) (string, bool) {
 	start := strings.Index(text, "## "+heading+"\n")
 	if start < 0 {
@@ -84,8 +81,8 @@ func replaceTable(text, heading, table string) (string, bool) {
 	return text[:start+at[0]] + table + text[start+at[1]:], true
 }
 
-// The report has a row for each moment, so it is of the campaign as it is now.
-func TestTheReportHasEveryMoment(t *testing.T) {
+// The report has a row for each moment of the long tests, so it is up to date.
+func TestRecoveryReport_HasEveryMoment(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(project(t), reportFile))
 	require.NoError(t, err)

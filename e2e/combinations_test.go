@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// combination is a row of the table that the program's own tests make and
-// judge: every possible pair of values stands in one.
+// combination is a row of the table that the program's own tests generate and check. Every possible pair of values is
+// in one of the rows.
 type combination struct {
 	Values [][2]string    `json:"values"` // factor and value
 	Config map[string]any `json:"config"` // words in capitals stand for what the account has
@@ -38,19 +38,17 @@ func (c combination) value(factor string) string {
 	return ""
 }
 
-// The rows that every run brings up: between them they have each choice of
-// encryption by a key, of lock, session key and keeping, both networks and both buckets.
+// everyRun are the rows that `make test` deploys. Together they have each value of KMS encryption, object lock, session key
+// and keepRecords, both networks and both buckets.
 var everyRun = []int{2, 5, 6, 16}
 
-// Each combination comes up in an account of its own, as a copy of one that has
-// a network, a bucket and two keys. A second look finds nothing to change, and
-// the session document has the form that AWS describes. One that keeps its
-// records is destroyed after that, and what is left is as protected as it was.
+// Each combination is deployed to a copy of an account that has a network, a bucket and two keys. A preview then finds no
+// changes, and the session document has the form that AWS documents. A stack that keeps its session logs is destroyed, and
+// what stays is as protected as before.
 //
-// It does not prove that AWS takes each of them.
-// moto lacks AssociateKmsKey, and Object Lock on a bucket that holds objects:
-// named fixes of the emulator answer those after AWS's documented shapes.
-func TestEveryCombinationComesUp(t *testing.T) {
+// It does not prove that AWS accepts each combination. moto lacks AssociateKmsKey, and Object Lock on a bucket that holds
+// objects: fixes of the emulator answer these calls in the form that AWS documents.
+func TestStack_EveryCombination_ComesUp(t *testing.T) {
 	t.Parallel()
 	prepared := newAccount(t, "us-east-2")
 	words := existing(prepared)
@@ -64,7 +62,7 @@ func TestEveryCombinationComesUp(t *testing.T) {
 			t.Run(fmt.Sprint(i+1), func(t *testing.T) {
 				t.Parallel()
 				in := prepared.copy(t)
-				s := builtStack(t, in, fmt.Sprintf("row-%d", i+1), spoken(row.Config, words))
+				s := newStack(t, in, fmt.Sprintf("row-%d", i+1), spoken(row.Config, words))
 				s.up()
 				s.requireNoChanges()
 				outputs := s.outputs()
@@ -88,7 +86,7 @@ func TestEveryCombinationComesUp(t *testing.T) {
 	require.Equal(t, string(documented), table(rows), "the documentation has other combinations; run: make test-long")
 }
 
-// copy is another account with the same in it. The test's end stops it.
+// copy returns another account with the same content. The test's end stops it.
 func (a *account) copy(t *testing.T) *account {
 	t.Helper()
 	e, err := a.Fork(context.Background())
@@ -97,8 +95,7 @@ func (a *account) copy(t *testing.T) *account {
 	return accountOf(t, e, a.region)
 }
 
-// existing makes what a stack may be told to use, and gives it by the words of
-// the table.
+// existing creates the resources that a stack's config can name, and returns their ids by the words of the table.
 func existing(in *account) map[string]any {
 	in.t.Helper()
 	vpc := in.aws("ec2", "create-vpc", "--cidr-block", "10.50.0.0/16").text("Vpc.VpcId")
@@ -118,8 +115,7 @@ func existing(in *account) map[string]any {
 
 func newKey(in *account) string { return in.aws("kms", "create-key").text("KeyMetadata.Arn") }
 
-// spoken puts the account's ids in the place of the words, and nests the keys
-// as a stack's file has them.
+// spoken replaces the words by the account's ids, and nests the keys as a stack's file does.
 func spoken(config, words map[string]any) map[string]any {
 	nested := map[string]any{}
 	id := func(value any) any {
@@ -150,8 +146,7 @@ func spoken(config, words map[string]any) map[string]any {
 	return nested
 }
 
-// sessionSchema compiles the schema of a session document, which is kept as
-// data and knows nothing of the Go type.
+// sessionSchema compiles the JSON schema of a session document, which is independent of the Go type.
 func sessionSchema(t *testing.T) func(content string) error {
 	t.Helper()
 	schema, err := jsonschema.NewCompiler().Compile(filepath.Join(project(t), "internal", "session", "testdata", "schema.json"))
@@ -165,7 +160,7 @@ func sessionSchema(t *testing.T) func(content string) error {
 	}
 }
 
-// requireWhatTheDocumentNames asks the account for what the document names.
+// requireWhatTheDocumentNames requires everything that the session document names to exist in the account.
 func requireWhatTheDocumentNames(t *testing.T, in *account, row combination, content string) {
 	t.Helper()
 	var d object
@@ -198,8 +193,7 @@ func requireWhatTheDocumentNames(t *testing.T, in *account, row combination, con
 	}
 }
 
-// requireKept looks at what a destroy left behind: the bucket still locks and
-// encrypts, and the key can be used.
+// requireKept checks what a destroy has left: the bucket still has its lock and encryption, and the key is enabled.
 func requireKept(t *testing.T, in *account, row combination, outputs object) {
 	t.Helper()
 	if key := outputs.text("keyArn"); key != "" {

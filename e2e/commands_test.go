@@ -22,8 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clone is the project as a stranger has it: a checkout, an empty home, and a
-// machine without Pulumi.
+// clone is a new user's checkout, with an empty home folder and without Pulumi on PATH.
 type clone struct {
 	t   *testing.T
 	dir string
@@ -80,8 +79,8 @@ func newClone(t *testing.T, releases string) *clone {
 	return c
 }
 
-// withTools gives it the machine's own Pulumi, and the bridge that was built for
-// the tests: nothing is downloaded or built but the project's own programs.
+// withTools adds this machine's Pulumi and the bridge that was built for the tests, so that only the project's own programs
+// are built.
 func (c *clone) withTools() *clone {
 	c.t.Helper()
 	cli, err := exec.LookPath("pulumi")
@@ -99,8 +98,8 @@ func (c *clone) withTools() *clone {
 	return c
 }
 
-// onExistingBucket lets the stack write its records to a bucket that is there
-// already: the provider watches the lifecycle of a new one for most of a minute.
+// onExistingBucket configures an existing bucket for session logs: the provider waits most of a minute for the lifecycle of
+// a new one.
 func (c *clone) onExistingBucket(name string) {
 	c.t.Helper()
 	out, err := c.shell("pulumi config set --path $(sed -n 's/^name: //p' Pulumi.yaml):logging.bucketName " + name + " && " +
@@ -136,8 +135,8 @@ func (c *clone) requireClean() {
 	require.Empty(c.t, c.must("git", "status", "--porcelain"))
 }
 
-// releaseServer serves the Pulumi CLI of this machine's toolchain as a release.
-// No plugin is released there, so the stand-in is built.
+// releaseServer serves the Pulumi CLI of this machine's toolchain as a release. It has no AWS plugin, so the stand-in is
+// built.
 func releaseServer(t *testing.T, checksum func(right string) string) *httptest.Server {
 	t.Helper()
 	cli, err := exec.LookPath("pulumi")
@@ -181,8 +180,8 @@ func releaseServer(t *testing.T, checksum func(right string) string) *httptest.S
 	return server
 }
 
-// A stranger's way: two commands, and what they would type next.
-func TestTheCommands(t *testing.T) {
+// A new user runs the two commands of the README, and then the others.
+func TestMake_FreshClone_AllCommands(t *testing.T) {
 	t.Parallel()
 	wrong := true
 	server := releaseServer(t, func(right string) string {
@@ -194,7 +193,7 @@ func TestTheCommands(t *testing.T) {
 	c := newClone(t, server.URL)
 	t.Cleanup(func() { _, _ = c.run("make", "down") })
 
-	// A download that is not what was released is not used, nor passed over.
+	// A download with a wrong checksum is an error: it is neither used nor replaced by a build.
 	out, err := c.run("make", "up")
 	require.Error(t, err)
 	require.Contains(t, out, "the checksum of "+server.URL)
@@ -224,21 +223,21 @@ func TestTheCommands(t *testing.T) {
 	require.NoError(t, json.Unmarshal(stdout, &outputs), "%s", stdout)
 	require.NotEmpty(t, outputs.text("instanceIds.app"))
 
-	// Plain pulumi and an AWS client by hand.
+	// Plain pulumi and aws.
 	out, err = c.shell("pulumi preview --non-interactive --expect-no-changes")
 	require.NoError(t, err, out)
 	out, err = c.shell(setting(t, "EMULATOR_PYTHON") + " -m awscli ec2 describe-vpcs --vpc-ids " + outputs.text("vpcId"))
 	require.NoError(t, err, out)
 	require.Contains(t, out, outputs.text("vpcId"))
 
-	// Neither kind of stack takes the other's settings.
+	// A local stack refuses settings of a real account, and the reverse.
 	out, err = c.shell("make up STACK=dev")
 	require.Error(t, err)
 	require.Contains(t, out, "AWS_ENDPOINT_URL")
 	require.NotContains(t, out, "Updating")
 	c.requireClean()
 
-	// The emulator forgets everything when it is killed; the stack does not, and goes on by itself.
+	// A killed emulator forgets everything. The stack's state does not, and the next command recovers.
 	text, err := os.ReadFile(filepath.Join(c.dir, ".local", "emulator", "emulator.json"))
 	require.NoError(t, err)
 	var running struct{ PID int }

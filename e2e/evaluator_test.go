@@ -16,11 +16,10 @@ type verdict struct {
 
 func (v verdict) allowed() bool { return v.Verdict == "Allowed" }
 
-// evaluate puts simulations to an IAM evaluator, all in one process. Where a
-// simulation has a policy it may have the name of one of the policies instead.
+// evaluate runs simulations in an IAM policy evaluator, all in one process. A simulation can name one of the policies in
+// place of a policy.
 //
-// It does not prove that AWS evaluates alike. The emulator does not enforce
-// policies, so the evaluator is asked instead.
+// It does not prove that AWS decides alike. The emulator does not enforce policies, so the evaluator takes its place.
 func evaluate(t *testing.T, policies map[string]any, simulations []map[string]any) []verdict {
 	t.Helper()
 	input, err := json.Marshal(map[string]any{"policies": policies, "simulations": simulations})
@@ -37,9 +36,9 @@ func evaluate(t *testing.T, policies map[string]any, simulations []map[string]an
 	return verdicts
 }
 
-// What the verdicts rest on: the evaluator judges these as AWS documents them,
-// each way, also where the adapter has to help it.
-func TestTheEvaluator(t *testing.T) {
+// The evaluator decides these cases as AWS documents them, both allowed and denied, also where the adapter translates
+// something for it.
+func TestEvaluator_DocumentedCases_MatchAWS(t *testing.T) {
 	t.Parallel()
 	const (
 		root    = "arn:aws:iam::" + here + ":root"

@@ -1,10 +1,7 @@
-// Package e2e runs the real program through the real engine and the real
-// Terraform AWS provider against an emulated AWS.
+// Package e2e runs the real program through the real engine and the real Terraform AWS provider against the local emulator.
 //
-// It does not prove what only AWS can show: that the emulator accepts a request
-// does not mean that AWS does, an endpoint here carries no traffic, and nobody
-// enforces a policy. The provider's plugin is the stand-in where the official
-// one cannot be downloaded.
+// It does not prove what only AWS can show: AWS may refuse a request that the emulator accepts, an endpoint here carries no
+// traffic, and no policy is enforced. The provider's plugin is the stand-in where the official one cannot be downloaded.
 package e2e
 
 import (
@@ -27,7 +24,7 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// project is the folder of the program.
+// project returns the program's folder.
 func project(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
@@ -42,7 +39,7 @@ func setting(t *testing.T, name string) string {
 	return value
 }
 
-// account is an emulated AWS account.
+// account is an AWS account of the local emulator.
 type account struct {
 	*emulator.Emulator
 	*awsCLI
@@ -66,8 +63,8 @@ func accountOf(t *testing.T, e *emulator.Emulator, region string) *account {
 	return a
 }
 
-// environment is this process's environment without anything that leads to an
-// account, and with what leads to this one.
+// environment is this process's environment with the settings of this account in place of all other AWS and Pulumi
+// settings.
 func (a *account) environment(more ...string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "AWS_") || strings.HasPrefix(entry, "PULUMI_")
@@ -77,7 +74,7 @@ func (a *account) environment(more ...string) []string {
 	return append(env, more...)
 }
 
-// writes are the calls that change the account, since the last Reset.
+// writes returns the calls since the last Reset that change the account.
 func (a *account) writes() []string {
 	var calls []string
 	for _, call := range a.Calls() {
@@ -126,8 +123,7 @@ func (o object) list(path string) []object {
 	return list
 }
 
-// stack is a Pulumi stack of the program, in a copy of the project with a
-// backend of its own.
+// stack is a Pulumi stack of the program, in a project folder and with a backend of its own.
 type stack struct {
 	t       *testing.T
 	in      *account
@@ -193,17 +189,11 @@ func copyFile(t *testing.T, from, to string) {
 	require.NoError(t, os.WriteFile(to, text, 0o600))
 }
 
-// newStack makes a stack of the built program on an emulated account. Own are config keys of the project; a key with a
-// colon is taken as it is.
+// newStack makes a stack of the built program on an account of the local emulator. Own are config keys of the project; a
+// key with a colon is used as it is.
 func newStack(t *testing.T, in *account, name string, own map[string]any) *stack {
 	t.Helper()
 	return newStackIn(t, stub(t), in, name, own)
-}
-
-// builtStack is newStack.
-func builtStack(t *testing.T, in *account, name string, own map[string]any) *stack {
-	t.Helper()
-	return newStack(t, in, name, own)
 }
 
 // newStackIn makes a stack of the project in a folder: a stub, or the sources, which Pulumi then builds.
@@ -232,13 +222,13 @@ func (s *stack) write(config map[string]any) {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "Pulumi."+s.name+".yaml"), text, 0o600))
 }
 
-// set changes one key of the stack's config as a user does.
+// set changes one config key with `pulumi config set`.
 func (s *stack) set(key, value string) {
 	s.t.Helper()
 	s.must("config", "set", "--path", "private-ec2-access:"+key, value, "--stack", s.name)
 }
 
-// run runs pulumi and gives everything that it said.
+// run runs pulumi and returns its output.
 func (s *stack) run(args ...string) (string, error) {
 	cmd := exec.Command("pulumi", append([]string{"--non-interactive", "--color", "never", "--cwd", s.dir}, args...)...)
 	cmd.Env = append(s.in.environment(
@@ -270,7 +260,7 @@ func (s *stack) destroy() string {
 	return s.must("destroy", "--yes", "--skip-preview", "--stack", s.name)
 }
 
-// requireNoChanges asks AWS what there is, and the program what there should be.
+// requireNoChanges requires a preview after a refresh to show no changes.
 func (s *stack) requireNoChanges() {
 	s.t.Helper()
 	out, err := s.preview("--refresh", "--expect-no-changes", "--diff")
@@ -285,8 +275,7 @@ func (s *stack) outputs() object {
 	return outputs
 }
 
-// steps are what a preview or an update does to each resource: type and name to
-// the operation, without those that stay as they are.
+// steps returns what a preview would do: the operation for each type and name, without unchanged resources.
 func (s *stack) steps(args ...string) map[string]string {
 	s.t.Helper()
 	out := s.must(append([]string{"preview", "--json", "--stack", s.name}, args...)...)

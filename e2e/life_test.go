@@ -13,8 +13,7 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// quick is the config of a stack that writes to a bucket which exists already.
-// The provider waits most of a minute for a new bucket's lifecycle.
+// quick is the config of a stack with an existing bucket: the provider waits most of a minute for a new bucket's lifecycle.
 func quick(in *account, own map[string]any) map[string]any {
 	in.t.Helper()
 	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint="+in.region)
@@ -25,8 +24,8 @@ func quick(in *account, own map[string]any) map[string]any {
 	return config
 }
 
-// A Region that never had ec2messages: three endpoints, and the preview says why.
-func TestARegionWithoutEC2Messages(t *testing.T) {
+// In a Region without ec2messages the stack has three endpoints, and the preview says why.
+func TestEC2Messages_NotInRegion_NoEndpoint(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2", emulator.WithoutService("ec2messages"))
 	s := newStack(t, in, "without", quick(in, nil))
@@ -38,15 +37,14 @@ func TestARegionWithoutEC2Messages(t *testing.T) {
 	require.Len(t, in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints"), 3)
 	s.requireNoChanges()
 
-	// What the user asks for is done, whatever the Region is said to offer.
+	// The user's choice wins over what the Region offers.
 	s.set("endpoints.ec2messages", "always")
 	require.Equal(t, map[string]string{"aws:ec2/vpcEndpoint:VpcEndpoint private-ec2-access-ec2messages": "create"}, s.steps())
 	s.destroy()
 }
 
-// The service is retired, or cannot be looked up, after the stack made its
-// endpoint: it stays until the user says never.
-func TestEC2MessagesIsRetiredLater(t *testing.T) {
+// When the service is retired, or cannot be looked up, the stack's own endpoint stays until the user sets never.
+func TestEC2Messages_RetiredLater_EndpointStays(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "retired", quick(in, nil))
@@ -63,7 +61,7 @@ func TestEC2MessagesIsRetiredLater(t *testing.T) {
 	restoreOffer := in.Add(deniedOffer)
 	s.requireNoChanges()
 
-	// Neither can be seen: the preview stops and says so, and nothing is deleted.
+	// Neither look-up is allowed: the preview stops with an error, and nothing is deleted.
 	deniedOwn := emulator.Fail("ec2", "DescribeVpcEndpoints", 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 	deniedOwn.Contains = service
 	restoreOwn := in.Add(deniedOwn)
@@ -75,7 +73,7 @@ func TestEC2MessagesIsRetiredLater(t *testing.T) {
 	require.Empty(t, in.writes())
 	restoreOffer()
 
-	// The offer is seen again, the own endpoint is not: it is no reason to stop.
+	// The service can be looked up again, the endpoint cannot: that is no error.
 	out, err = s.preview("--expect-no-changes")
 	require.NoError(t, err, out)
 	restoreOwn()
@@ -88,9 +86,8 @@ func TestEC2MessagesIsRetiredLater(t *testing.T) {
 	s.requireNoChanges()
 }
 
-// A newer image appears: nothing changes by itself, and the documented step
-// gives exactly one of two instances the newer image.
-func TestANewerImage(t *testing.T) {
+// A newer image changes nothing by itself. The documented step replaces exactly one of two instances.
+func TestInstance_NewerImage_ReplacedOnlyWhenPinned(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "images", quick(in, map[string]any{"instances": map[string]any{"app": map[string]any{}, "db": map[string]any{"subnetIndex": 1}}}))
@@ -118,12 +115,12 @@ func TestANewerImage(t *testing.T) {
 	require.Equal(t, older, image(after.text("instanceIds.db")))
 	s.requireNoChanges()
 
-	// Without the pin it keeps what it has.
+	// Without the pin the instance keeps its image.
 	s.must("config", "rm", "--path", "private-ec2-access:instances.app.imageId", "--stack", s.name)
 	s.requireNoChanges()
 }
 
-// replacements folds the three steps of a replacement into one.
+// replacements reports the three steps of a replacement as one.
 func replacements(steps map[string]string) map[string]string {
 	folded := map[string]string{}
 	for name, op := range steps {
@@ -135,9 +132,9 @@ func replacements(steps map[string]string) map[string]string {
 	return folded
 }
 
-// The account's default document is somebody else's: the preview stops before
-// anything is created, and names the ways on. The first of them works.
-func TestAForeignDefaultDocument(t *testing.T) {
+// The account's default session document is not managed by the stack: the preview stops before anything is created, and
+// lists two fixes. The first one works.
+func TestSessionDocument_NotOfThisStack_PreviewStops(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	foreign := `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream","inputs":{"s3BucketName":"theirs"}}`
@@ -162,10 +159,9 @@ func TestAForeignDefaultDocument(t *testing.T) {
 	require.JSONEq(t, foreign, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
 }
 
-// A VPC that others use, with two ranges and a subnet on the main route table:
-// nobody behind the endpoints is cut off, and each route table that changes is
-// named in the preview.
-func TestAnExistingNetwork(t *testing.T) {
+// In a VPC that others use, with two CIDR blocks and a subnet on the main route table, nobody loses access through the
+// endpoints, and the preview names each route table that changes.
+func TestNetwork_ExistingVPC_OthersKeepAccess(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	vpc := in.aws("ec2", "create-vpc", "--cidr-block", "10.50.0.0/16").text("Vpc.VpcId")
@@ -206,7 +202,7 @@ func TestAnExistingNetwork(t *testing.T) {
 	require.Equal(t, main, outputs.text("routeTables[1].routeTableId"))
 	s.requireNoChanges()
 
-	// Somebody opens a way out: the next update says so.
+	// Somebody adds an internet route: the next update warns.
 	gateway := in.aws("ec2", "create-internet-gateway").text("InternetGateway.InternetGatewayId")
 	in.aws("ec2", "attach-internet-gateway", "--vpc-id", vpc, "--internet-gateway-id", gateway)
 	in.aws("ec2", "create-route", "--route-table-id", main, "--destination-cidr-block", "0.0.0.0/0", "--gateway-id", gateway)
@@ -216,7 +212,7 @@ func TestAnExistingNetwork(t *testing.T) {
 	require.Equal(t, true, s.outputs().at("routeTables[1].leavesVpc"))
 	in.aws("ec2", "delete-route", "--route-table-id", main, "--destination-cidr-block", "0.0.0.0/0")
 
-	// A narrow policy is the user's to ask for, and replaces no endpoint.
+	// The user can require narrow policies, which replaces no endpoint.
 	s.set("endpoints.policies", "narrow")
 	for name, op := range s.steps() {
 		require.Equal(t, "update", op, name)
@@ -229,9 +225,8 @@ func TestAnExistingNetwork(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// Emulated settings against a real account and the reverse are refused under
-// plain pulumi, and not one request is sent.
-func TestMixedSettingsAreRefused(t *testing.T) {
+// Plain pulumi refuses emulator settings on a stack for a real account, and the reverse. No request is sent.
+func TestGuard_MixedSettings_NoRequest(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 
@@ -249,7 +244,7 @@ func TestMixedSettingsAreRefused(t *testing.T) {
 	})
 
 	t.Run("an emulated stack without an emulator", func(t *testing.T) {
-		// Whatever wants to reach AWS has to go through here.
+		// Every request to AWS would go through this proxy.
 		var connections atomic.Int32
 		proxy, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -275,8 +270,8 @@ func TestMixedSettingsAreRefused(t *testing.T) {
 	})
 }
 
-// An input that the provider does not have is refused, not dropped in silence.
-func TestAnUnknownInputIsRefused(t *testing.T) {
+// An input that the provider does not have is an error; it is not ignored.
+func TestProvider_UnknownInput_Refused(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "unknown", nil)
@@ -291,10 +286,9 @@ func TestAnUnknownInputIsRefused(t *testing.T) {
 	require.Empty(t, in.writes())
 }
 
-// The records outlive the stack: with keepRecords a destroy leaves the bucket,
-// every version in it and everything that protects it. Without, it leaves
-// nothing. And refuse deletes nothing at all.
-func TestRecordsSurviveADestroy(t *testing.T) {
+// With keepRecords a destroy leaves the bucket, every version in it and everything that protects it. Without, it leaves
+// nothing. With refuse it fails and deletes nothing.
+func TestDestroy_KeepRecords_SessionLogsStay(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "kept", map[string]any{"keepRecords": "true"})
@@ -311,7 +305,7 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	versions := in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions")
 	require.Len(t, versions, 2)
 
-	// The other way: nothing is deleted before somebody has decided.
+	// With refuse nothing is deleted.
 	s.set("keepRecords", "refuse")
 	s.up()
 	before := inventory(in)
@@ -338,7 +332,7 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	require.Equal(t, "the second", string(text))
 	requireArchive(t, in, first)
 
-	// The stack comes up again beside what is kept, and says so.
+	// The stack can be deployed again next to the kept bucket, and says so.
 	out = s.up()
 	second := s.outputs().text("logBucket")
 	require.NotEqual(t, bucket, second)
@@ -350,7 +344,7 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	s.destroy()
 	require.Equal(t, []string{bucket}, inventory(in)["Buckets"])
 
-	// Or it takes up what was kept.
+	// Or it reuses the kept bucket.
 	s.set("logging.bucketName", bucket)
 	out = s.up()
 	require.Contains(t, out, "session logs go on in the log bucket "+bucket+" of a previous deployment of this stack")
@@ -360,9 +354,8 @@ func TestRecordsSurviveADestroy(t *testing.T) {
 	require.Equal(t, versions, in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"))
 }
 
-// Mistakes in the config are told together, by the engine's own error, and not
-// one request is sent.
-func TestMistakesAreToldBeforeAnyRequest(t *testing.T) {
+// All config mistakes are in one error, and no request is sent.
+func TestConfig_Mistakes_ReportedBeforeAnyRequest(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "mistakes", map[string]any{

@@ -13,12 +13,11 @@ import (
 	"private-ec2-access/tools/ci/githubtest"
 )
 
-// The workflows' own commands, read from their files, in the order of a
-// change's life: a pull request, its merge, the days after.
+// The commands are read from the workflow files, and run for a pull request, its merge and the daily drift check.
 //
-// The stack dev is an emulated one here. Signing in to AWS is left out, and what
-// GitHub decides (which events start a run, approvals, forks) is not proved.
-func TestTheCommandsOfThePipelines(t *testing.T) {
+// The stack dev is on the local emulator here. It does not prove the sign-in to AWS, nor what GitHub decides: which events
+// start a run, approvals and forks.
+func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 	t.Parallel()
 	c := newClone(t, "").withTools()
 	c.onExistingBucket("records-of-others")
@@ -59,7 +58,7 @@ func TestTheCommandsOfThePipelines(t *testing.T) {
 	require.Len(t, commentsOf(), 1)
 	require.Regexp(t, `\*\*\d+ unchanged\*\*`, comment.Body)
 
-	// The days after: somebody changes something by hand, and takes it back.
+	// The drift check: somebody changes a resource in the account, and reverts it.
 	p.job("drift.yml", "drift")
 	github.Settle()
 	require.Empty(t, github.Issues)
@@ -90,8 +89,7 @@ type pipelines struct {
 	summary string // of the last job
 }
 
-// What stands for the expressions of the workflows. One that is not here fails
-// the test.
+// Values of the workflows' expressions. An expression without a value fails the test.
 func (p *pipelines) expressions(outputs map[string]string) map[string]string {
 	values := map[string]string{
 		"matrix.stack": "dev", "github.token": githubtest.Token, "vars.PULUMI_BACKEND_URL": "",
@@ -105,7 +103,7 @@ func (p *pipelines) expressions(outputs map[string]string) map[string]string {
 
 var expression = regexp.MustCompile(`\$\{\{ *(.*?) *\}\}`)
 
-// job runs the steps of a job and gives what they said.
+// job runs the steps of a job and returns their output.
 func (p *pipelines) job(workflow, name string) string {
 	p.t.Helper()
 	out, err := p.try(workflow, name)

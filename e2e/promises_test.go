@@ -18,12 +18,11 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// requireSessionsAsPromised opens a session as the stack says, with the real AWS
-// CLI and plugin, and looks for what was typed in every place that the deployed
-// document names. Where the document asks for a user that the instance does not
-// have, the agent has to refuse.
+// requireSessionsAsPromised opens a session with the command of the stack's output, the real AWS CLI and the real plugin,
+// and looks for what was typed in every log location of the deployed document. Where the document requires an OS user that
+// the instance does not have, the agent must refuse.
 //
-// The service, the agent and the instance's shell are the emulator's.
+// Session Manager, the agent and the instance's shell are simulated by the emulator.
 func requireSessionsAsPromised(t *testing.T, in *account, s *stack, row combination) {
 	t.Helper()
 	outputs := s.outputs()
@@ -48,7 +47,7 @@ func requireSessionsAsPromised(t *testing.T, in *account, s *stack, row combinat
 	}
 }
 
-// object is the text of an object; empty if there is none.
+// object returns the text of an object, empty if there is none.
 func (a *account) object(t *testing.T, bucket, key string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "object")
@@ -60,8 +59,7 @@ func (a *account) object(t *testing.T, bucket, key string) string {
 	return string(text)
 }
 
-// refused opens a session that has to be refused, and gives what the person was
-// shown and what the history says of it.
+// refused opens a session that must be refused, and returns what the user saw and the details in the session history.
 func (a *account) refused(t *testing.T, arguments []string) string {
 	t.Helper()
 	cmd := exec.Command(setting(t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli"}, arguments...)...)
@@ -79,18 +77,17 @@ func (a *account) refused(t *testing.T, arguments []string) string {
 	return shown.String() + session.text("Sessions[0].Details")
 }
 
-// No record, no shell: with logging.required the agent refuses a session whose
-// log group is gone, is not encrypted any more or cannot be seen, whose bucket's
-// encryption cannot be read, and whose key cannot be used. Without any of that
-// the same stack's sessions open, and are recorded in both places.
+// With logging.required the agent refuses a session if the log group is missing, not encrypted or not readable, if the
+// bucket's encryption cannot be read, or if the key cannot be used. Without these faults the same stack's sessions open and
+// are recorded in both log locations.
 //
-// That a real agent refuses is what was observed of one; moto hands out data
-// keys of a disabled key, so there the front answers as KMS does.
-func TestNoRecordNoShell(t *testing.T) {
+// That a real agent refuses was observed. moto issues data keys of a disabled key, so the emulator's front answers as KMS
+// does.
+func TestSession_LoggingRequiredButBroken_Refused(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	words := existing(in)
-	s := builtStack(t, in, "required", spoken(map[string]any{
+	s := newStack(t, in, "required", spoken(map[string]any{
 		"network.vpcId": "VPC", "network.subnetIds": []any{"SUBNET_A", "SUBNET_B"}, "logging.bucketName": "existing-logs",
 		"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "session.encryption": true,
 	}, words))

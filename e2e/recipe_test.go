@@ -14,16 +14,16 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// The whole recipe in two Regions: up, read back with the AWS CLI, no changes,
-// a change in place, destroy, nothing left.
-func TestTheRecipe(t *testing.T) {
+// The default stack in two Regions: up, every resource read back with the AWS CLI, no changes, an update in place, destroy,
+// nothing left.
+func TestRecipe_UpChangeDestroy(t *testing.T) {
 	t.Parallel()
 	for _, region := range []string{"us-east-2", "ap-northeast-2"} {
 		t.Run(region, func(t *testing.T) {
 			t.Parallel()
 			in := newAccount(t, region)
 			before := inventory(in)
-			// Pulumi builds this one itself.
+			// Here Pulumi builds the program from its sources.
 			s := newStackIn(t, sources(t), in, "whole", map[string]any{"tags": map[string]any{"team": "platform"}})
 			s.up()
 			outputs := s.outputs()
@@ -40,7 +40,7 @@ func TestTheRecipe(t *testing.T) {
 
 			s.requireNoChanges()
 
-			// A change of the preferences, of a rule of the archive and of a tag
+			// A change of the session preferences, a lifecycle rule and a tag
 			// replaces nothing.
 			s.set("session.idleSessionTimeout", "30")
 			s.set("tags.team", "security")
@@ -59,7 +59,7 @@ func TestTheRecipe(t *testing.T) {
 	}
 }
 
-// inventory lists what an account holds that the program could have made.
+// inventory lists the resources of an account that the program could have created.
 func inventory(in *account) map[string][]string {
 	found := map[string][]string{}
 	collect := func(kind, list, id string, args ...string) {
@@ -115,7 +115,7 @@ func requireNetwork(t *testing.T, in *account, outputs object) {
 	require.Empty(t, in.aws("ec2", "describe-nat-gateways", "--filter", "Name=vpc-id,Values="+vpc).list("NatGateways"))
 	require.Empty(t, in.aws("ec2", "describe-egress-only-internet-gateways").list("EgressOnlyInternetGateways"))
 
-	// Every route of every table of the VPC stays inside.
+	// No route table of the VPC has a route out of it.
 	endpoint := outputs.text("endpointIds.s3")
 	for _, table := range in.aws("ec2", "describe-route-tables", "--filters", "Name=vpc-id,Values="+vpc).list("RouteTables") {
 		for _, route := range table.list("Routes") {
@@ -125,7 +125,7 @@ func requireNetwork(t *testing.T, in *account, outputs object) {
 			}
 		}
 	}
-	// The recipe's route-table check says the same.
+	// The stack's own check of route tables agrees.
 	tables := outputs.list("routeTables")
 	require.Len(t, tables, 2)
 	for _, table := range tables {
@@ -134,7 +134,7 @@ func requireNetwork(t *testing.T, in *account, outputs object) {
 		require.Equal(t, "local", table.text("routes[0].target"))
 		require.Equal(t, endpoint, table.text("routes[1].target"))
 	}
-	// What lands in the default group can do nothing.
+	// The default security group allows nothing.
 	group := in.aws("ec2", "describe-security-groups", "--filters", "Name=vpc-id,Values="+vpc, "Name=group-name,Values=default").list("SecurityGroups")
 	require.Len(t, group, 1)
 	require.Empty(t, group[0].list("IpPermissions"))
@@ -250,7 +250,7 @@ func requireInstance(t *testing.T, in *account, outputs object) {
 	require.Equal(t, "8", volume[0].text("Size"))
 	require.Equal(t, "aws ssm start-session --region "+in.region+" --target "+id, outputs.text("startSession.app"))
 
-	// It booted after everything that it needs from its first boot on.
+	// The instance was created after everything that its first boot needs.
 	last := map[string]int{}
 	for i, call := range in.Calls() {
 		last[call.Action] = i
@@ -324,7 +324,7 @@ func requirePreferences(t *testing.T, in *account, outputs object) {
 	require.Equal(t, "Session", described.text("Document.DocumentType"))
 }
 
-// requireTags asks for the tags of everything in the stack that AWS tags.
+// requireTags checks the tags of every resource of the stack that can have tags.
 func requireTags(t *testing.T, in *account, s *stack) {
 	t.Helper()
 	check := func(what string, tags []object) {
@@ -357,8 +357,7 @@ func requireTags(t *testing.T, in *account, s *stack) {
 
 var anyRegion = regexp.MustCompile(`\b(us|eu|ap|ca|sa|me|af|il|mx|cn|us-gov)-(north|south|east|west|central|northeast|southeast|northwest|southwest)-[0-9]\b`)
 
-// requireOwnRegionOnly reads everything that was sent to AWS: no request names
-// a Region or a partition other than the stack's.
+// requireOwnRegionOnly requires that no request to AWS names another Region or partition than the stack's.
 func requireOwnRegionOnly(t *testing.T, in *account, region string) {
 	t.Helper()
 	seen := false

@@ -18,8 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// moment is a moment at which a command is killed: AWS has done the call, and
-// Pulumi has not heard of it.
+// moment is a moment at which a command is killed: AWS has handled the call, and Pulumi does not have the answer.
 type moment struct {
 	operation string // as the state calls it
 	resource  string // its type
@@ -48,10 +47,9 @@ var (
 	}
 )
 
-// A command that was killed leaves a lock, operations without an end, and what
-// nothing knows of. The next command goes on from there, and neither the state
-// nor the account begins anew.
-func TestRecoveryFromAKill(t *testing.T) {
+// A killed command leaves a lock, pending operations, and resources that are not in the state. The next command continues
+// from there; it starts neither the state nor the account afresh.
+func TestRecovery_KilledCommand_NextCommandContinues(t *testing.T) {
 	t.Parallel()
 	create, remove := creations[:2], deletions[:1]
 	if long(t) {
@@ -79,8 +77,8 @@ func TestRecoveryFromAKill(t *testing.T) {
 
 const recordsHeading = "The records survive"
 
-// The records outlive a destroy that is killed in the middle, whenever that is.
-func TestRecordsSurviveAKilledDestroy(t *testing.T) {
+// Session logs survive a destroy that is killed, at whatever moment.
+func TestDestroy_KilledWithKeepRecords_SessionLogsStay(t *testing.T) {
 	t.Parallel()
 	moments := deletions[:1]
 	if long(t) {
@@ -96,8 +94,8 @@ func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 	config("rm --path private-ec2-access:logging.bucketName")
 	config("set private-ec2-access:keepRecords true")
 
-	// A bucket's name is the engine's choice, so a killed update leaves one that
-	// nothing knows.
+	// The engine chooses a bucket's name, so a killed update leaves a bucket that is
+	// not in the state.
 	r.killedUp(moment{"creating", "aws:s3/bucketV2:BucketV2", "CreateBucket"})
 	for i, m := range moments {
 		if i > 0 {
@@ -139,7 +137,7 @@ func TestRecordsSurviveAKilledDestroy(t *testing.T) {
 	report(t, recordsHeading, rows)
 }
 
-// killedUp gives a row of the report.
+// killedUp returns a row of the report.
 func (r *recovery) killedUp(m moment) []string {
 	r.t.Helper()
 	before := r.killed("up", m)
@@ -156,8 +154,7 @@ func (r *recovery) killedUp(m moment) []string {
 		fmt.Sprintf("%d deleted, %d kept with their ids, %d made", len(left), len(before), len(r.state())-len(before)), took}
 }
 
-// killedDestroy goes on with an up that makes it all whole, or with the destroy.
-// It gives a row of the report.
+// killedDestroy continues with an up that restores everything, or with the destroy. It returns a row of the report.
 func (r *recovery) killedDestroy(m moment, up bool) []string {
 	r.t.Helper()
 	after := "a destroy that was killed at " + m.action
@@ -180,7 +177,7 @@ func (r *recovery) killedDestroy(m moment, up bool) []string {
 	return row
 }
 
-// recovery is a clone with an emulated account.
+// recovery is a clone with an account of the local emulator.
 type recovery struct {
 	*clone
 	*awsCLI
@@ -202,7 +199,7 @@ func newRecovery(t *testing.T) *recovery {
 	return r
 }
 
-// shell is the clone's, without asking for the same environment every time.
+// shell is the clone's shell without a `make env` for each line.
 func (r *recovery) shell(line string) (string, error) {
 	return r.run("bash", "-c", r.exports+line)
 }
@@ -229,11 +226,10 @@ func (r *recovery) ask(method, path string, body any, answer any) {
 	require.NoError(r.t, json.NewDecoder(response.Body).Decode(answer))
 }
 
-// killed runs a command and kills it at the moment. It gives what the state
-// has then.
+// killed runs a command, kills it at the moment, and returns the ids in the state then.
 //
-// The emulator holds the call back. Meanwhile the engine is stopped, so that it
-// cannot hear the answer; when the call is answered, all processes are killed.
+// The emulator delays the call. Meanwhile the engine is stopped, so that it cannot receive the answer. When the call has
+// been answered, all processes are killed.
 func (r *recovery) killed(command string, m moment) []string {
 	r.t.Helper()
 	var ignored any
@@ -286,7 +282,7 @@ func (r *recovery) killed(command string, m moment) []string {
 	return r.state()
 }
 
-// pending reads the backend's own file: Pulumi would take a second.
+// pending reads the backend's file, because Pulumi would take a second.
 func (r *recovery) pending(m moment) bool {
 	text, err := os.ReadFile(filepath.Join(r.dir, ".local", "state", ".pulumi", "stacks", "private-ec2-access", "local.json"))
 	var file object
@@ -298,7 +294,7 @@ func (r *recovery) pending(m moment) bool {
 	})
 }
 
-// descendants are a process and all that came of it, parents first.
+// descendants returns a process and its descendants, parents first.
 func descendants(root int) []int {
 	list := []int{root}
 	for i := 0; i < len(list); i++ {
@@ -320,8 +316,8 @@ func programOf(pid int) string {
 	return strings.TrimSpace(string(text))
 }
 
-// Kinds of the state whose ids the account lists. The others are attributes of
-// these, or come and go with them.
+// Types in the state whose ids can be listed in the account. The other types are attributes of these, or are created and
+// deleted with them.
 var listedKinds = []string{
 	"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation",
 	"aws:ec2/securityGroup:SecurityGroup", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
@@ -345,8 +341,8 @@ func (r *recovery) state() []string {
 	return ids
 }
 
-// Everything of these kinds that the account lists, whoever made it, but for
-// what AWS itself puts into every VPC. Not by tags: what lost them counts too.
+// Lists every resource of these types in the account, whoever created it, except those that AWS creates in every VPC. It
+// does not filter by tags, so that a resource without its tags is found.
 const listAccount = `
 import boto3, json
 ec2, iam, ssm, s3, kms, logs = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3", "kms", "logs"))
@@ -373,7 +369,7 @@ print(json.dumps(
 ))
 `
 
-// account lists what is in the account beside what was there before.
+// account lists the ids in the account that were not there before the test.
 func (r *recovery) account() []string {
 	r.t.Helper()
 	script := filepath.Join(r.t.TempDir(), "list.py")
@@ -385,13 +381,13 @@ func (r *recovery) account() []string {
 	return missing(ids, r.others)
 }
 
-// missing are those ids of the first list that are not in the second.
+// missing returns the ids of the first list that are not in the second.
 func missing(ids, in []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(in, id) })
 }
 
-// requireSame requires account and state to have the same, with everything that
-// was there before, and the emulator that answered before to answer still.
+// requireSame requires account and state to have the same ids, including all earlier ones, and the emulator not to have been
+// restarted.
 func (r *recovery) requireSame(before []string, after string) {
 	r.t.Helper()
 	state := r.state()
@@ -401,8 +397,8 @@ func (r *recovery) requireSame(before []string, after string) {
 	require.Equal(r.t, r.instance, instance, after)
 }
 
-// What a stack may find beside its own: {"go": [...], "stay": [...]}, and in the
-// state what has its id there.
+// Creates resources beside a stack's own, and prints the ids that the sweep must delete and those that must stay:
+// {"go": [...], "stay": [...]}, and a state with those that it has.
 const besideItsOwn = `
 import boto3, json
 ec2, iam, ssm, s3, kms, logs = (boto3.client(name) for name in ("ec2", "iam", "ssm", "s3", "kms", "logs"))
@@ -512,9 +508,9 @@ print(json.dumps({"go": go, "stay": stay, "state": {"deployment": {
 }}}))
 `
 
-// Nothing is deleted but what the stack made and has lost: not what another
-// stack made, not what somebody put beside it by hand, and never a record.
-func TestRecoveryDeletesOnlyItsOwn(t *testing.T) {
+// The sweep deletes only resources that this stack created and that are not in its state: no resource of another stack, none
+// that somebody created in the account, and never a session log.
+func TestRecovery_Sweep_DeletesOnlyOwnResources(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	python := func(input, file string, args ...string) []byte {

@@ -316,7 +316,7 @@ func (r *replay) missing(document string) (found []string) {
 
 // A replay that finds no fault in anything would prove nothing. Each of these
 // orders has one.
-func TestTheReplayNoticesWhatIsTakenAwayOrNamedTooEarly(t *testing.T) {
+func TestReplay_RemovedOrNamedTooEarly_ReportsFault(t *testing.T) {
 	t.Parallel()
 	const bucket, group = "logs", "/g"
 	call := func(action string, params ...string) emulator.Call {

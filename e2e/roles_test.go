@@ -30,7 +30,7 @@ const (
 // every call that a run on AWS makes: what the provider does only after a
 // failure, or only in another configuration, is not among the recorded calls.
 // The emulator enforces nothing; an evaluator of IAM policies is asked instead.
-func TestTheRolesOfTheBootstrap(t *testing.T) {
+func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	shared := newSharedState(t, in)
@@ -91,7 +91,7 @@ func TestTheRolesOfTheBootstrap(t *testing.T) {
 }
 
 // What the roles must not do.
-func TestWhatTheRolesMayNot(t *testing.T) {
+func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	t.Parallel()
 	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
 	const (
@@ -265,7 +265,7 @@ func TestWhatTheRolesMayNot(t *testing.T) {
 //
 // It does not prove that GitHub writes these subjects; they are as its
 // documentation has them.
-func TestWhoMayTakeTheRoles(t *testing.T) {
+func TestBootstrapRoles_TrustPolicy_OnlyOwnRepository(t *testing.T) {
 	t.Parallel()
 	shared := sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}
 	plain := readBootstrap(t, shared, nil)
@@ -341,7 +341,7 @@ func TestWhoMayTakeTheRoles(t *testing.T) {
 
 // What outlives a mistake is kept, and the values that become part of a trust
 // policy can hold no wildcard.
-func TestTheBootstrapKeepsWhatMatters(t *testing.T) {
+func TestBootstrap_StackDeleted_StateAndKeyStay(t *testing.T) {
 	t.Parallel()
 	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
 	for _, name := range []string{"Key", "KeyAlias", "StateBucket", "StateBucketPolicy", "Provider"} {

@@ -19,7 +19,7 @@ import (
 // with the real AWS CLI and the real session-manager-plugin, and what was typed
 // is in the stack's bucket, past its policy. The service, the agent and the
 // instance's shell are the emulator's.
-func TestASessionOfTheStackIsRecorded(t *testing.T) {
+func TestSession_OfStack_IsRecorded(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "session", nil)

@@ -19,26 +19,26 @@ import (
 //
 // It does not prove how AWS behaves: the service and the agent are played by the emulator, after what was observed of
 // the two programs.
-func TestSessions(t *testing.T) {
+func TestSessionCommands(t *testing.T) {
 	t.Parallel()
 	base := deploy(t)
 	for name, test := range map[string]func(*desk){
-		"a stranger's tour":                  tour,
-		"online late":                        onlineLate,
-		"never online":                       neverOnline,
-		"each call refused":                  eachCallRefused,
-		"plugin and CLI missing":             programsMissing,
-		"two instances":                      twoInstances,
-		"the connection cut":                 connectionCut,
-		"ended from elsewhere":               endedFromElsewhere,
-		"a record that is late":              recordLate,
-		"verify":                             verified,
-		"a record refused in silence":        recordRefused,
-		"a refused session":                  groupMissing,
-		"records in CloudWatch":              streamed,
-		"5,000 entries":                      longHistory,
-		"records of an earlier time":         archived,
-		"a session is not interrupted by ^C": interrupted,
+		"a new user's first session":          tour,
+		"instance online late":                onlineLate,
+		"instance never online":               neverOnline,
+		"each call refused":                   eachCallRefused,
+		"plugin and CLI missing":              programsMissing,
+		"two instances":                       twoInstances,
+		"connection cut":                      connectionCut,
+		"session ended by another user":       endedFromElsewhere,
+		"session log late":                    recordLate,
+		"verify recording":                    verified,
+		"upload refused on the instance":      recordRefused,
+		"session refused":                     groupMissing,
+		"session log in CloudWatch":           streamed,
+		"history of 5,000 sessions":           longHistory,
+		"session logs older than the history": archived,
+		"Ctrl-C goes to the session":          interrupted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

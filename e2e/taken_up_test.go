@@ -9,7 +9,7 @@ import (
 // What a killed update made and the state does not know is taken up again, and
 // gets what the kill left out: a key has no rotation yet, a group no retention.
 // Nothing is made twice, and an event that is there stays.
-func TestAKeyAndALogGroupFromBeforeAreTakenUp(t *testing.T) {
+func TestUp_LeftoverKeyAndLogGroup_Reused(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	words := existing(in)
@@ -21,7 +21,7 @@ func TestAKeyAndALogGroupFromBeforeAreTakenUp(t *testing.T) {
 	in.aws("logs", "create-log-group", "--log-group-name", group, "--tags", "private-ec2-access:stack="+owner)
 	in.aws("logs", "create-log-stream", "--log-group-name", group, "--log-stream-name", "user-0123")
 
-	s := builtStack(t, in, "before", spoken(map[string]any{
+	s := newStack(t, in, "before", spoken(map[string]any{
 		"network.vpcId": "VPC", "network.subnetIds": []any{"SUBNET_A", "SUBNET_B"}, "logging.bucketName": "existing-logs",
 		"logging.cloudWatch": true, "logging.encryption": "kms", "keepRecords": "true",
 	}, words))

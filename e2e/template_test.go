@@ -13,7 +13,7 @@ import (
 //
 // The template is a folder here. That Pulumi fetches it from a Git server is
 // Pulumi's own affair.
-func TestANewProjectFromThisOne(t *testing.T) {
+func TestTemplate_NewProject_ComesUp(t *testing.T) {
 	t.Parallel()
 	template := newClone(t, "").withTools()
 	made := &clone{t: t, dir: filepath.Join(t.TempDir(), "shells"), env: template.env}

@@ -89,7 +89,7 @@ func requireUpgrade(t *testing.T, folder string) {
 	require.NoError(t, json.Unmarshal([]byte(readText(t, folder, "account.json")), &calls))
 	in := newAccount(t, "us-east-2")
 	texts := in.replay(calls, readText(t, folder, "config.yaml"), readText(t, folder, "state.json"), readText(t, folder, "steps.txt"))
-	s := builtStack(t, in, filepath.Base(folder), nil)
+	s := newStack(t, in, filepath.Base(folder), nil)
 	s.load(texts[0], texts[1])
 	before := s.deployed()
 	in.Reset()
@@ -229,7 +229,7 @@ func recordStack(t *testing.T, folder, name string, prepare func(*account) map[s
 	if prepare != nil {
 		words = prepare(in)
 	}
-	s := builtStack(t, in, name, spoken(config, words))
+	s := newStack(t, in, name, spoken(config, words))
 	s.up()
 	require.Empty(t, s.plan(), "a recorded stack is one that a second preview leaves as it is")
 

@@ -123,7 +123,7 @@ func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 // context that AWS documents for it. A policy that somebody else wrote is left
 // out or stands open: what another account's bucket or an existing key allows is
 // not for this program to say.
-func TestTheVerdicts(t *testing.T) {
+func TestVerdicts_MatchPage(t *testing.T) {
 	t.Parallel()
 	for name, config := range configurations {
 		t.Run(name, func(t *testing.T) {
@@ -241,7 +241,7 @@ func requireTable(t *testing.T, heading string, rows [][]string) {
 		require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
 		return
 	}
-	require.Equal(t, made, string(text), "run: cd e2e && go test -count=1 -run TestTheVerdicts . -update, and read the difference")
+	require.Equal(t, made, string(text), "run: cd e2e && go test -count=1 -run TestVerdicts_MatchPage . -update, and read the difference")
 }
 
 // broken is a policy with one part of it missing or opened.

@@ -52,7 +52,7 @@ type step struct {
 // objects; named fixes of the emulator answer them after AWS's documented
 // shapes. moto encrypts nothing, so that what a key encrypted can be read is
 // judged by the key's state.
-func TestEverySettingIsTurnedOnAndOff(t *testing.T) {
+func TestStack_EverySetting_TurnedOnAndOff(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	first, second := newKey(in), newKey(in)
@@ -64,7 +64,7 @@ func TestEverySettingIsTurnedOnAndOff(t *testing.T) {
 		w.replay.keys[arn[strings.LastIndex(arn, "/")+1:]] = true
 	}
 	w.replay.buckets["existing-logs"] = &replayedBucket{}
-	w.stack = builtStack(t, in, "walk", w.config)
+	w.stack = newStack(t, in, "walk", w.config)
 	w.up()
 	w.bucket = w.outputs().text("logBucket")
 	w.follow(t, "")
