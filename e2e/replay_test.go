@@ -16,13 +16,11 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// replay follows recorded calls in their order and knows, after each, what the
-// session documents say and what is there of all that they name. Whatever a
-// document names and is not there, or may not be used, after a call is a fault:
-// either it was taken away too early, or it was named too early.
+// replay applies recorded calls in their order and tracks, after each, the session documents and the resources that they
+// name. A resource that a document names and that does not exist, or that sessions may not use, is a fault: it was removed
+// too early, or named too early.
 //
-// It judges policies by their statements and resources. That their conditions
-// let the agent pass is for the evaluator, in another test.
+// It checks the statements and resources of policies. Another test checks their conditions with the evaluator.
 type replay struct {
 	region    string
 	documents map[string]*versions         // by name
@@ -61,7 +59,7 @@ func newReplay(region string) *replay {
 	}
 }
 
-// policy is a policy document as AWS takes it.
+// policy is a policy document in AWS's JSON form.
 type policy struct{ Statement []statement }
 
 type statement struct {
@@ -70,7 +68,7 @@ type statement struct {
 	Condition                     map[string]map[string]list
 }
 
-// list is one text or several.
+// list is one string or several.
 type list []string
 
 func (l *list) UnmarshalJSON(text []byte) error {
@@ -117,7 +115,7 @@ func read(text string) (p policy) {
 	return p
 }
 
-// follow replays calls. Refused ones changed nothing.
+// follow replays calls. Calls that AWS refused have changed nothing.
 func (r *replay) follow(calls []emulator.Call) {
 	for _, c := range calls {
 		if c.Status >= 300 || !c.Writes() || !r.apply(c) {
@@ -131,7 +129,7 @@ func (r *replay) follow(calls []emulator.Call) {
 	}
 }
 
-// apply reports whether the call can have changed what a document relies on.
+// apply reports whether the call can change something that a document depends on.
 func (r *replay) apply(c emulator.Call) bool {
 	p := c.Params
 	switch c.Service + ":" + c.Action {
@@ -216,15 +214,14 @@ func (r *replay) apply(c emulator.Call) bool {
 
 func serviceOf(name string) string { return name[strings.LastIndex(name, ".")+1:] }
 
-// content is what sessions run with.
+// content returns the version of the document that sessions use.
 func (r *replay) content(document string) string {
 	d := r.documents[document]
 	return d.contents[d.current-1]
 }
 
-// missing tells what a document names that is not there or may not be used. A
-// text that begins with "refused" is a session that does not open; any other
-// one is a record that can be lost.
+// missing returns what a document names that does not exist or may not be used. A text that begins with "refused" means
+// that sessions do not start; any other one means that a session log can be lost.
 func (r *replay) missing(document string) (found []string) {
 	var d object
 	if err := json.Unmarshal([]byte(r.content(document)), &d); err != nil {
@@ -314,8 +311,7 @@ func (r *replay) missing(document string) (found []string) {
 	return found
 }
 
-// A replay that finds no fault in anything would prove nothing. Each of these
-// orders has one.
+// Each of these orders of calls has a fault, which the replay must report.
 func TestReplay_RemovedOrNamedTooEarly_ReportsFault(t *testing.T) {
 	t.Parallel()
 	const bucket, group = "logs", "/g"
@@ -378,7 +374,7 @@ func TestReplay_RemovedOrNamedTooEarly_ReportsFault(t *testing.T) {
 			call("ssm:UpdateDocument", "Name", "D", "Content", content(prefix, group)), call("ssm:UpdateDocumentDefaultVersion", "Name", "D", "DocumentVersion", "2"),
 		}
 	}
-	// A document that has ceased to name the group lets go of it, and not before.
+	// The group can be deleted once no document names it.
 	drop := call("logs:DeleteLogGroup", "logGroupName", group)
 	require.Empty(t, follow(append(append([]emulator.Call{create}, update("sessions", "")...), drop)...))
 	require.NotEmpty(t, follow(append([]emulator.Call{create, drop}, update("sessions", "")...)...))

@@ -22,19 +22,16 @@ const (
 	here     = "123456789012"
 )
 
-// The roles of the bootstrap may do what real runs do, every call of them, and
-// not what is listed here as forbidden.
+// The policies of the bootstrap's roles allow every call of real runs.
 //
-// It does not prove that AWS authorises each call by the action, the resource
-// and the tags that the tables below give it, nor that the emulated run made
-// every call that a run on AWS makes: what the provider does only after a
-// failure, or only in another configuration, is not among the recorded calls.
-// The emulator enforces nothing; an evaluator of IAM policies is asked instead.
+// It does not prove that AWS authorizes each call by the action, resource and tags of the tables below, nor that a run on the
+// emulator makes every call of a run on AWS: calls that the provider makes only after a failure, or in another config, are
+// not recorded. The emulator enforces no policy, so an IAM policy evaluator decides.
 func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	shared := newSharedState(t, in)
-	// Everything that the program can make. The records are kept, as on a real account.
+	// Everything that the program can create. Session logs are kept, as on a real account.
 	s := shared.stack(t, in, "dev", map[string]any{
 		"tags": map[string]any{"team": "platform", "old": "x"}, "keepRecords": true,
 		"logging": map[string]any{
@@ -42,7 +39,7 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 		},
 		"session": map[string]any{"encryption": true},
 	})
-	// As make does it.
+	// The commands that make runs.
 	in.Reset()
 	s.must("stack", "select", "dev", "--create")
 	s.up()
@@ -90,7 +87,7 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	requireAllowed(t, b, "DeployRole", known.asks(t, deployed))
 }
 
-// What the roles must not do.
+// The policies of the bootstrap's roles deny these calls.
 func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	t.Parallel()
 	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
@@ -109,7 +106,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		// Its policy leaves everything to IAM, as AWS's default does.
 		otherKey = keys + "key/another"
 	)
-	// The deploy role may write the policy of the stack's own key, so records have to be safe from its worst one.
+	// The deploy role may write the policy of the stack's own key, so session logs must be safe under the most open one.
 	b.keyPolicies = map[string]any{ownKey: map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 		"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
 	}}}}
@@ -207,7 +204,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	}
 	requireDenied(t, b, "DeployRole", both)
 
-	// The preview role changes nothing, its own stacks' things neither.
+	// The preview role may change nothing, not even resources of its own stacks.
 	requireDenied(t, b, "PreviewRole", append(slices.Clone(both), []ask{
 		{"s3:PutObject", state + "/.pulumi/stacks/private-ec2-access/dev.json", nil},
 		{"s3:PutObject", state + "/.pulumi/locks/organization/private-ec2-access/dev/1.json", nil},
@@ -227,7 +224,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ssm:UpdateDocument", doc + "SSM-SessionManagerRunShell", ours},
 	}...))
 
-	// Each condition lets something through, or its denials above prove nothing.
+	// Each condition allows something, or the denials above would prove nothing.
 	requireAllowed(t, b, "DeployRole", []ask{
 		{"iam:PassRole", own, toEC2},
 		{"iam:AttachRolePolicy", own, map[string]string{"iam:PolicyARN": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}},
@@ -249,7 +246,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ssm:DeleteDocument", doc + "private-ec2-access-dev", ours},
 	})
 
-	// So do those about keys, where a key's policy leaves the decision to IAM.
+	// The same for keys, where the key policy leaves the decision to IAM.
 	b.keyPolicies = nil
 	requireAllowed(t, b, "DeployRole", []ask{
 		{"kms:CreateKey", "*", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
@@ -261,10 +258,9 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	})
 }
 
-// Who may take the roles.
+// The trust policies allow only the configured repository, branch and environment to assume the roles.
 //
-// It does not prove that GitHub writes these subjects; they are as its
-// documentation has them.
+// It does not prove that GitHub's tokens have these subjects; they are as GitHub documents them.
 func TestBootstrapRoles_TrustPolicy_OnlyOwnRepository(t *testing.T) {
 	t.Parallel()
 	shared := sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}
@@ -339,8 +335,8 @@ func TestBootstrapRoles_TrustPolicy_OnlyOwnRepository(t *testing.T) {
 	}
 }
 
-// What outlives a mistake is kept, and the values that become part of a trust
-// policy can hold no wildcard.
+// State, key and provider are retained when the stack is deleted, and no parameter can bring a wildcard into a trust
+// policy.
 func TestBootstrap_StackDeleted_StateAndKeyStay(t *testing.T) {
 	t.Parallel()
 	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
@@ -380,7 +376,7 @@ func TestBootstrap_StackDeleted_StateAndKeyStay(t *testing.T) {
 	}
 }
 
-// bootstrap is the template, resolved for an account.
+// bootstrap is the template with its functions resolved for an account.
 type bootstrap struct {
 	resources, parameters map[string]any
 	keyPolicies           map[string]any    // of keys that are not the bootstrap's, by their ARNs
@@ -394,7 +390,7 @@ func (b bootstrap) properties(t *testing.T, resource string) map[string]any {
 	return made["Properties"].(map[string]any)
 }
 
-// policies are what a role may do, as the evaluator takes it.
+// policies returns a role's policies in the evaluator's form.
 func (b bootstrap) policies(t *testing.T, role string) (policies []map[string]any) {
 	t.Helper()
 	for _, name := range b.properties(t, role)["ManagedPolicyArns"].([]any) {
@@ -411,13 +407,12 @@ func publicParameters(text string) string {
 	return strings.ReplaceAll(text, "::parameter/", ":"+here+":parameter/")
 }
 
-// readBootstrap reads the template and does what CloudFormation does with the
-// few functions that stand in it; any other one fails the test.
+// readBootstrap reads the template and resolves the CloudFormation functions in it. Another function fails the test.
 func readBootstrap(t *testing.T, shared sharedState, parameters map[string]string) bootstrap {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(project(t), "bootstrap", "bootstrap.yaml"))
 	require.NoError(t, err)
-	// CloudFormation knows no anchors and aliases.
+	// CloudFormation does not support anchors and aliases.
 	require.NotRegexp(t, `(?m)[-:] [&*]\w`, string(text))
 	var file struct {
 		Parameters map[string]struct {
@@ -516,7 +511,7 @@ func (r resolver) resolve(n *yaml.Node) any {
 	}
 }
 
-// ask is one question to the policies of a role.
+// ask is one request that the policies of a role are checked for.
 type ask struct {
 	action, resource string
 	context          map[string]string
@@ -563,7 +558,7 @@ func (b bootstrap) verdicts(t *testing.T, role string, asks []ask) []verdict {
 		case strings.HasPrefix(a.action, "kms:"): // a key's own policy has to refer to the account's
 			simulation["resourcePolicy"] = b.properties(t, "Key")["KeyPolicy"]
 		case strings.HasPrefix(a.resource, "arn:aws:s3:::private-ec2-access-logs-") && strings.Contains(a.resource, "/"):
-			// The deploy role may write the bucket's policy, so records have to be safe from its worst one, too.
+			// The deploy role may write the bucket's policy, so session logs must be safe under the most open one, too.
 			simulation["resourcePolicy"] = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 				"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::private-ec2-access-logs-*",
 			}}}
@@ -577,7 +572,7 @@ func (b bootstrap) verdicts(t *testing.T, role string, asks []ask) []verdict {
 	return evaluate(t, nil, simulations)
 }
 
-// surveyed is what the account says about the things that recorded calls name.
+// surveyed holds facts of the account about the resources that recorded calls name.
 type surveyed struct {
 	tagged       map[string]bool     // EC2 ids with the stack's tag
 	associations map[string][]string // of a route table: the table and the subnet
@@ -604,7 +599,7 @@ func survey(in *account) surveyed {
 	return s
 }
 
-// noPermission are calls that need none, or that no real account sees.
+// noPermission are calls that need no permission, or that are not made on a real account.
 var noPermission = map[string]string{
 	"sts:GetCallerIdentity": "AWS answers everybody",
 	"iam:GetUser":           "the provider asks so only where aws:skipCredentialsValidation is set, which a real account's stack does not have",
@@ -681,8 +676,7 @@ var kinds = map[string]string{
 var named = regexp.MustCompile(`^(VpcId|SubnetId|RouteTableId|GroupId|InstanceId|ImageId|VpcEndpointId|ResourceId|SecurityGroupId|AssociationId)(\.\d+)?$` +
 	`|^NetworkInterface\.\d+\.(SubnetId|SecurityGroupId\.\d+)$`)
 
-// asks are the questions that AWS would put to the policies for the calls, each
-// once.
+// asks returns the requests that AWS would authorize for the calls, without duplicates.
 func (s surveyed) asks(t *testing.T, calls []emulator.Call) []ask {
 	t.Helper()
 	// The default security group and the root volume have no tag before the call that gives them one.
@@ -759,7 +753,7 @@ func (s surveyed) ec2(t *testing.T, call emulator.Call, untagged map[string]bool
 			request["aws:RequestTag/"+key] = value
 		}
 	}
-	// What the call names.
+	// The resources that the call names.
 	for _, name := range slices.Sorted(maps.Keys(call.Params)) {
 		if !named.MatchString(name) {
 			continue
@@ -782,7 +776,7 @@ func (s surveyed) ec2(t *testing.T, call emulator.Call, untagged map[string]bool
 			asks = append(asks, ask{action, arn(kinds[prefix], id), context})
 		}
 	}
-	// What the call makes, and tags.
+	// The resources that the call creates and tags.
 	makes := map[string]map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(call.Params)) {
 		if strings.HasPrefix(name, "TagSpecification.") && strings.HasSuffix(name, ".ResourceType") {
@@ -793,7 +787,7 @@ func (s surveyed) ec2(t *testing.T, call emulator.Call, untagged map[string]bool
 			asks = append(asks, ask{"ec2:CreateTags", arn(kind, "new"), tagging})
 		}
 	}
-	// What comes with an instance.
+	// The resources that AWS creates with an instance.
 	if call.Action == "RunInstances" {
 		makes["volume"] = nil
 		makes["network-interface"] = map[string]string{"ec2:AssociatePublicIpAddress": call.Params["NetworkInterface.1.AssociatePublicIpAddress"]}
@@ -845,8 +839,8 @@ func askS3(call emulator.Call) []ask {
 	return []ask{{"s3:" + action, bucket, nil}}
 }
 
-// kms asks about the key of the state, and about the stack's own, which has the
-// stack's tag from the call on that makes it.
+// kms returns the requests for the key of the state, and for the stack's own key, which has the stack's tag since its
+// creation.
 func (s surveyed) kms(t *testing.T, call emulator.Call) []ask {
 	t.Helper()
 	action, tagged := "kms:"+call.Action, map[string]string{"aws:ResourceTag/" + stackTag: ownStack}
@@ -920,7 +914,7 @@ func askSSM(call emulator.Call, made map[string]bool) []ask {
 	return []ask{{"ssm:" + call.Action, arn, context}}
 }
 
-// tagsOf are the tags in a call's parameters.
+// tagsOf returns the tags in a call's parameters.
 func tagsOf(call emulator.Call) map[string]string {
 	tags := map[string]string{}
 	for name, value := range call.Params {

@@ -15,10 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A person opens a session on the stack's instance, under the stack's document,
-// with the real AWS CLI and the real session-manager-plugin, and what was typed
-// is in the stack's bucket, past its policy. The service, the agent and the
-// instance's shell are the emulator's.
+// A session on the stack's instance, with the stack's document, the real AWS CLI and the real session-manager-plugin, is
+// recorded in the stack's bucket, whose policy allows it. Session Manager, the agent and the instance's shell are simulated
+// by the emulator.
 func TestSession_OfStack_IsRecorded(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
@@ -28,7 +27,7 @@ func TestSession_OfStack_IsRecorded(t *testing.T) {
 	instance := outputs.text("instanceIds.app")
 	require.Equal(t, "Online", in.aws("ssm", "describe-instance-information").text("InstanceInformationList[0].PingStatus"))
 
-	// The stack says how: aws ssm start-session …
+	// The output has the command: aws ssm start-session …
 	line := strings.Fields(outputs.text("startSession.app"))
 	require.Equal(t, []string{"aws", "ssm", "start-session"}, line[:3])
 	shown := in.typed(t, line[1:], "echo marked=$((6 * 7))", "exit")
@@ -52,9 +51,8 @@ func TestSession_OfStack_IsRecorded(t *testing.T) {
 	require.Contains(t, string(text), "marked=42")
 }
 
-// typed opens a session with the AWS CLI on a terminal, types lines as soon as
-// there is a shell,
-// and returns what was shown once the session has ended.
+// typed opens a session with the AWS CLI on a terminal, types lines as soon as there is a shell, and returns what the
+// terminal has shown when the session ends.
 func (a *account) typed(t *testing.T, arguments []string, lines ...string) string {
 	t.Helper()
 	cmd := exec.Command(setting(t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli"}, arguments...)...)

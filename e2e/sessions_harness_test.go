@@ -23,7 +23,7 @@ import (
 	"private-ec2-access/tools/toolchain"
 )
 
-// desk is a checkout with the stack local brought up, and an account of its own: a copy of one that was deployed once.
+// desk is a checkout with the stack local deployed to an account of its own: a copy of one that was deployed once.
 type desk struct {
 	*clone
 	*awsCLI
@@ -40,7 +40,7 @@ func cliOf(t *testing.T, url string) *awsCLI {
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")}
 }
 
-// deploy brings the stack up as a stranger does.
+// deploy deploys the stack local as a new user does.
 func deploy(t *testing.T) *desk {
 	t.Helper()
 	c := newClone(t, "http://127.0.0.1:1").withTools()
@@ -112,8 +112,8 @@ func (d *desk) fork(t *testing.T) *desk {
 	file := filepath.Join(to, ".local", "emulator", "emulator.json")
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	// A checkout's emulator is a process that names its folder. The copied account is part of another's, so one that does
-	// nothing stands for it.
+	// A checkout's emulator is a process that names its folder. The copied account is part of another's, so a
+	// process that does nothing takes its place.
 	stand := exec.Command("tail", "-f", filepath.Join(to, ".local", "emulator", "port"))
 	require.NoError(t, stand.Start())
 	t.Cleanup(func() { _ = stand.Process.Kill(); _ = stand.Wait() })
@@ -133,7 +133,7 @@ func (d *desk) fork(t *testing.T) *desk {
 	return other
 }
 
-// ask makes one of the emulator's own calls.
+// ask calls the emulator's own API.
 func (d *desk) ask(t *testing.T, method, path string, body, answer any) {
 	t.Helper()
 	text, err := json.Marshal(body)
@@ -172,7 +172,7 @@ func (d *desk) outputs() object {
 	return o
 }
 
-// refuse lets the account refuse one operation.
+// refuse makes the account refuse one operation.
 func (d *desk) refuse(service, action string) {
 	d.t.Helper()
 	d.ask(d.t, http.MethodPost, "rules", emulator.RuleSpec{Service: service, Action: action, Fail: &emulator.FailSpec{
@@ -197,7 +197,7 @@ func (d *desk) do(args ...string) (stdout, stderr string, code int) {
 	return out.String(), problems.String(), exitCode(err)
 }
 
-// typed is a person at a terminal.
+// typed is a user at a terminal.
 type typed struct {
 	t    *testing.T
 	tty  *os.File
@@ -223,7 +223,7 @@ func (d *desk) terminal(columns uint16, env []string, name string, args ...strin
 			p.mu.Lock()
 			p.seen.Write(chunk[:n])
 			p.mu.Unlock()
-			// What asks the terminal where the cursor is waits for an answer.
+			// A program that asks the terminal for the cursor's position waits for an answer.
 			if bytes.Contains(chunk[:n], []byte("\x1b[6n")) {
 				_, _ = tty.WriteString("\x1b[1;1R")
 			}
@@ -280,7 +280,7 @@ func (p *typed) types(text string) {
 	require.NoError(p.t, err)
 }
 
-// ends waits for the command's end and gives its exit code.
+// ends waits for the command's end and returns its exit code.
 func (p *typed) ends() int {
 	p.t.Helper()
 	select {
@@ -291,7 +291,7 @@ func (p *typed) ends() int {
 	return exitCode(p.err)
 }
 
-// opens begins a session and gives its id, once a shell answers in it.
+// opens waits until a shell answers in the session, and returns the session's id.
 func (p *typed) opens() string {
 	p.t.Helper()
 	id := p.sees(`Starting session with SessionId: (\S+)`)[1]

@@ -14,11 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The commands about sessions, as a person uses them: through the real AWS CLI and the real session-manager-plugin, on
-// an account that was deployed once and is copied for each case.
+// The session commands of make, with the real AWS CLI and the real session-manager-plugin, on an account that is deployed
+// once and copied for each case.
 //
-// It does not prove how AWS behaves: the service and the agent are played by the emulator, after what was observed of
-// the two programs.
+// It does not prove how AWS behaves: the emulator simulates Session Manager and the agent as they were observed.
 func TestSessionCommands(t *testing.T) {
 	t.Parallel()
 	base := deploy(t)
@@ -47,7 +46,7 @@ func TestSessionCommands(t *testing.T) {
 	}
 }
 
-// What the README tells a stranger to type after `make up`.
+// The commands that the README lists after `make up`.
 func tour(d *desk) {
 	t := d.t
 	out, _, code := d.do("wait")
@@ -97,7 +96,7 @@ func onlineLate(d *desk) {
 	require.Contains(d.t, p.raw(), "\r\x1b[K", "the line is renewed on a terminal")
 }
 
-// Five causes are made in the account as they happen there; the agent is silent, which is what they do to it.
+// Five causes are set up in the account. The simulated agent is offline, which is their effect on AWS.
 func neverOnline(d *desk) {
 	o := d.outputs()
 	d.agent(object{"status": "never"})
@@ -169,8 +168,8 @@ func eachCallRefused(d *desk) {
 	}
 }
 
-// The emulated stacks bring both programs along, so the machine without them has a stack on a real account: in a file
-// of its own, with outputs of its own and nothing deployed, since neither command gets further than the missing program.
+// A local stack comes with both programs, so this case has a stack for a real account, with outputs but nothing deployed:
+// neither command gets further than the missing program.
 func programsMissing(d *desk) {
 	t := d.t
 	file := filepath.Join(d.dir, "Pulumi.real.yaml")
@@ -320,8 +319,8 @@ func verified(d *desk) {
 	require.Contains(d.t, problems, "First to fix: the agent reports")
 }
 
-// The agent keeps a refused upload to itself; verify does not. The first cause is a policy that was changed, the second
-// one an image without a program, which cannot be seen from outside.
+// The agent logs a refused upload only on the instance; `make verify` reports it. The first cause is a changed policy, the
+// second an image without `script`, which cannot be seen from outside.
 func recordRefused(d *desk) {
 	o := d.outputs()
 	d.aws("iam", "put-role-policy", "--role-name", o.text("roleName"), "--policy-name", "stop", "--policy-document",
@@ -341,7 +340,7 @@ func recordRefused(d *desk) {
 	require.Contains(d.t, problems, "cannot tell `script` on the instance")
 }
 
-// document changes the stack's own document, as an option of the stack will.
+// document changes the stack's session document.
 func (d *desk) document(inputs object) {
 	d.t.Helper()
 	content, err := json.Marshal(object{"schemaVersion": "1.0", "description": "changed by a test", "sessionType": "Standard_Stream", "inputs": inputs})
@@ -410,7 +409,7 @@ func longHistory(d *desk) {
 	require.Contains(d.t, second, fmt.Sprintf("%017d", 50))
 	require.NotContains(d.t, second, fmt.Sprintf("%017d", 49))
 
-	// A pager that shows one screen and is left.
+	// A pager that shows one screen and exits.
 	pager := filepath.Join(d.t.TempDir(), "pager")
 	require.NoError(d.t, os.WriteFile(pager, []byte("#!/bin/sh\nhead -n 20\n"), 0o755))
 	before = count()
@@ -429,7 +428,7 @@ func longHistory(d *desk) {
 	require.Equal(d.t, 1+30, strings.Count(out, "\n"), "a heading, and one a minute")
 }
 
-// Records outlive what AWS remembers, and the prefix that they were written under.
+// Session logs are found after AWS has deleted the session's history, and under an earlier prefix.
 func archived(d *desk) {
 	file := filepath.Join(d.t.TempDir(), "log")
 	require.NoError(d.t, os.WriteFile(file, []byte("long ago\n"), 0o600))
@@ -454,7 +453,7 @@ func archived(d *desk) {
 	require.Contains(d.t, problems, "has no such session either")
 }
 
-// Ctrl-C is for what runs in the session. make and the command behind it live on, and say where the record is.
+// Ctrl-C interrupts the command in the session, not make, which prints the log location at the end.
 func interrupted(d *desk) {
 	p := d.terminal(120, nil, "make", "connect")
 	p.opens()

@@ -6,15 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a killed update made and the state does not know is taken up again, and
-// gets what the kill left out: a key has no rotation yet, a group no retention.
-// Nothing is made twice, and an event that is there stays.
+// A key and a log group that a killed update has created, and that are not in the state, are imported. They get what is
+// missing: rotation and retention. No second key or group is created, and log events stay.
 func TestUp_LeftoverKeyAndLogGroup_Reused(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	words := existing(in)
 	const owner, group = "private-ec2-access/before", "/private-ec2-access/before/sessions"
-	// As the provider asks for it; moto has no usage where none is asked for.
+	// With the usage that the provider sets: moto has no default.
 	key := in.aws("kms", "create-key", "--key-usage", "ENCRYPT_DECRYPT", "--description", "Session records of the Pulumi stack "+owner,
 		"--tags", "TagKey=private-ec2-access:stack,TagValue="+owner).text("KeyMetadata.Arn")
 	in.aws("kms", "create-alias", "--alias-name", "alias/private-ec2-access-before", "--target-key-id", key)

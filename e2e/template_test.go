@@ -8,11 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// `pulumi new` takes a checkout for a template: the project it makes has a name
-// of its own, works under it, and is brought up by the same two commands.
+// `pulumi new` uses a checkout as a template. The new project has its own name and is deployed by the same two commands.
 //
-// The template is a folder here. That Pulumi fetches it from a Git server is
-// Pulumi's own affair.
+// The template is a folder here. It does not prove that Pulumi fetches it from a Git server.
 func TestTemplate_NewProject_ComesUp(t *testing.T) {
 	t.Parallel()
 	template := newClone(t, "").withTools()
@@ -35,7 +33,7 @@ func TestTemplate_NewProject_ComesUp(t *testing.T) {
 	require.Contains(t, string(config), "aws:region: us-east-2")
 	require.NotContains(t, string(config), "private-ec2-access:", "a key of another project would mean nothing")
 
-	// A release has no .local; here it came along, and belongs to the template.
+	// A release has no .local. Here it was copied, and belongs to the template.
 	require.NoError(t, os.RemoveAll(filepath.Join(made.dir, ".local")))
 	made.withTools()
 	made.onExistingBucket("records-of-others")

@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "regenerate docs/verdicts.md")
 
-// configurations are the stacks whose policies are judged.
+// configurations are the stacks whose policies are evaluated.
 var configurations = map[string]func(*account) map[string]any{
 	"The default": func(*account) map[string]any { return nil },
 	"Everything on": func(*account) map[string]any {
@@ -43,8 +43,7 @@ var configurations = map[string]func(*account) map[string]any{
 
 const existingBucket, earlierBucket, earlierGroup = "existing-logs", "earlier-logs", "/earlier/sessions"
 
-// deployed is what a stack consists of, as the account has it: what the program
-// made of names, and of policies, by where they are attached.
+// deployed has a stack's resource names, and its policies by where they are attached, as they are in the account.
 type deployed struct {
 	Region   string
 	Role     string // its name
@@ -115,14 +114,10 @@ func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 	return d
 }
 
-// The policies that the program writes, as the account has them: what they let
-// through and what not, as the tables of docs/verdicts.md, and what each part of
-// them is for.
+// The deployed policies allow and deny requests as the tables of docs/verdicts.md say, and every part of them has an effect.
 //
-// It does not prove that AWS evaluates alike, nor that a request carries the
-// context that AWS documents for it. A policy that somebody else wrote is left
-// out or stands open: what another account's bucket or an existing key allows is
-// not for this program to say.
+// It does not prove that AWS decides alike, nor that a request has the context that AWS documents. A policy of another owner,
+// such as that of another account's bucket or of an existing key, is left out or allows everything.
 func TestVerdicts_MatchPage(t *testing.T) {
 	t.Parallel()
 	for name, config := range configurations {
@@ -145,8 +140,8 @@ func requireVerdicts(t *testing.T, name string, d deployed) {
 	maps.Copy(policies, d.AWS)
 	maps.Copy(policies, d.Policies)
 
-	// One process judges it all: the requests as they are, and each again with
-	// every policy that it meets in every one of its broken forms.
+	// One process evaluates all: each request as it is, and again with every
+	// changed form of every policy that applies to it.
 	var simulations []map[string]any
 	for _, r := range j.rows {
 		simulations = append(simulations, j.simulation(r.request))
@@ -208,7 +203,7 @@ func requireVerdicts(t *testing.T, name string, d deployed) {
 	requireTable(t, name+": what each part is for", parts)
 }
 
-// shown is a text without the names that differ from run to run.
+// shown replaces the names that differ from run to run.
 func (j *judged) shown(text string) string {
 	for name, stand := range map[string]string{j.Role: "ROLE", j.Bucket: "BUCKET", j.Key: "KEY", j.Session: "KEY OF SESSIONS", j.Region: "REGION"} {
 		if name != "" && name != existingBucket {
@@ -220,7 +215,7 @@ func (j *judged) shown(text string) string {
 
 const verdictsFile = "docs/verdicts.md"
 
-// requireTable compares a table of the report with what came out, or writes it.
+// requireTable compares a table of the page with the results, or writes it with -update.
 func requireTable(t *testing.T, heading string, rows [][]string) {
 	t.Helper()
 	var table strings.Builder
@@ -244,15 +239,14 @@ func requireTable(t *testing.T, heading string, rows [][]string) {
 	require.Equal(t, made, string(text), "run: cd e2e && go test -count=1 -run TestVerdicts_MatchPage . -update, and read the difference")
 }
 
-// broken is a policy with one part of it missing or opened.
+// broken is a policy with one part removed or opened to all.
 type broken struct {
 	policy, statement, what string
 	document                any
 }
 
-// breaksOf breaks each policy in every way: without each statement, condition,
-// compared value, action and resource, and with each principal, resource and
-// action opened to all.
+// breaksOf returns each policy in every changed form: without one statement, condition, compared value, action or resource,
+// or with one principal, resource or action opened to all.
 func breaksOf(t *testing.T, policies map[string]any) (breaks []broken) {
 	t.Helper()
 	for _, policy := range slices.Sorted(maps.Keys(policies)) {
@@ -319,13 +313,13 @@ func breaksOf(t *testing.T, policies map[string]any) (breaks []broken) {
 	return breaks
 }
 
-// meets reports whether a request is judged by a policy.
+// meets reports whether a policy applies to a request.
 func meets(simulation map[string]any, policy string) bool {
 	endpoints, _ := simulation["vpcEndpointPolicies"].([]string)
 	return simulation["resourcePolicy"] == policy || slices.Contains(endpoints, policy) || slices.Contains(simulation["identityPolicies"].([]string), policy)
 }
 
-// instead is a simulation with another policy in the place of one.
+// instead returns a simulation with one policy replaced.
 func instead(simulation map[string]any, policy, other string) map[string]any {
 	made := maps.Clone(simulation)
 	if made["resourcePolicy"] == policy {
@@ -343,7 +337,7 @@ func instead(simulation map[string]any, policy, other string) map[string]any {
 	return made
 }
 
-// request is one call put to the evaluator.
+// request is one call for the evaluator.
 type request struct {
 	by       caller
 	action   string
@@ -354,14 +348,14 @@ type request struct {
 	policy   string            // of the resource; empty: what it has
 }
 
-// caller is who asks.
+// caller is the principal of a request.
 type caller struct {
 	name, arn string
 	account   string   // empty: none, as for a service and for who does not sign
 	policies  []string // its policies in IAM
 }
 
-// change is one fact in which a request differs from another.
+// change is one difference between two requests.
 type change struct {
 	fact string
 	make func(*request)
@@ -397,7 +391,7 @@ const (
 	withTarget = "kms:EncryptionContext:aws:ssm:TargetId"
 )
 
-// row is one line of the table.
+// row is a row of the table.
 type row struct {
 	what    string
 	changed bool // one fact of the last row that is not
@@ -405,7 +399,7 @@ type row struct {
 	allowed bool
 }
 
-// judged is a stack with the requests to it.
+// judged is a stack with the requests that it is evaluated for.
 type judged struct {
 	deployed
 	t    *testing.T
@@ -445,8 +439,7 @@ func (j *judged) standIns() map[string]any {
 	}
 }
 
-// may adds a request that is to be allowed, and beside it the same with one fact
-// changed each, which are to be denied.
+// may adds a request that must be allowed, and the same request with one change each, which must be denied.
 func (j *judged) may(what string, r request, denied ...change) {
 	j.t.Helper()
 	require.NotEmpty(j.t, denied, "%s: an allowed request needs a denied one", what)
@@ -485,7 +478,7 @@ var (
 	unsigned      = caller{name: "who does not sign", arn: "anonymous"}
 )
 
-// sessions are the requests of Session Manager itself, which need no record.
+// sessions are the requests that sessions need besides those for session logs.
 func (j *judged) sessions() {
 	i := j.instance()
 	self := "arn:aws:ec2:" + j.Region + ":" + here + ":instance/" + j.Instance
@@ -503,7 +496,7 @@ func (j *judged) sessions() {
 		{action: "ssmmessages:OpenDataChannel", resource: "*", through: "ssmmessages"},
 		{action: "ec2messages:SendReply", resource: "*", through: "ec2messages"},
 	} {
-		// What leaves the VPC with an outsider's credentials would arrive in the outsider's account.
+		// With another account's credentials, data would go to that account.
 		call.by, call.policy = administrator, openToAll
 		j.may("the endpoint by itself: credentials of this account", call, by("credentials of another account", outsider))
 	}
@@ -516,8 +509,7 @@ func (j *judged) sessions() {
 		asking("names a person behind it", "sts:SetSourceIdentity"), by("another service takes it", service("lambda.amazonaws.com")), by("an outsider takes it", outsider))
 }
 
-// amazon are the requests to AWS's own buckets. Those let everyone read, so what
-// counts is what the role and the endpoint let through.
+// amazon are the requests to AWS's own buckets. Everyone may read those, so the role's and the endpoint's policies decide.
 func (j *judged) amazon() {
 	i, elsewhere := j.instance(), "arn:aws:s3:::elsewhere/x"
 	of := func(who caller, bucket string) request {
@@ -540,7 +532,7 @@ func (j *judged) amazon() {
 	}
 }
 
-// place is a place in S3 that the instance writes records to.
+// place is a log location in S3.
 type place struct{ what, bucket, prefix string }
 
 func (j *judged) places() []place {
@@ -550,7 +542,7 @@ func (j *judged) places() []place {
 	return []place{{"", j.Bucket, "sessions/"}}
 }
 
-// records are the requests to the bucket.
+// records are the requests to the log bucket.
 func (j *judged) records() {
 	i := j.instance()
 	for _, p := range j.places() {
@@ -572,7 +564,7 @@ func (j *judged) records() {
 			}
 			return denied
 		}
-		// Together, as it is for the agent.
+		// All policies together, as for the agent.
 		write := ask(i, "PutObject", record, over())
 		write.through = "s3"
 		j.may("the instance writes a session log"+p.what, write, tls(on("outside the prefix", outside), on("into another bucket", elsewhere), by("a colleague without a policy does", colleague),
@@ -586,7 +578,7 @@ func (j *judged) records() {
 			asking("stops versioning", "s3:PutBucketVersioning"), asking("changes the lock", "s3:PutBucketObjectLockConfiguration"),
 			asking("changes the lifecycle", "s3:PutLifecycleConfiguration"), asking("deletes the bucket", "s3:DeleteBucket"), asking("lists the session logs", "s3:ListBucket"))...)
 
-		// The role by itself: no endpoint, and a bucket that lets this account do everything.
+		// Only the role's policy: no endpoint, and a bucket that allows this account everything.
 		alone := ask(i, "PutObject", record, over())
 		alone.policy = noPolicy
 		j.may("the role by itself: writes a session log"+p.what, alone, on("outside the prefix", outside), on("into another bucket", elsewhere), asking("reads it", "s3:GetObject"),
@@ -597,7 +589,7 @@ func (j *judged) records() {
 		encryption.through, encryption.policy = "", noPolicy
 		j.may("the role by itself: asks how the bucket encrypts"+p.what, encryption, on("another bucket", "arn:aws:s3:::elsewhere"), asking("changes it", "s3:PutEncryptionConfiguration"))
 
-		// The endpoint by itself: a caller who may do everything, and a bucket that lets everyone do everything.
+		// Only the endpoint's policy: a caller and a bucket that allow everything.
 		open := ask(administrator, "PutObject", record, over())
 		open.through, open.policy = "s3", openToAll
 		j.may("the endpoint by itself: an administrator writes a session log"+p.what, open, on("outside the prefix", outside), on("into another bucket", elsewhere), by("an outsider does", outsider),
@@ -615,7 +607,7 @@ func (j *judged) records() {
 	}
 }
 
-// bucketByItself is the bucket's policy, for a caller who may do everything.
+// bucketByItself are requests that only the bucket's policy decides: the caller's policies allow everything.
 func (j *judged) bucketByItself() {
 	bucket := "arn:aws:s3:::" + j.Bucket
 	record, outside := bucket+"/sessions/user-0123.log", bucket+"/elsewhere/user-0123.log"
@@ -640,7 +632,7 @@ func (j *judged) bucketByItself() {
 	foreign := "arn:aws:kms:" + j.Region + ":" + here + ":key/another"
 	j.may("an upload with the header aws:kms and the bucket's key", ask("PutObject", record, header, "aws:kms", headerKey, j.Key),
 		with("with another key", headerKey, foreign), with("with the header AES256", header, "AES256"), with("with two layers", header, "aws:kms:dsse"), plainHTTP)
-	// S3 then takes its own key of this account, aws/s3: encrypted, but not under this key's policy.
+	// S3 would use its own key of this account, aws/s3: encrypted, but not under this key's policy.
 	j.may("an upload with the header aws:kms, naming no key", ask("PutObject", record, header, "aws:kms"),
 		with("naming another key", headerKey, foreign), with("with the header AES256", header, "AES256"))
 }
@@ -746,7 +738,7 @@ func (j *judged) sessionKey(another string) {
 	j.may("an operator with an allow in IAM opens an encrypted session", start, colleagues, noSession, noTarget, on("with another key", another), asking("decrypts its key", "kms:Decrypt"))
 }
 
-// keyByItself is the key's policy, for callers whom IAM lets do everything.
+// keyByItself are requests that only the key's policy decides: the callers' policies allow everything.
 func (j *judged) keyByItself(s3 string, notS3 change) {
 	colleagues, outsiders := by("a colleague without a policy does", colleague), by("an outsider does", outsider)
 	bucket, group := "arn:aws:s3:::"+j.Bucket, "arn:aws:logs:"+j.Region+":"+here+":log-group:"+j.Group
@@ -801,7 +793,7 @@ func (j *judged) simulation(r request) map[string]any {
 	return made
 }
 
-// resourcePolicy is the name of the policy that a resource has.
+// resourcePolicy returns the name of a resource's policy.
 func (j *judged) resourcePolicy(r request) string {
 	bucket := "arn:aws:s3:::" + j.Bucket
 	switch {

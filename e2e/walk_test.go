@@ -14,8 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// walk is one stack that goes from one setting to the next, with records that
-// were there from the beginning.
+// walk is one stack that changes from one setting to the next, with session logs from before the first change.
 type walk struct {
 	*stack
 	replay  *replay
@@ -32,32 +31,28 @@ type step struct {
 	name   string
 	config map[string]any
 	long   bool // not in every run
-	// refusedWithout is a place or a key that the preview asks for first.
+	// refusedWithout is a log location or a key that the preview requires first.
 	refusedWithout string
 	// refuses are faults that a step may have for a moment: sessions do not
-	// open. Nothing else may be the matter, and never a lost record.
+	// start. No other fault is allowed, and never a lost session log.
 	refuses string
 	told    string // by the update
 	check   func(t *testing.T, w *walk)
 }
 
-// Each setting is turned on and off again, one after the other, with records
-// there from before the first step. After each step they are read back by the
-// AWS CLI: bodies, versions, log events, and that the keys can be used. The
-// calls of each step are replayed: after none of them a session document names
-// what is not there.
+// Each setting is turned on and off, one after the other, on a stack that has session logs. After each step the AWS CLI reads
+// them back: bodies, versions, log events and the state of the keys. The calls of each step are replayed: after no call does
+// a session document name a resource that does not exist.
 //
-// It does not prove that AWS applies a change at once: IAM takes seconds, KMS up
-// to minutes. moto lacks AssociateKmsKey, and Object Lock on a bucket that holds
-// objects; named fixes of the emulator answer them after AWS's documented
-// shapes. moto encrypts nothing, so that what a key encrypted can be read is
-// judged by the key's state.
+// It does not prove that AWS applies a change at once: IAM takes seconds, KMS up to minutes. moto lacks AssociateKmsKey, and
+// Object Lock on a bucket that holds objects: fixes of the emulator answer these calls in the form that AWS documents. moto
+// encrypts nothing, so an enabled key counts as readable data.
 func TestStack_EverySetting_TurnedOnAndOff(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	first, second := newKey(in), newKey(in)
 	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint="+in.region)
-	// What sessions need in the existing one is its owner's to give.
+	// The owner of the existing bucket gives sessions the permissions in it.
 	in.Reset()
 	w := &walk{replay: newReplay(in.region), config: map[string]any{"keepRecords": "true"}, objects: map[string]string{}, keys: []string{first, second}}
 	for _, arn := range w.keys {
@@ -97,8 +92,8 @@ func TestStack_EverySetting_TurnedOnAndOff(t *testing.T) {
 func walkSteps(w *walk, first, second string) []step {
 	records := func(prefix string) string { return "s3://" + w.bucket + "/" + prefix }
 	const group = "log-group:/private-ec2-access/walk/sessions"
-	// The endpoint of KMS names one key, and the document another one after it:
-	// for that moment no session opens.
+	// The policy of the KMS endpoint names the new key before the document does:
+	// for that moment no session starts.
 	const endpointOfKMS = "the endpoint lets no kms:Decrypt through"
 	encryptedBy := func(algorithm, key string) func(*testing.T, *walk) {
 		return func(t *testing.T, w *walk) {
@@ -208,7 +203,7 @@ func walkSteps(w *walk, first, second string) []step {
 		{name: "sessions without a limit", long: true, config: map[string]any{"session.maxSessionDuration": 0}, check: says("maxSessionDuration", "")},
 
 		{name: "sessions not encrypted", config: map[string]any{"session.encryption": false}, check: says("kmsKeyId", "")},
-		// The group's key goes before the document that asks for it: for that
+		// The group loses its key before the document stops requiring it: for that
 		// moment the agent refuses sessions.
 		{name: "records not encrypted by a key", config: map[string]any{"logging.encryption": "aes256"}, check: encryptedBy("AES256", ""), refuses: "has no key"},
 		{name: "CloudWatch Logs off", refusedWithout: group, check: says("cloudWatchLogGroupName", ""),
@@ -220,7 +215,7 @@ func walkSteps(w *walk, first, second string) []step {
 	}
 }
 
-// take changes the config, brings the stack up and looks at everything.
+// take changes the config, deploys the stack and checks everything.
 func (w *walk) take(t *testing.T, s step) {
 	t.Helper()
 	if s.refusedWithout != "" {
@@ -260,19 +255,19 @@ func (w *walk) follow(t *testing.T, refuses string) {
 	})
 	require.Empty(t, faults)
 	w.replay.faults = nil
-	// The ids of endpoints stand in no request that makes one.
+	// The request that creates an endpoint does not have its id.
 	names := slices.Sorted(maps.Keys(w.replay.documents))
 	for _, e := range w.in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
 		if known := w.replay.endpoints[serviceOf(e.text("ServiceName"))]; known != nil && e.text("State") != "deleted" {
 			known.id = e.text("VpcEndpointId")
 		}
 	}
-	// The replay knows what the account knows.
+	// The replay has the same document as the account.
 	require.Len(t, names, 1)
 	require.JSONEq(t, w.replay.content(names[0]), w.in.aws("ssm", "get-document", "--name", names[0]).text("Content"))
 }
 
-// changes are the calls of the last step that changed something.
+// changes returns the calls of the last step that changed something.
 func (w *walk) changes() []string {
 	var names []string
 	for _, c := range w.in.Calls() {
@@ -285,7 +280,7 @@ func (w *walk) changes() []string {
 	return slices.Compact(names)
 }
 
-// put writes a record and remembers its version.
+// put writes a session log and keeps its version.
 func (w *walk) put(t *testing.T, key, text string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "record")
@@ -298,8 +293,7 @@ func (w *walk) getEvents() []string {
 	return []string{"logs", "get-log-events", "--log-group-name", w.group, "--log-stream-name", "user-0123"}
 }
 
-// requireRecords reads back every record that was ever written, and asks for the
-// state of every key.
+// requireRecords reads back every session log that was ever written, and the state of every key.
 func (w *walk) requireRecords(t *testing.T, after string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -325,7 +319,7 @@ func (w *walk) requireRecords(t *testing.T, after string) {
 	}
 }
 
-// rewrite writes the config as a user does who edits the stack's file.
+// rewrite writes the config to the stack's file.
 func (w *walk) rewrite(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(w.dir, "Pulumi."+w.name+".yaml")
@@ -349,7 +343,7 @@ func (w *walk) rewrite(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, text, 0o600))
 }
 
-// words are the keys as the table calls them.
+// words are the table's names of the keys.
 func (w *walk) words() map[string]any {
 	words := map[string]any{}
 	for i, arn := range w.keys {
@@ -358,8 +352,7 @@ func (w *walk) words() map[string]any {
 	return words
 }
 
-// shownConfig is a step's config as the table shows it, without what differs
-// from run to run.
+// shownConfig returns a step's config for the table, with names in place of what differs from run to run.
 func shownConfig(config map[string]any, w *walk) string {
 	var shown []string
 	for _, key := range slices.Sorted(maps.Keys(config)) {
