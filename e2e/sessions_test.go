@@ -286,7 +286,7 @@ func endedFromElsewhere(d *desk) {
 	require.Contains(d.t, problems, "has ended already")
 	_, problems, code = d.do("end", "--session", "nobody-0123456789abcdef0")
 	require.Equal(d.t, 1, code)
-	require.Contains(d.t, problems, "Session Manager has no session nobody-0123456789abcdef0")
+	require.Contains(d.t, problems, "there is no session nobody-0123456789abcdef0 in Session Manager")
 }
 
 func recordLate(d *desk) {

@@ -101,7 +101,7 @@ func (r *run) endOne(ctx context.Context, me identity) error {
 	case err != nil:
 		return r.explain(err)
 	case s.SessionID == "":
-		return fmt.Errorf("Session Manager has no session %s.\n  Fix: %s lists the ids", r.session, r.command("history"))
+		return fmt.Errorf("there is no session %s in Session Manager.\n  Fix: %s lists the ids", r.session, r.command("history"))
 	case !isActive:
 		r.say("The session %s has ended already, at %s.", s.SessionID, s.EndDate.Format(time.RFC3339))
 		return nil
