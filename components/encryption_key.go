@@ -14,9 +14,9 @@ type EncryptionKeyArgs struct {
 	Description          string
 	DeletionWindowInDays int // 7 to 30
 	RotationPeriodInDays int // 90 to 2560
-	// ExistingKeyID takes up a key that is there already under the alias: one
-	// that a killed update made. The engine passes over it once the key is in
-	// the stack.
+	// ExistingKeyID imports a key that exists already under the alias, created
+	// by an update that was killed. The engine ignores it once the key is in the
+	// stack.
 	ExistingKeyID string
 	KeepRecords   bool
 	RefuseDestroy bool
@@ -29,8 +29,8 @@ type EncryptionKeyArgs struct {
 //
 // The key outlives what it encrypts. Whatever is encrypted depends on the key,
 // so a destroy comes to the key last, and AWS deletes it only after the deletion
-// window, in which that can be called off. With KeepRecords the key is left
-// behind like the records, enabled. The alias goes: it is the next key's.
+// window, in which that can be called off. With KeepRecords the key is kept
+// like the session logs, enabled. The alias is deleted: the next key needs it.
 type EncryptionKey struct {
 	pulumi.ResourceState
 

@@ -13,23 +13,23 @@ type LogArchiveArgs struct {
 	// Policy builds the bucket's policy from its name, which the engine
 	// chooses, and from the key; without a key that is empty.
 	Policy func(bucket, keyARN string) string
-	// KeyARN is the KMS key that records are encrypted with. Nil: S3's own
+	// KeyARN is the KMS key that session logs are encrypted with. Nil: S3's own
 	// encryption.
 	KeyARN pulumi.StringInput
-	// ReplacesKey says that KeyARN takes the place of another key, and that
-	// Policy lets both through. Then the policy comes before the default.
+	// ReplacesKey: KeyARN replaces another key, and Policy allows both. Then the
+	// policy changes before the default.
 	ReplacesKey bool
-	// Grant, if there is one, lets the writers of records use the key. It needs
+	// Grant, if not nil, lets the writers of session logs use the key. It needs
 	// the bucket's name, and the bucket's default has to wait for it.
 	Grant          func(bucket pulumi.StringOutput) (Ready, error)
-	RetentionDays  int        // after which a record expires; 0 keeps every record for good
-	TransitionDays int        // after which a record moves to Glacier Instant Retrieval; 0 never
-	Lock           ObjectLock // that a new record gets
+	RetentionDays  int        // after which a session log expires; 0 keeps every one
+	TransitionDays int        // after which a session log moves to Glacier Instant Retrieval; 0 never
+	Lock           ObjectLock // that a new session log gets
 	KeepRecords    bool       // leave the bucket and all that protects it behind on destroy
 	RefuseDestroy  bool       // make whatever would delete the bucket fail before it deletes anything
 	Labels         Labels
-	// After goes after the bucket in a destroy: the key that records were
-	// encrypted with.
+	// After is deleted after the bucket in a destroy: the key that session logs
+	// were encrypted with.
 	After Ready
 }
 
@@ -47,15 +47,15 @@ type ObjectLock struct {
 // only, and emptied by nothing but its lifecycle.
 //
 // With KeepRecords a destroy drops the bucket and everything that protects it
-// from the stack without a call to AWS: what is left behind is as protected as
-// it was. Without it the destroy deletes every record. With RefuseDestroy the
+// from the stack without a call to AWS: what is kept is as protected as it
+// was. Without it the destroy deletes every session log. With RefuseDestroy the
 // engine refuses a destroy as a whole, and so it refuses an update that would
 // delete the bucket.
 type LogArchive struct {
 	pulumi.ResourceState
 
 	BucketName pulumi.StringOutput `pulumi:"bucketName"`
-	// Ready is there once the bucket takes records, encrypts and protects them.
+	// Ready exists once the bucket accepts, encrypts and protects session logs.
 	Ready Ready
 }
 
@@ -125,8 +125,8 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 			return nil, failed("log archive", "grant", err)
 		}
 	}
-	// A record that is written between the two must pass: the policy that lets
-	// both kinds of encryption through has to be there while the default changes.
+	// A session log that is uploaded between the two must be accepted: the policy
+	// that allows both kinds of encryption has to be in effect while the default changes.
 	newEncryption := func(after Ready) (pulumi.Resource, error) {
 		return s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-logs", &s3.BucketServerSideEncryptionConfigurationV2Args{
 			Bucket: bucket.ID(),
@@ -208,8 +208,8 @@ func encryption(keyARN pulumi.StringInput) s3.BucketServerSideEncryptionConfigur
 	}
 }
 
-// lifecycle expires records after the retention. A version that somebody wrote
-// over is a record too: it stays as long, counted from then. S3 itself keeps
+// lifecycle expires session logs after the retention. A version that was
+// overwritten is kept as long, counted from then. S3 itself keeps
 // what is locked, whatever a rule says.
 func lifecycle(retentionDays, transitionDays int) s3.BucketLifecycleConfigurationV2RuleArray {
 	every := s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")}

@@ -10,9 +10,9 @@ import (
 // LogGroupArgs describe a log group of session logs.
 type LogGroupArgs struct {
 	GroupName       string
-	RetentionInDays int                // one of the periods that AWS offers; 0 keeps every record for good
+	RetentionInDays int                // one of the periods that AWS offers; 0 keeps every event
 	KeyARN          pulumi.StringInput // nil: CloudWatch Logs' own encryption
-	Exists          bool               // it is this stack's from an earlier time, and is taken up again
+	Exists          bool               // it exists from a previous deployment of this stack, and is imported
 	KeepRecords     bool               // leave the group behind when it leaves the stack
 	RefuseDestroy   bool               // make whatever would delete the group fail before it deletes anything
 	Labels          Labels
@@ -20,11 +20,11 @@ type LogGroupArgs struct {
 }
 
 // LogGroup is a group in CloudWatch Logs that the agent writes sessions to, one
-// stream a session. The agent never makes a group, so it has to be there before
-// a session document names it.
+// stream a session. The agent never creates a group, so it has to exist before a
+// session document names it.
 //
-// Its key can be changed and taken away in place. Events that were written
-// before stay encrypted with the key of their time
+// Its key can be changed and removed in place. Events that were written before
+// stay encrypted with the key that was in use then
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html).
 type LogGroup struct {
 	pulumi.ResourceState
@@ -47,7 +47,7 @@ func NewLogGroup(ctx *pulumi.Context, name string, args *LogGroupArgs, opts ...p
 		pulumi.Parent(c), pulumi.DependsOn(args.After), keeping(args.KeepRecords, args.RefuseDestroy),
 	}
 	if args.Exists {
-		// The engine passes over this once the group is in the stack.
+		// The engine ignores this once the group is in the stack.
 		options = append(options, pulumi.Import(pulumi.ID(args.GroupName)))
 	}
 	var key pulumi.StringPtrInput

@@ -11,12 +11,12 @@ import (
 type SessionPreferencesArgs struct {
 	DocumentName string
 	Content      pulumi.StringInput
-	// Exists takes up a document that is there already: one that is adopted, or
-	// one that a killed update made. The engine passes over it once the document
-	// is in the stack.
+	// Exists imports a document that exists already: one that is adopted, or one
+	// created by an update that was killed. The engine ignores it once the
+	// document is in the stack.
 	Exists bool
-	// Adopted leaves the document behind when it leaves the stack: people used
-	// it before, and an earlier version of it is theirs.
+	// Adopted keeps the document when it leaves the stack: people used it before,
+	// and an earlier version holds their content.
 	Adopted bool
 	Labels  Labels
 	// After has to be there before the document names it, and may go only after
@@ -24,9 +24,9 @@ type SessionPreferencesArgs struct {
 	After Ready
 }
 
-// SessionPreferences is the document that tells Session Manager how to run and
-// record a session. A change to its content becomes a new version of the
-// document, and its default one.
+// SessionPreferences is the session document, by which Session Manager runs and
+// records sessions. It adds two rules: a change to its content becomes a new
+// default version, and an adopted document is never deleted.
 type SessionPreferences struct {
 	pulumi.ResourceState
 

@@ -42,8 +42,8 @@ type Ready []pulumi.Resource
 // token names a component's type.
 func token(kind string) string { return "private-ec2-access:index:" + kind }
 
-// keeping is how records, and what protects or encrypts them, leave a stack:
-// left behind as they are, or not at all.
+// keeping decides how session logs, and what protects or encrypts them, leave a
+// stack: kept as they are, or not at all.
 func keeping(keepRecords, refuseDestroy bool) pulumi.ResourceOption {
 	return pulumi.Composite(pulumi.RetainOnDelete(keepRecords), pulumi.Protect(refuseDestroy))
 }

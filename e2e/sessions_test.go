@@ -329,7 +329,7 @@ func recordRefused(d *desk) {
 	_, problems, code := d.do("verify", "--timeout", "6s")
 	require.Equal(d.t, 1, code, problems)
 	require.Contains(d.t, problems, "FAILED: the session ")
-	require.Contains(d.t, problems, "First to fix: the role may write the record: "+o.text("roleName")+" is not allowed s3:PutObject on arn:aws:s3:::session-records/sessions/")
+	require.Contains(d.t, problems, "First to fix: the role may write the session log: "+o.text("roleName")+" is not allowed s3:PutObject on arn:aws:s3:::session-records/sessions/")
 
 	d.aws("iam", "delete-role-policy", "--role-name", o.text("roleName"), "--policy-name", "stop")
 	d.ask(d.t, http.MethodDelete, "rules", nil, nil)

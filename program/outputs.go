@@ -17,59 +17,63 @@ import (
 	"private-ec2-access/survey"
 )
 
-// export says what a person does next, and where things are.
-func export(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decide.Decisions, made *access.PrivateAccess) {
+// stackOutputs say what a person does next, and where things are.
+func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decide.Decisions, made *access.PrivateAccess) pulumi.Map {
 	region, document := f.Scope.Region, made.SessionDocument
 	images := map[string]string{}
 	for name, instance := range c.Complete() {
 		images[name] = survey.ImageParameter(instance.Architecture)
 	}
-	ctx.Export(outputs.InstanceIDs, made.InstanceIDs)
-	ctx.Export(outputs.PrivateIPAddresses, made.PrivateIPAddresses)
-	ctx.Export(outputs.StartSession, pulumi.All(made.InstanceIDs, document).ApplyT(func(known []any) map[string]string {
+	commands := pulumi.All(made.InstanceIDs, document).ApplyT(func(known []any) map[string]string {
 		commands := map[string]string{}
 		for name, id := range known[0].(map[string]string) {
 			commands[name] = fmt.Sprintf("aws ssm start-session --region %s --target %s%s", region, id, documentFlag(known[1].(string)))
 		}
 		return commands
-	}))
-	ctx.Export(outputs.ImageParameters, pulumi.ToStringMap(images))
-	ctx.Export(outputs.SessionDocument, document)
+	}).(pulumi.StringMapOutput)
+	profile := made.InstanceProfileName
+	found := pulumi.Map{
+		outputs.InstanceIDs:        made.InstanceIDs,
+		outputs.PrivateIPAddresses: made.PrivateIPAddresses,
+		outputs.StartSession:       commands,
+		outputs.ImageParameters:    pulumi.ToStringMap(images),
+		outputs.SessionDocument:    document,
+
+		outputs.LogBucket: made.LogBucket,
+		outputs.LogLocation: made.LogBucket.ApplyT(func(bucket string) string {
+			return "s3://" + path.Join(bucket, c.Logging.KeyPrefix) + "/"
+		}).(pulumi.StringOutput),
+		outputs.EarlierLocations: pulumi.ToStringArray(c.Logging.EarlierLocations),
+		outputs.LogGroup:         pulumi.String(d.LogGroup),
+		outputs.KeyARN:           made.KeyARN,
+		outputs.SessionKeyARN:    made.SessionKeyARN,
+		outputs.KeptLogBuckets:   keptLogBuckets(ctx, c, f, made.LogBucket),
+
+		// For instances that exist already.
+		outputs.InstanceProfileName: profile,
+		outputs.RoleName:            made.RoleName,
+		outputs.AttachInstanceProfile: pulumi.Sprintf(
+			"aws ec2 associate-iam-instance-profile --region %s --instance-id INSTANCE_ID --iam-instance-profile Name=%s",
+			region, profile),
+		outputs.ReplaceInstanceProfile: pulumi.Sprintf(
+			"aws ec2 replace-iam-instance-profile-association --region %s --iam-instance-profile Name=%s --association-id "+
+				"$(aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=INSTANCE_ID "+
+				"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
+			region, profile, region),
+
+		outputs.Region:          pulumi.String(region),
+		outputs.VpcID:           made.Place.VpcID,
+		outputs.SubnetIDs:       made.Place.SubnetIDs,
+		outputs.SecurityGroupID: made.SecurityGroupID,
+		outputs.EndpointIDs:     made.EndpointIDs,
+		outputs.RouteTables:     routeTables(ctx, f, made),
+	}
 	if before := f.Document.Before(); before != "" {
 		// Pulumi leaves the document as it is; make destroy runs this first.
-		ctx.Export(outputs.RestoreSessionDocument, pulumi.Sprintf(
-			"aws ssm update-document-default-version --region %s --name %s --document-version %s", region, document, before))
+		found[outputs.RestoreSessionDocument] = pulumi.Sprintf(
+			"aws ssm update-document-default-version --region %s --name %s --document-version %s", region, document, before)
 	}
-
-	ctx.Export(outputs.LogBucket, made.LogBucket)
-	ctx.Export(outputs.LogLocation, made.LogBucket.ApplyT(func(bucket string) string {
-		return "s3://" + path.Join(bucket, c.Logging.KeyPrefix) + "/"
-	}))
-	ctx.Export(outputs.EarlierLocations, pulumi.ToStringArray(c.Logging.EarlierLocations))
-	ctx.Export(outputs.LogGroup, pulumi.String(d.LogGroup))
-	ctx.Export(outputs.KeyARN, made.KeyARN)
-	ctx.Export(outputs.SessionKeyARN, made.SessionKeyARN)
-	ctx.Export(outputs.KeptLogBuckets, keptLogBuckets(ctx, c, f, made.LogBucket))
-
-	// For instances that exist already.
-	profile := made.InstanceProfileName
-	ctx.Export(outputs.InstanceProfileName, profile)
-	ctx.Export(outputs.RoleName, made.RoleName)
-	ctx.Export(outputs.AttachInstanceProfile, pulumi.Sprintf(
-		"aws ec2 associate-iam-instance-profile --region %s --instance-id INSTANCE_ID --iam-instance-profile Name=%s",
-		region, profile))
-	ctx.Export(outputs.ReplaceInstanceProfile, pulumi.Sprintf(
-		"aws ec2 replace-iam-instance-profile-association --region %s --iam-instance-profile Name=%s --association-id "+
-			"$(aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=INSTANCE_ID "+
-			"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
-		region, profile, region))
-
-	ctx.Export(outputs.Region, pulumi.String(region))
-	ctx.Export(outputs.VpcID, made.Place.VpcID)
-	ctx.Export(outputs.SubnetIDs, made.Place.SubnetIDs)
-	ctx.Export(outputs.SecurityGroupID, made.SecurityGroupID)
-	ctx.Export(outputs.EndpointIDs, made.EndpointIDs)
-	ctx.Export(outputs.RouteTables, routeTables(ctx, f, made))
+	return found
 }
 
 // keptLogBuckets are the log buckets of previous deployments of this stack that

@@ -34,7 +34,9 @@ func New(stackConfig string, environ []string) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		export(ctx, settings, facts, decisions, made)
+		for name, value := range stackOutputs(ctx, settings, facts, decisions, made) {
+			ctx.Export(name, value)
+		}
 		return nil
 	}
 }

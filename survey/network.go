@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -164,19 +165,10 @@ func gatewayEndpoints(ctx *pulumi.Context, s scope.Scope, vpcID string) ([]*ec2.
 }
 
 func destination(r ec2.GetRouteTableRoute) string {
-	return first(r.CidrBlock, r.Ipv6CidrBlock, r.DestinationPrefixListId)
+	return cmp.Or(r.CidrBlock, r.Ipv6CidrBlock, r.DestinationPrefixListId)
 }
 
 func target(r ec2.GetRouteTableRoute) string {
-	return first(r.GatewayId, r.NatGatewayId, r.TransitGatewayId, r.VpcPeeringConnectionId, r.VpcEndpointId,
+	return cmp.Or(r.GatewayId, r.NatGatewayId, r.TransitGatewayId, r.VpcPeeringConnectionId, r.VpcEndpointId,
 		r.EgressOnlyGatewayId, r.NetworkInterfaceId, r.InstanceId, r.CarrierGatewayId, r.LocalGatewayId, r.CoreNetworkArn)
-}
-
-func first(candidates ...string) string {
-	for _, c := range candidates {
-		if c != "" {
-			return c
-		}
-	}
-	return ""
 }

@@ -24,14 +24,14 @@ func (d *decider) document() {
 				". It changes, for everybody in this account and Region who names no document:\n  " + strings.Join(d.changes(), "\n  "))
 		}
 	} else {
-		d.refuse(d.foreign(existing))
+		d.refuse(d.notOurs(existing))
 	}
 	if text := d.abandonedDefaultNotice(); text != "" {
 		d.say(text)
 	}
 }
 
-func (d *decider) foreign(existing session.Existing) mistake.Mistake {
+func (d *decider) notOurs(existing session.Existing) mistake.Mistake {
 	own := d.facts.Project + "-" + d.facts.Stack
 	m := mistake.Mistake{
 		Key: "session.documentName", Got: existing.Name,

@@ -6,7 +6,7 @@ import (
 	"private-ec2-access/internal/scope"
 )
 
-// Archive is a place in S3 that session logs are written to.
+// Archive is a log location in S3.
 type Archive struct {
 	Bucket string // the bucket's name
 	Prefix string // the key prefix; empty stands for the whole bucket

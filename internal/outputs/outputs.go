@@ -38,8 +38,8 @@ type Values struct {
 	LogBucket              string            `json:"logBucket"`
 	LogLocation            string            `json:"logLocation"`
 	EarlierLocations       []string          `json:"earlierLocations"`
-	LogGroup               string            `json:"logGroup"`
-	KeyARN                 string            `json:"keyArn"`
+	KeptLogBuckets         []string          `json:"keptLogBuckets"`
 	InstanceProfileName    string            `json:"instanceProfileName"`
+	RoleName               string            `json:"roleName"`
 	Region                 string            `json:"region"`
 }

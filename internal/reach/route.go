@@ -41,3 +41,24 @@ func (t Table) LeavesVPC() bool {
 	}
 	return false
 }
+
+// GatewayEndpoints are the gateway endpoints that a route leads to.
+func (t Table) GatewayEndpoints() (ids []string) {
+	for _, r := range t.Routes {
+		if strings.HasPrefix(r.Target, "vpce-") && strings.HasPrefix(r.Destination, "pl-") {
+			ids = append(ids, r.Target)
+		}
+	}
+	return ids
+}
+
+// DefaultRoute is the target of the IPv4 default route, for example a NAT
+// gateway; empty: there is none.
+func (t Table) DefaultRoute() string {
+	for _, r := range t.Routes {
+		if r.Destination == "0.0.0.0/0" {
+			return r.Target
+		}
+	}
+	return ""
+}

@@ -22,6 +22,17 @@ type Scope struct {
 // known to follow the rules in this package.
 func Partitions() []string { return []string{"aws", "aws-cn", "aws-us-gov"} }
 
+// PartitionOf is the partition of a Region, by its name.
+func PartitionOf(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
 // Supported reports whether the names in this package hold for the partition.
 func (s Scope) Supported() bool { return slices.Contains(Partitions(), s.Partition) }
 

@@ -20,7 +20,7 @@ type Preferences struct {
 	Mark               Mark
 	S3BucketName       string
 	S3KeyPrefix        string
-	LogGroupName       string // in CloudWatch Logs; empty: not recorded there
+	LogGroupName       string // in CloudWatch Logs; empty: sessions are not logged there
 	LogGroupEncrypted  bool   // the agent refuses a session when the group has no key, or cannot be read
 	Streaming          bool   // to the log group while the session runs, rather than at its end
 	KMSKeyID           string // that encrypts the session between both sides; empty: TLS only
@@ -168,7 +168,7 @@ func (d Document) text(field string) string {
 	return value
 }
 
-// Locations are the places that the document records sessions in.
+// Locations are the log locations that the document names.
 func (d Document) Locations() []Location {
 	var named []Location
 	if bucket := d.text("s3BucketName"); bucket != "" {

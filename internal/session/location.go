@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Location is a place that sessions are recorded in: a prefix of a bucket, or a
+// Location is a log location: a prefix of a bucket, or a
 // log group.
 type Location struct {
 	Bucket   string

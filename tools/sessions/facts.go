@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"private-ec2-access/tools/sessions/diagnosis"
+	"private-ec2-access/internal/reach"
 )
 
 // managed is one of DescribeInstanceInformation.
@@ -58,8 +59,8 @@ func firstLine(text string) string {
 }
 
 // facts reads what there is between an instance and Systems Manager. What cannot be read is a problem in its place.
-func (r *run) facts(ctx context.Context, n named) diagnosis.Facts {
-	f := diagnosis.Facts{Stack: r.Stack, Region: r.outputs.Region, ExpectedProfile: r.outputs.InstanceProfileName}
+func (r *run) facts(ctx context.Context, n named) reach.Facts {
+	f := reach.Facts{Stack: r.Stack, Region: r.outputs.Region, ExpectedProfile: r.outputs.InstanceProfileName}
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		if me, err := r.aws.caller(ctx); err == nil {
@@ -70,7 +71,7 @@ func (r *run) facts(ctx context.Context, n named) diagnosis.Facts {
 		found, err := r.aws.managedInstances(ctx, []string{n.id})
 		m, known := found[n.id]
 		f.Agent.Problem = problem(err)
-		f.Agent.Value = diagnosis.Agent{Registered: known, PingStatus: m.PingStatus, Version: m.AgentVersion, LastPing: m.LastPingDateTime.Time}
+		f.Agent.Value = reach.Agent{Registered: known, PingStatus: m.PingStatus, Version: m.AgentVersion, LastPing: m.LastPingDateTime.Time}
 	})
 	wait.Go(func() {
 		f.Instance = r.aws.instance(ctx, n)
@@ -83,8 +84,8 @@ func (r *run) facts(ctx context.Context, n named) diagnosis.Facts {
 	return f
 }
 
-func (c *client) instance(ctx context.Context, n named) (fact diagnosis.Read[diagnosis.Instance]) {
-	fact.Value = diagnosis.Instance{ID: n.id, Name: n.name}
+func (c *client) instance(ctx context.Context, n named) (fact reach.Read[reach.Instance]) {
+	fact.Value = reach.Instance{ID: n.id, Name: n.name}
 	var answer struct {
 		Reservations []struct {
 			Instances []struct {
@@ -128,7 +129,7 @@ func (c *client) instance(ctx context.Context, n named) (fact diagnosis.Read[dia
 }
 
 // role reads the role in the instance's profile, and its policies.
-func (c *client) role(ctx context.Context, f *diagnosis.Facts) {
+func (c *client) role(ctx context.Context, f *reach.Facts) {
 	if f.Instance.Problem != "" || f.Instance.Value.Profile == "" {
 		return
 	}
@@ -150,11 +151,11 @@ func (c *client) role(ctx context.Context, f *diagnosis.Facts) {
 	f.Role.Value = answer.InstanceProfile.Roles[0].RoleName
 	f.Boundary = answer.InstanceProfile.Roles[0].PermissionsBoundary.PermissionsBoundaryArn != ""
 	policies, err := c.policies(ctx, f.Role.Value)
-	f.Policies = diagnosis.Read[[]diagnosis.Policy]{Value: policies, Problem: problem(err)}
+	f.Policies = reach.Read[[]reach.Policy]{Value: policies, Problem: problem(err)}
 }
 
 // policies reads every policy of a role, attached and inline.
-func (c *client) policies(ctx context.Context, role string) ([]diagnosis.Policy, error) {
+func (c *client) policies(ctx context.Context, role string) ([]reach.Policy, error) {
 	var attached struct {
 		AttachedPolicies []struct {
 			PolicyArn string
@@ -167,7 +168,7 @@ func (c *client) policies(ctx context.Context, role string) ([]diagnosis.Policy,
 	if err := c.call(ctx, &inline, "iam", "list-role-policies", "--role-name", role); err != nil {
 		return nil, err
 	}
-	var all []diagnosis.Policy
+	var all []reach.Policy
 	for _, a := range attached.AttachedPolicies {
 		var policy struct {
 			Policy struct {
@@ -184,20 +185,20 @@ func (c *client) policies(ctx context.Context, role string) ([]diagnosis.Policy,
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, diagnosis.Policy{Name: a.PolicyArn, Document: string(version.PolicyVersion.Document)})
+		all = append(all, reach.Policy{Name: a.PolicyArn, Document: string(version.PolicyVersion.Document)})
 	}
 	for _, name := range inline.PolicyNames {
 		var policy struct{ PolicyDocument json.RawMessage }
 		if err := c.call(ctx, &policy, "iam", "get-role-policy", "--role-name", role, "--policy-name", name); err != nil {
 			return nil, err
 		}
-		all = append(all, diagnosis.Policy{Name: name, Document: string(policy.PolicyDocument)})
+		all = append(all, reach.Policy{Name: name, Document: string(policy.PolicyDocument)})
 	}
 	return all, nil
 }
 
 // surroundings reads endpoints, security groups, subnets, the VPC's attributes and the routes.
-func (c *client) surroundings(ctx context.Context, f *diagnosis.Facts) {
+func (c *client) surroundings(ctx context.Context, f *reach.Facts) {
 	i := f.Instance.Value
 	if f.Instance.Problem != "" || i.VpcID == "" {
 		const unseen = "the instance's VPC is not known"
@@ -207,21 +208,21 @@ func (c *client) surroundings(ctx context.Context, f *diagnosis.Facts) {
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		endpoints, err := c.endpoints(ctx, i.VpcID)
-		f.Endpoints = diagnosis.Read[[]diagnosis.Endpoint]{Value: endpoints, Problem: problem(err)}
+		f.Endpoints = reach.Read[[]reach.Endpoint]{Value: endpoints, Problem: problem(err)}
 		groups, subnets := slices.Clone(i.Groups), []string{i.SubnetID}
 		for _, e := range endpoints {
 			groups, subnets = append(groups, e.Groups...), append(subnets, e.SubnetIDs...)
 		}
 		rules, err := c.groups(ctx, unique(groups))
-		f.Groups = diagnosis.Read[map[string]diagnosis.Group]{Value: rules, Problem: problem(err)}
+		f.Groups = reach.Read[map[string]reach.Group]{Value: rules, Problem: problem(err)}
 		ranges, err := c.subnets(ctx, unique(subnets))
-		f.Subnets = diagnosis.Read[map[string]string]{Value: ranges, Problem: problem(err)}
+		f.Subnets = reach.Read[map[string]string]{Value: ranges, Problem: problem(err)}
 	})
 	wait.Go(func() {
 		network, err := c.network(ctx, i.VpcID)
-		f.Network = diagnosis.Read[diagnosis.Network]{Value: network, Problem: problem(err)}
+		f.Network = reach.Read[reach.Network]{Value: network, Problem: problem(err)}
 		routes, err := c.routes(ctx, i.VpcID, i.SubnetID)
-		f.Routes = diagnosis.Read[diagnosis.Routes]{Value: routes, Problem: problem(err)}
+		f.Routes = reach.Read[reach.Table]{Value: routes, Problem: problem(err)}
 	})
 	wait.Wait()
 }
@@ -235,7 +236,7 @@ func unique(list []string) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-func (c *client) endpoints(ctx context.Context, vpc string) ([]diagnosis.Endpoint, error) {
+func (c *client) endpoints(ctx context.Context, vpc string) ([]reach.Endpoint, error) {
 	var answer struct {
 		VpcEndpoints []struct {
 			VpcEndpointID     string `json:"VpcEndpointId"`
@@ -254,9 +255,9 @@ func (c *client) endpoints(ctx context.Context, vpc string) ([]diagnosis.Endpoin
 	if err := c.call(ctx, &answer, "ec2", "describe-vpc-endpoints", "--filters", "Name=vpc-id,Values="+vpc); err != nil {
 		return nil, err
 	}
-	var all []diagnosis.Endpoint
+	var all []reach.Endpoint
 	for _, e := range answer.VpcEndpoints {
-		one := diagnosis.Endpoint{
+		one := reach.Endpoint{
 			Service: e.ServiceName[strings.LastIndexByte(e.ServiceName, '.')+1:], ID: e.VpcEndpointID, Type: e.VpcEndpointType, State: e.State,
 			PrivateDNS: e.PrivateDNSEnabled, Policy: e.PolicyDocument, SubnetIDs: e.SubnetIDs, RouteTableIDs: e.RouteTableIDs,
 		}
@@ -280,10 +281,10 @@ type permission struct {
 	PrefixListIDs []struct{} `json:"PrefixListIds"`
 }
 
-func rules(permissions []permission) []diagnosis.Rule {
-	var all []diagnosis.Rule
+func rules(permissions []permission) []reach.Rule {
+	var all []reach.Rule
 	for _, p := range permissions {
-		rule := diagnosis.Rule{Protocol: p.IPProtocol, From: p.FromPort, To: p.ToPort, PrefixList: len(p.PrefixListIDs) > 0}
+		rule := reach.Rule{Protocol: p.IPProtocol, From: p.FromPort, To: p.ToPort, PrefixList: len(p.PrefixListIDs) > 0}
 		for _, r := range p.IPRanges {
 			rule.Ranges = append(rule.Ranges, r.CidrIP)
 		}
@@ -295,8 +296,8 @@ func rules(permissions []permission) []diagnosis.Rule {
 	return all
 }
 
-func (c *client) groups(ctx context.Context, ids []string) (map[string]diagnosis.Group, error) {
-	found := map[string]diagnosis.Group{}
+func (c *client) groups(ctx context.Context, ids []string) (map[string]reach.Group, error) {
+	found := map[string]reach.Group{}
 	if len(ids) == 0 {
 		return found, nil
 	}
@@ -309,7 +310,7 @@ func (c *client) groups(ctx context.Context, ids []string) (map[string]diagnosis
 	}
 	err := c.call(ctx, &answer, append([]string{"ec2", "describe-security-groups", "--group-ids"}, ids...)...)
 	for _, g := range answer.SecurityGroups {
-		found[g.GroupID] = diagnosis.Group{Ingress: rules(g.IPPermissions), Egress: rules(g.IPPermissionsEgress)}
+		found[g.GroupID] = reach.Group{Ingress: rules(g.IPPermissions), Egress: rules(g.IPPermissionsEgress)}
 	}
 	return found, err
 }
@@ -332,7 +333,7 @@ func (c *client) subnets(ctx context.Context, ids []string) (map[string]string, 
 	return found, err
 }
 
-func (c *client) network(ctx context.Context, vpc string) (n diagnosis.Network, err error) {
+func (c *client) network(ctx context.Context, vpc string) (n reach.Network, err error) {
 	var support struct {
 		EnableDNSSupport struct{ Value bool } `json:"EnableDnsSupport"`
 	}
@@ -343,57 +344,60 @@ func (c *client) network(ctx context.Context, vpc string) (n diagnosis.Network, 
 		EnableDNSHostnames struct{ Value bool } `json:"EnableDnsHostnames"`
 	}
 	err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", "--vpc-id", vpc, "--attribute", "enableDnsHostnames")
-	return diagnosis.Network{DNSSupport: support.EnableDNSSupport.Value, DNSHostnames: names.EnableDNSHostnames.Value}, err
+	return reach.Network{DNSSupport: support.EnableDNSSupport.Value, DNSHostnames: names.EnableDNSHostnames.Value}, err
 }
 
-// routes reads the subnet's route table; a subnet that names none uses the VPC's main one.
-func (c *client) routes(ctx context.Context, vpc, subnet string) (diagnosis.Routes, error) {
-	var answer struct {
-		RouteTables []struct {
-			RouteTableID string `json:"RouteTableId"`
-			Associations []struct {
-				Main     bool
-				SubnetID string `json:"SubnetId"`
-			}
-			Routes []struct {
-				DestinationCidrBlock string
-				GatewayID            string `json:"GatewayId"`
-				NatGatewayID         string `json:"NatGatewayId"`
-				TransitGatewayID     string `json:"TransitGatewayId"`
-				NetworkInterfaceID   string `json:"NetworkInterfaceId"`
-			}
-		}
+// routes reads the subnet's effective route table: its own, or the VPC's main one.
+func (c *client) routes(ctx context.Context, vpc, subnet string) (reach.Table, error) {
+	type route struct {
+		DestinationCidrBlock     string
+		DestinationIPv6CidrBlock string `json:"DestinationIpv6CidrBlock"`
+		DestinationPrefixListID  string `json:"DestinationPrefixListId"`
+		GatewayID                string `json:"GatewayId"`
+		NatGatewayID             string `json:"NatGatewayId"`
+		TransitGatewayID         string `json:"TransitGatewayId"`
+		VpcPeeringConnectionID   string `json:"VpcPeeringConnectionId"`
+		EgressOnlyGatewayID      string `json:"EgressOnlyInternetGatewayId"`
+		CarrierGatewayID         string `json:"CarrierGatewayId"`
+		LocalGatewayID           string `json:"LocalGatewayId"`
+		CoreNetworkARN           string `json:"CoreNetworkArn"`
+		InstanceID               string `json:"InstanceId"`
+		NetworkInterfaceID       string `json:"NetworkInterfaceId"`
 	}
+	type table struct {
+		RouteTableID string `json:"RouteTableId"`
+		Associations []struct {
+			Main     bool
+			SubnetID string `json:"SubnetId"`
+		}
+		Routes []route
+	}
+	var answer struct{ RouteTables []table }
 	if err := c.call(ctx, &answer, "ec2", "describe-route-tables", "--filters", "Name=vpc-id,Values="+vpc); err != nil {
-		return diagnosis.Routes{}, err
+		return reach.Table{}, err
 	}
-	chosen := -1
-	for at, t := range answer.RouteTables {
-		for _, a := range t.Associations {
-			if a.Main {
-				chosen = at
-			}
-		}
-	}
-	for at, t := range answer.RouteTables { // the subnet's own wins, wherever it stands in the answer
+	var own, main *table
+	for i, t := range answer.RouteTables {
 		for _, a := range t.Associations {
 			if a.SubnetID == subnet {
-				chosen = at
+				own = &answer.RouteTables[i]
+			}
+			if a.Main {
+				main = &answer.RouteTables[i]
 			}
 		}
 	}
-	if chosen < 0 {
-		return diagnosis.Routes{}, fmt.Errorf("no route table of %s was found", subnet)
+	chosen := cmp.Or(own, main)
+	if chosen == nil {
+		return reach.Table{}, fmt.Errorf("no route table of %s was found", subnet)
 	}
-	t := answer.RouteTables[chosen]
-	found := diagnosis.Routes{TableID: t.RouteTableID}
-	for _, route := range t.Routes {
-		if strings.HasPrefix(route.GatewayID, "vpce-") {
-			found.ToEndpoints = append(found.ToEndpoints, route.GatewayID)
-		}
-		if route.DestinationCidrBlock == "0.0.0.0/0" {
-			found.WayOut = route.GatewayID + route.NatGatewayID + route.TransitGatewayID + route.NetworkInterfaceID
-		}
+	found := reach.Table{SubnetID: subnet, RouteTableID: chosen.RouteTableID}
+	for _, r := range chosen.Routes {
+		found.Routes = append(found.Routes, reach.Route{
+			Destination: cmp.Or(r.DestinationCidrBlock, r.DestinationIPv6CidrBlock, r.DestinationPrefixListID),
+			Target: cmp.Or(r.GatewayID, r.NatGatewayID, r.TransitGatewayID, r.VpcPeeringConnectionID, r.EgressOnlyGatewayID,
+				r.CarrierGatewayID, r.LocalGatewayID, r.CoreNetworkARN, r.InstanceID, r.NetworkInterfaceID),
+		})
 	}
 	return found, nil
 }

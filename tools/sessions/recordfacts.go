@@ -5,18 +5,19 @@ import (
 	"path"
 	"sync"
 
-	"private-ec2-access/tools/sessions/diagnosis"
+	"private-ec2-access/internal/reach"
+	"private-ec2-access/internal/scope"
 )
 
 // whyNoRecord reads what decides about the record of a session under a document, and judges it.
-func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) diagnosis.Diagnosis {
-	f := diagnosis.RecordFacts{Stack: r.Stack, Region: r.outputs.Region, Document: document}
+func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) reach.Diagnosis {
+	f := reach.LogFacts{Stack: r.Stack, Region: r.outputs.Region, Document: document}
 	p, err := r.aws.preferences(ctx, document)
-	f.Recording = diagnosis.Read[diagnosis.Recording]{Problem: problem(err), Value: diagnosis.Recording{
+	f.Recording = reach.Read[reach.Recording]{Problem: problem(err), Value: reach.Recording{
 		Bucket: p.S3BucketName, Prefix: p.S3KeyPrefix, Group: p.CloudWatchLogGroupName, Key: p.KMSKeyID,
 		BucketEncryption: bool(p.S3EncryptionEnabled), GroupEncryption: bool(p.CloudWatchEncryptionEnabled), StreamGroup: bool(p.CloudWatchStreamingEnabled),
 	}}
-	var around diagnosis.Facts
+	var around reach.Facts
 	var wait sync.WaitGroup
 	wait.Go(func() { around = r.facts(ctx, n) })
 	wait.Go(func() {
@@ -36,13 +37,12 @@ func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) dia
 	if around.Role.Problem != "" {
 		f.Policies.Problem = around.Role.Problem
 	}
-	partition := "arn:" + diagnosis.Partition(r.outputs.Region) + ":s3:::"
-	f.BucketARN = partition + p.S3BucketName
-	f.ObjectARN = partition + path.Join(p.S3BucketName, place{prefix: p.S3KeyPrefix}.key(id))
-	return diagnosis.DiagnoseRecord(f)
+	f.BucketARN = scope.Scope{Partition: scope.PartitionOf(r.outputs.Region)}.BucketARN(p.S3BucketName)
+	f.ObjectARN = path.Join(f.BucketARN, place{prefix: p.S3KeyPrefix}.key(id))
+	return reach.DiagnoseLog(f)
 }
 
-func (c *client) bucketFacts(ctx context.Context, bucket string, f *diagnosis.RecordFacts) {
+func (c *client) bucketFacts(ctx context.Context, bucket string, f *reach.LogFacts) {
 	err := c.call(ctx, nil, "s3api", "head-bucket", "--bucket", bucket)
 	f.BucketMissing = isAbsent(err)
 	f.Bucket.Problem = problem(err)
@@ -73,22 +73,22 @@ func (c *client) bucketFacts(ctx context.Context, bucket string, f *diagnosis.Re
 	}
 }
 
-func (c *client) keyState(ctx context.Context, key string) diagnosis.Read[string] {
+func (c *client) keyState(ctx context.Context, key string) reach.Read[string] {
 	var answer struct{ KeyMetadata struct{ KeyState string } }
 	err := c.call(ctx, &answer, "kms", "describe-key", "--key-id", key)
 	if isAbsent(err) || isCode(err, "NotFoundException") {
-		return diagnosis.Read[string]{}
+		return reach.Read[string]{}
 	}
-	return diagnosis.Read[string]{Value: answer.KeyMetadata.KeyState, Problem: problem(err)}
+	return reach.Read[string]{Value: answer.KeyMetadata.KeyState, Problem: problem(err)}
 }
 
-func (c *client) keyPolicy(ctx context.Context, key string) diagnosis.Read[string] {
+func (c *client) keyPolicy(ctx context.Context, key string) reach.Read[string] {
 	var answer struct{ Policy string }
 	err := c.call(ctx, &answer, "kms", "get-key-policy", "--key-id", key, "--policy-name", "default")
-	return diagnosis.Read[string]{Value: answer.Policy, Problem: problem(err)}
+	return reach.Read[string]{Value: answer.Policy, Problem: problem(err)}
 }
 
-func (c *client) groupFacts(ctx context.Context, group string, f *diagnosis.RecordFacts) {
+func (c *client) groupFacts(ctx context.Context, group string, f *reach.LogFacts) {
 	var answer struct {
 		LogGroups []struct {
 			LogGroupName string

@@ -15,7 +15,7 @@ import (
 
 	"github.com/creack/pty"
 
-	"private-ec2-access/tools/sessions/diagnosis"
+	"private-ec2-access/internal/reach"
 
 	"github.com/spf13/cobra"
 
@@ -213,7 +213,7 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 		return r.explain(failed)
 	case failed.code == "TargetNotConnected":
 		r.say("FAILED: %s is not online as a managed instance. What is missing:", n)
-		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
+		r.tell(reach.Diagnose(r.facts(ctx, n), r.now()))
 		return process.Exit{Code: 1}
 	}
 	r.say("FAILED: %v. The output:", err)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"private-ec2-access/tools/sessions/diagnosis"
+	"private-ec2-access/internal/reach"
 
 	"github.com/spf13/cobra"
 
@@ -99,24 +99,24 @@ func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines 
 func (r *run) neverCame(ctx context.Context, waiting []named) error {
 	for _, n := range waiting {
 		r.say("%s is not online after %s. Findings:", n, r.timeout)
-		r.tell(diagnosis.Diagnose(r.facts(ctx, n), r.now()))
+		r.tell(reach.Diagnose(r.facts(ctx, n), r.now()))
 	}
 	r.say("Not checked: network ACLs, the agent's own log on the instance, and the AWS Health Dashboard. The first finding is not always the cause.")
 	return process.Exit{Code: 1}
 }
 
 // tell prints what to fix first, and then the whole list.
-func (r *run) tell(d diagnosis.Diagnosis) {
+func (r *run) tell(d reach.Diagnosis) {
 	if first := d.First(); first != nil {
 		r.say("%s %s: %s", r.paint(r.Err, bold, "First to fix:"), first.Title, first.Found)
-		if first.Mend != "" {
-			r.say("    %s", first.Mend)
+		if first.Fix != "" {
+			r.say("    %s", first.Fix)
 		}
 	} else {
 		r.say("No problem found.")
 	}
 	for _, c := range d.Checks {
-		colour := map[diagnosis.Status]string{diagnosis.OK: green, diagnosis.Missing: red, diagnosis.Unknown: yellow}[c.Status]
+		colour := map[reach.Status]string{reach.OK: green, reach.Missing: red, reach.Unknown: yellow}[c.Status]
 		r.say("  %s %s: %s", r.paint(r.Err, colour, fmt.Sprintf("%-11s", c.Status)), c.Title, c.Found)
 	}
 }

@@ -1,4 +1,4 @@
-package diagnosis
+package reach
 
 import (
 	"testing"
@@ -34,7 +34,7 @@ func healthy() Facts {
 			endpoint("ssm"), endpoint("ssmmessages"), endpoint("ec2messages"), {Service: "s3", ID: "vpce-s3", Type: "Gateway", State: "available"},
 		}},
 		Network: Read[Network]{Value: Network{true, true}},
-		Routes:  Read[Routes]{Value: Routes{TableID: "rtb-1", ToEndpoints: []string{"vpce-s3"}}},
+		Routes:  Read[Table]{Value: Table{RouteTableID: "rtb-1", Routes: []Route{{"pl-s3", "vpce-s3"}}}},
 		Agent:   Read[Agent]{Value: Agent{Registered: true, PingStatus: "Online", Version: "3.3.1"}},
 	}
 }
@@ -48,12 +48,12 @@ func TestAHealthyInstanceHasNothingToMend(t *testing.T) {
 	}
 }
 
-// Each cause is the first thing to mend, named with what mends it. The agent is silent in all of them, which is not the cause.
-func TestTheFirstThingToMendIsTheCause(t *testing.T) {
+// Each cause is the first thing to fix, named with what mends it. The agent is silent in all of them, which is not the cause.
+func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		spoil              func(*Facts)
-		title, found, mend string
+		spoil             func(*Facts)
+		title, found, fix string
 	}{
 		"gone":       {func(f *Facts) { f.Instance.Value.State = "" }, "the instance runs", "EC2 knows no instance", "make up STACK=dev"},
 		"terminated": {func(f *Facts) { f.Instance.Value.State = "terminated" }, "the instance runs", "terminated", "make up STACK=dev"},
@@ -74,7 +74,7 @@ func TestTheFirstThingToMendIsTheCause(t *testing.T) {
 		"endpoint in no subnet": {func(f *Facts) { f.Endpoints.Value[0].SubnetIDs = nil }, "endpoint ssm", "no subnet", "--add-subnet-ids subnet-1"},
 		"endpoint policy": {func(f *Facts) {
 			f.Endpoints.Value[1].Policy = `{"Statement":[{"Effect":"Allow","Action":"ssmmessages:Create*","Resource":"*"}]}`
-		}, "endpoint ssmmessages", "does not let ssmmessages:OpenControlChannel through", "--reset-policy"},
+		}, "endpoint ssmmessages", "does not allow ssmmessages:OpenControlChannel", "--reset-policy"},
 		"no egress": {func(f *Facts) {
 			g := f.Groups.Value["sg-1"]
 			g.Egress = []Rule{{Protocol: "tcp", From: 443, To: 443, PrefixList: false, Ranges: []string{"192.168.0.0/16"}}}
@@ -92,10 +92,10 @@ func TestTheFirstThingToMendIsTheCause(t *testing.T) {
 		}, "endpoint ssm", "lets no HTTPS in", "authorize-security-group-ingress"},
 		"no DNS":           {func(f *Facts) { f.Network.Value.DNSSupport = false }, "the VPC resolves names", "enableDnsSupport", "--vpc-id vpc-1 --enable-dns-support"},
 		"no DNS names":     {func(f *Facts) { f.Network.Value.DNSHostnames = false }, "the VPC resolves names", "enableDnsHostnames", "--enable-dns-hostnames"},
-		"no route to S3":   {func(f *Facts) { f.Routes.Value.ToEndpoints = nil }, "a route leads to S3, for the records", "no route to vpce-s3", "--add-route-table-ids rtb-1"},
-		"no gateway":       {func(f *Facts) { f.Endpoints.Value = f.Endpoints.Value[:3] }, "a route leads to S3, for the records", "no gateway endpoint", "make up"},
-		"agent lost":       {func(f *Facts) { f.Agent.Value.LastPing = now.Add(-3 * time.Hour) }, "the agent reports", "connection lost; its last word was 3 hours ago", "reboot-instances"},
-		"agent never came": {func(f *Facts) { f.Agent.Value = Agent{} }, "the agent reports", "never been heard of", "reboot-instances"},
+		"no route to S3":   {func(f *Facts) { f.Routes.Value.Routes = nil }, "the subnet has a route to S3, for session logs", "no route to vpce-s3", "--add-route-table-ids rtb-1"},
+		"no gateway":       {func(f *Facts) { f.Endpoints.Value = f.Endpoints.Value[:3] }, "the subnet has a route to S3, for session logs", "no gateway endpoint", "make up"},
+		"agent lost":       {func(f *Facts) { f.Agent.Value.LastPing = now.Add(-3 * time.Hour) }, "the agent reports", "connection lost; its last ping was 3 hours ago", "reboot-instances"},
+		"agent never came": {func(f *Facts) { f.Agent.Value = Agent{} }, "the agent reports", "never reported", "reboot-instances"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestTheFirstThingToMendIsTheCause(t *testing.T) {
 			require.NotNil(t, first)
 			require.Equal(t, test.title, first.Title, "%+v", first)
 			require.Contains(t, first.Found, test.found)
-			require.Contains(t, first.Mend, test.mend)
+			require.Contains(t, first.Fix, test.fix)
 		})
 	}
 }
@@ -127,8 +127,11 @@ func TestWhatCannotBeToldIsSaidSo(t *testing.T) {
 			f.Policies.Value[0].Document = `{"Statement":{"Effect":"Allow","NotAction":"s3:*","Resource":"arn:x"}}`
 		}, "the role allows the agent's calls", "conditions or resources"},
 		"not a policy": {func(f *Facts) { f.Policies.Value[0].Document = `?` }, "the role allows the agent's calls", "decide"},
-		"a way out":    {func(f *Facts) { f.Endpoints.Value = f.Endpoints.Value[1:]; f.Routes.Value.WayOut = "nat-1" }, "endpoint ssm", "nat-1"},
-		"pending":      {func(f *Facts) { f.Endpoints.Value[0].State = "pending" }, "endpoint ssm", "still being made"},
+		"an internet route": {func(f *Facts) {
+			f.Endpoints.Value = f.Endpoints.Value[1:]
+			f.Routes.Value.Routes = []Route{{"0.0.0.0/0", "nat-1"}}
+		}, "endpoint ssm", "nat-1"},
+		"pending": {func(f *Facts) { f.Endpoints.Value[0].State = "pending" }, "endpoint ssm", "still being created"},
 		"a part": {func(f *Facts) {
 			g := f.Groups.Value["sg-1"]
 			g.Egress = []Rule{{Protocol: "-1", Ranges: []string{"10.0.0.0/25"}}}

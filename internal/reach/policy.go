@@ -1,4 +1,4 @@
-package diagnosis
+package reach
 
 import (
 	"encoding/json"
@@ -42,7 +42,7 @@ func (o *oneOrMore) UnmarshalJSON(text []byte) error {
 }
 
 // allows evaluates simply: an Allow for every resource and without a condition that could be false allows; a Deny that is
-// as plain forbids; whatever hangs on conditions or on resources cannot be told from here. The account's own id is the
+// as plain forbids; what depends on conditions or resources is unknown. The account's own id is the
 // one condition that is known to hold.
 func allows(policies []Policy, account, action string) Status {
 	return allowsOn(policies, account, action, "*")
@@ -84,7 +84,7 @@ func allowsOn(policies []Policy, account, action, resource string) Status {
 	return Missing
 }
 
-// grants tells whether a key's policy allows an action to a role that it names. What it leaves to the account's policies
+// grants reports whether a key's policy allows an action to a role that it names. What it leaves to the account's policies
 // does not count.
 func grants(policy, role, action string) Status {
 	var document struct{ Statement json.RawMessage }
@@ -140,7 +140,7 @@ func glob(pattern, text string) bool {
 	return err == nil && matched
 }
 
-// covers tells whether the statement is about the resource. A statement about some resources is unsure about all of them.
+// covers reports whether the statement is about the resource. A statement about some resources is unsure about all of them.
 func (s statement) covers(resource string) Status {
 	for _, r := range s.Resource {
 		if r == "*" || resource != "*" && glob(r, resource) {

@@ -1,4 +1,4 @@
-package diagnosis
+package reach
 
 import (
 	"strings"
@@ -15,10 +15,10 @@ const writer = `{"Statement":[
 	{"Effect":"Allow","Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":["arn:key/session","arn:key/bucket"]}]}`
 
 // recording is a stack that records in both places, under keys, with nothing wrong.
-func recording() RecordFacts {
+func recording() LogFacts {
 	f := healthy()
 	f.Endpoints.Value[3].Policy = `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
-	return RecordFacts{
+	return LogFacts{
 		Stack: "dev", Region: "us-east-2", Account: "123", Document: "ours", Role: "role",
 		Recording: Read[Recording]{Value: Recording{Bucket: "logs", Prefix: "sessions", Group: "/group", Key: "arn:key/session", BucketEncryption: true, GroupEncryption: true}},
 		Policies:  Read[[]Policy]{Value: []Policy{{"writer", writer}}}, Encryption: Read[string]{Value: "aws:kms"},
@@ -30,50 +30,50 @@ func recording() RecordFacts {
 
 func TestARecordThatShouldComeHasNothingToMend(t *testing.T) {
 	t.Parallel()
-	require.Nil(t, DiagnoseRecord(recording()).First(), "%+v", DiagnoseRecord(recording()).First())
+	require.Nil(t, DiagnoseLog(recording()).First(), "%+v", DiagnoseLog(recording()).First())
 }
 
-func TestWhyARecordDoesNotCome(t *testing.T) {
+func TestDiagnoseLog_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 	t.Parallel()
-	without := func(f *RecordFacts, action string) {
+	without := func(f *LogFacts, action string) {
 		f.Policies.Value = append(f.Policies.Value, Policy{"deny", `{"Statement":{"Effect":"Deny","Action":"` + action + `","Resource":"*"}}`})
 	}
 	for name, test := range map[string]struct {
-		spoil       func(*RecordFacts)
-		found, mend string
+		spoil      func(*LogFacts)
+		found, fix string
 	}{
-		"recorded nowhere":        {func(f *RecordFacts) { f.Recording.Value.Bucket, f.Recording.Value.Group = "", "" }, "ours names neither a bucket nor a log group", "make up"},
-		"session key disabled":    {func(f *RecordFacts) { f.SessionKey.Value = "Disabled" }, "arn:key/session is disabled", "aws kms enable-key --region us-east-2 --key-id arn:key/session"},
-		"session key going":       {func(f *RecordFacts) { f.SessionKey.Value = "PendingDeletion" }, "about to be deleted", "cancel-key-deletion"},
-		"session key gone":        {func(f *RecordFacts) { f.SessionKey.Value = "" }, "there is no key", "make up"},
-		"session key not usable":  {func(f *RecordFacts) { without(f, "kms:Decrypt") }, "role is not allowed kms:Decrypt on arn:key/session", "make up"},
-		"bucket gone":             {func(f *RecordFacts) { f.BucketMissing = true }, "there is no bucket logs", "make up"},
-		"bucket not encrypted":    {func(f *RecordFacts) { f.Encryption.Value = "" }, "encryption is none", "put-bucket-encryption"},
-		"bucket doubly encrypted": {func(f *RecordFacts) { f.Encryption.Value = "aws:kms:dsse" }, "takes only AES256 and aws:kms", "put-bucket-encryption"},
-		"encryption not readable": {func(f *RecordFacts) { without(f, "s3:GetEncryptionConfiguration") }, "not allowed s3:GetEncryptionConfiguration", "make up"},
-		"PutObject denied":        {func(f *RecordFacts) { without(f, "s3:PutObject") }, "not allowed s3:PutObject on arn:aws:s3:::logs/sessions/alice-1.log", "make up"},
-		"another prefix":          {func(f *RecordFacts) { f.ObjectARN = "arn:aws:s3:::logs/other/alice-1.log" }, "not allowed s3:PutObject, s3:PutObjectAcl", "make up"},
-		"bucket key not usable":   {func(f *RecordFacts) { without(f, "kms:GenerateDataKey") }, "not allowed kms:GenerateDataKey on arn:key/bucket", "make up"},
-		"bucket key disabled":     {func(f *RecordFacts) { f.BucketKey.Value = "Disabled" }, "arn:key/bucket is disabled", "enable-key"},
-		"no route":                {func(f *RecordFacts) { f.Routes.Value.ToEndpoints = nil }, "no route to vpce-s3", "--add-route-table-ids"},
-		"gateway's policy": {func(f *RecordFacts) {
+		"recorded nowhere":        {func(f *LogFacts) { f.Recording.Value.Bucket, f.Recording.Value.Group = "", "" }, "ours names neither a bucket nor a log group", "make up"},
+		"session key disabled":    {func(f *LogFacts) { f.SessionKey.Value = "Disabled" }, "arn:key/session is disabled", "aws kms enable-key --region us-east-2 --key-id arn:key/session"},
+		"session key going":       {func(f *LogFacts) { f.SessionKey.Value = "PendingDeletion" }, "scheduled for deletion", "cancel-key-deletion"},
+		"session key gone":        {func(f *LogFacts) { f.SessionKey.Value = "" }, "there is no key", "make up"},
+		"session key not usable":  {func(f *LogFacts) { without(f, "kms:Decrypt") }, "role is not allowed kms:Decrypt on arn:key/session", "make up"},
+		"bucket gone":             {func(f *LogFacts) { f.BucketMissing = true }, "there is no bucket logs", "make up"},
+		"bucket not encrypted":    {func(f *LogFacts) { f.Encryption.Value = "" }, "encryption is none", "put-bucket-encryption"},
+		"bucket doubly encrypted": {func(f *LogFacts) { f.Encryption.Value = "aws:kms:dsse" }, "recognises only AES256 and aws:kms", "put-bucket-encryption"},
+		"encryption not readable": {func(f *LogFacts) { without(f, "s3:GetEncryptionConfiguration") }, "not allowed s3:GetEncryptionConfiguration", "make up"},
+		"PutObject denied":        {func(f *LogFacts) { without(f, "s3:PutObject") }, "not allowed s3:PutObject on arn:aws:s3:::logs/sessions/alice-1.log", "make up"},
+		"another prefix":          {func(f *LogFacts) { f.ObjectARN = "arn:aws:s3:::logs/other/alice-1.log" }, "not allowed s3:PutObject, s3:PutObjectAcl", "make up"},
+		"bucket key not usable":   {func(f *LogFacts) { without(f, "kms:GenerateDataKey") }, "not allowed kms:GenerateDataKey on arn:key/bucket", "make up"},
+		"bucket key disabled":     {func(f *LogFacts) { f.BucketKey.Value = "Disabled" }, "arn:key/bucket is disabled", "enable-key"},
+		"no route":                {func(f *LogFacts) { f.Routes.Value.Routes = nil }, "no route to vpce-s3", "--add-route-table-ids"},
+		"gateway's policy": {func(f *LogFacts) {
 			f.Endpoints.Value[3].Policy = `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`
-		}, "does not let s3:PutObject through", "make up"},
-		"group missing":    {func(f *RecordFacts) { f.GroupMissing = true }, "there is no log group /group, and the agent never makes one; with cloudWatchEncryptionEnabled it refuses", "aws logs create-log-group"},
-		"group has no key": {func(f *RecordFacts) { f.GroupKey.Value = "" }, "/group has no key", "associate-kms-key"},
-		"PutLogEvents":     {func(f *RecordFacts) { without(f, "logs:PutLogEvents") }, "not allowed logs:PutLogEvents", "make up"},
-		"no endpoint logs": {func(f *RecordFacts) { f.Endpoints.Value = f.Endpoints.Value[:4] }, "cannot write to CloudWatch Logs", "make up"},
-		"agent too old":    {func(f *RecordFacts) { f.Agent.Value.Version = "2.3.50.0" }, "agent 2.3.50.0 is older than", "AWS-UpdateSSMAgent"},
-		"agent offline":    {func(f *RecordFacts) { f.Agent.Value.PingStatus = "ConnectionLost" }, "not online", "make wait STACK=dev"},
+		}, "does not allow s3:PutObject", "make up"},
+		"group missing":    {func(f *LogFacts) { f.GroupMissing = true }, "there is no log group /group, and the agent never creates one; with cloudWatchEncryptionEnabled it refuses", "aws logs create-log-group"},
+		"group has no key": {func(f *LogFacts) { f.GroupKey.Value = "" }, "/group has no key", "associate-kms-key"},
+		"PutLogEvents":     {func(f *LogFacts) { without(f, "logs:PutLogEvents") }, "not allowed logs:PutLogEvents", "make up"},
+		"no endpoint logs": {func(f *LogFacts) { f.Endpoints.Value = f.Endpoints.Value[:4] }, "cannot write to CloudWatch Logs", "make up"},
+		"agent too old":    {func(f *LogFacts) { f.Agent.Value.Version = "2.3.50.0" }, "agent 2.3.50.0 is older than", "AWS-UpdateSSMAgent"},
+		"agent offline":    {func(f *LogFacts) { f.Agent.Value.PingStatus = "ConnectionLost" }, "not online", "make wait STACK=dev"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := recording()
 			test.spoil(&f)
-			first := DiagnoseRecord(f).First()
+			first := DiagnoseLog(f).First()
 			require.NotNil(t, first)
 			require.Contains(t, first.Found, test.found)
-			require.Contains(t, first.Mend, test.mend)
+			require.Contains(t, first.Fix, test.fix)
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestAKeysOwnPolicyCounts(t *testing.T) {
 			f := recording()
 			f.Policies.Value[0].Document = strings.Replace(writer, "kms:GenerateDataKey", "kms:Encrypt", 1)
 			f.BucketKeyPolicy = test.policy
-			for _, c := range DiagnoseRecord(f).Checks {
+			for _, c := range DiagnoseLog(f).Checks {
 				if c.Title == "the role may encrypt with the bucket's key" {
 					require.Equal(t, test.status, c.Status)
 					require.Contains(t, c.Found, test.found)
@@ -117,7 +117,7 @@ func TestWhatOfARecordCannotBeSeenIsSaidSo(t *testing.T) {
 	f := recording()
 	f.Encryption, f.GroupKey, f.SessionKey, f.Bucket = Read[string]{Problem: "p"}, Read[string]{Problem: "p"}, Read[string]{Problem: "p"}, Read[string]{Problem: "p"}
 	f.Policies, f.Agent.Problem = Read[[]Policy]{Problem: "iam:ListRolePolicies was refused"}, "p"
-	d := DiagnoseRecord(f)
+	d := DiagnoseLog(f)
 	require.Nil(t, d.First(), "%+v", d.First())
 	script := false
 	for _, c := range d.Checks {

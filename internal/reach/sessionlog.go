@@ -1,12 +1,12 @@
-package diagnosis
+package reach
 
 import (
 	"fmt"
 	"strings"
 )
 
-// RecordFacts are what AWS says about where an instance records its sessions.
-type RecordFacts struct {
+// LogFacts are what AWS says about where the sessions of an instance are logged.
+type LogFacts struct {
 	Stack, Region, Account string
 	// Document is the session document's name.
 	Document string
@@ -15,7 +15,7 @@ type RecordFacts struct {
 	// Role is the role of the instance, and Policies its policies.
 	Role     string
 	Policies Read[[]Policy]
-	// Boundary tells that the role has a permissions boundary.
+	// Boundary: the role has a permissions boundary.
 	Boundary bool
 	// Encryption is the bucket's default: AES256, aws:kms or aws:kms:dsse; empty if there is none.
 	Encryption Read[string]
@@ -32,24 +32,24 @@ type RecordFacts struct {
 	GroupKey Read[string]
 	// S3Endpoint and LogsEndpoint are the endpoints in the instance's VPC.
 	Endpoints Read[[]Endpoint]
-	Routes    Read[Routes]
+	Routes    Read[Table]
 	// Agent is the agent.
 	Agent Read[Agent]
-	// ObjectARN is the object that the record of the session would be, BucketARN its bucket.
+	// ObjectARN is the object that the session log would be, BucketARN its bucket.
 	ObjectARN, BucketARN string
 }
 
-// Recording is what a session document says about records.
+// Recording is what a session document says about session logs.
 type Recording struct {
 	Bucket, Prefix, Group, Key                     string
 	BucketEncryption, GroupEncryption, StreamGroup bool
 }
 
-// DiagnoseRecord says why no record of a session came, or why none could be opened, in the order of what the agent does
+// DiagnoseLog says why a session has no log, or could not be opened, in the order of what the agent does
 // (encryption first, upload last).
-func DiagnoseRecord(f RecordFacts) Diagnosis {
-	l := &recordList{list{facts: Facts{Stack: f.Stack, Region: f.Region, Account: f.Account}}, f}
-	const title = "the document names a place for records"
+func DiagnoseLog(f LogFacts) Diagnosis {
+	l := &logList{list{facts: Facts{Stack: f.Stack, Region: f.Region, Account: f.Account}}, f}
+	const title = "the document names a log location"
 	if l.unread(title, f.Recording.Problem) {
 		return Diagnosis{l.checks}
 	}
@@ -80,12 +80,12 @@ func DiagnoseRecord(f RecordFacts) Diagnosis {
 	return Diagnosis{l.checks}
 }
 
-type recordList struct {
+type logList struct {
 	list
-	f RecordFacts
+	f LogFacts
 }
 
-func (l *recordList) key(title, key string, state Read[string]) {
+func (l *logList) key(title, key string, state Read[string]) {
 	if l.unread(title, state.Problem) {
 		return
 	}
@@ -95,14 +95,14 @@ func (l *recordList) key(title, key string, state Read[string]) {
 	case "":
 		l.add(title, Missing, "there is no key "+key, l.again())
 	case "PendingDeletion":
-		l.add(title, Missing, key+" is about to be deleted", "aws kms cancel-key-deletion"+l.region()+" --key-id "+key+", and then enable-key")
+		l.add(title, Missing, key+" is scheduled for deletion", "aws kms cancel-key-deletion"+l.region()+" --key-id "+key+", and then enable-key")
 	default:
 		l.add(title, Missing, key+" is "+strings.ToLower(split(state.Value)), "aws kms enable-key"+l.region()+" --key-id "+key)
 	}
 }
 
 // mayWithKey judges the policy of a key as well, which allows by itself whom it names.
-func (l *recordList) mayWithKey(title, key string, policy Read[string], action string) {
+func (l *logList) mayWithKey(title, key string, policy Read[string], action string) {
 	if l.f.Policies.Problem != "" || l.f.Role == "" || allowsOn(l.f.Policies.Value, l.f.Account, action, key) != Missing {
 		l.may(title, key, action)
 		return
@@ -120,7 +120,7 @@ func (l *recordList) mayWithKey(title, key string, policy Read[string], action s
 }
 
 // may judges the role's policies; conditions are not evaluated.
-func (l *recordList) may(title, resource string, actions ...string) {
+func (l *logList) may(title, resource string, actions ...string) {
 	if l.f.Policies.Problem != "" || l.f.Role == "" {
 		p := l.f.Policies.Problem
 		if p == "" {
@@ -152,7 +152,7 @@ func (l *recordList) may(title, resource string, actions ...string) {
 	}
 }
 
-func (l *recordList) bucket() {
+func (l *logList) bucket() {
 	const title = "the bucket"
 	name := l.f.Recording.Value.Bucket
 	switch {
@@ -163,30 +163,30 @@ func (l *recordList) bucket() {
 	default:
 		l.add(title, OK, name+" is there", "")
 	}
-	encryption := "the bucket encrypts as the agent wants it"
+	encryption := "the bucket encrypts as the agent requires"
 	switch e := l.f.Encryption; {
 	case l.unread(encryption, e.Problem):
 	case e.Value == "aws:kms" || e.Value == "AES256":
 		l.add(encryption, OK, e.Value, "")
 	case !l.f.Recording.Value.BucketEncryption:
-		l.add(encryption, OK, "not asked for by the document", "")
+		l.add(encryption, OK, "not required by the document", "")
 	default:
 		value := e.Value
 		if value == "" {
 			value = "none"
 		}
-		l.add(encryption, Missing, "the default encryption is "+value+", and the agent takes only AES256 and aws:kms for encrypted, so it refuses the session",
+		l.add(encryption, Missing, "the default encryption is "+value+", and the agent recognises only AES256 and aws:kms as encryption, so it refuses the session",
 			"aws s3api put-bucket-encryption"+l.region()+" --bucket "+name+" --server-side-encryption-configuration 'Rules=[{ApplyServerSideEncryptionByDefault={SSEAlgorithm=aws:kms}}]'")
 	}
 	l.may("the role may read the bucket's encryption", l.f.BucketARN, "s3:GetEncryptionConfiguration")
-	l.may("the role may write the record", l.f.ObjectARN, "s3:PutObject", "s3:PutObjectAcl")
+	l.may("the role may write the session log", l.f.ObjectARN, "s3:PutObject", "s3:PutObjectAcl")
 	if l.f.BucketKeyARN != "" {
 		l.key("the bucket's key", l.f.BucketKeyARN, l.f.BucketKey)
 		if !strings.Contains(l.f.BucketKeyARN, "alias/aws/s3") {
 			l.mayWithKey("the role may encrypt with the bucket's key", l.f.BucketKeyARN, l.f.BucketKeyPolicy, "kms:GenerateDataKey")
 		}
 	}
-	const way = "the way to S3"
+	const route = "the route to S3"
 	if l.f.Routes.Problem == "" && l.f.Endpoints.Problem == "" {
 		l.facts.Endpoints, l.facts.Routes = l.f.Endpoints, l.f.Routes
 		l.list.routes()
@@ -196,25 +196,25 @@ func (l *recordList) bucket() {
 			}
 			switch allowsOn([]Policy{{e.ID, e.Policy}}, l.f.Account, "s3:PutObject", l.f.ObjectARN) {
 			case Missing:
-				l.add(way, Missing, "the policy of "+e.ID+" does not let s3:PutObject through on "+l.f.ObjectARN, l.again())
+				l.add(route, Missing, "the policy of "+e.ID+" does not allow s3:PutObject on "+l.f.ObjectARN, l.again())
 			case Unknown:
-				l.add(way, Unknown, "conditions in the policy of "+e.ID+" decide", "")
+				l.add(route, Unknown, "conditions in the policy of "+e.ID+" decide", "")
 			case OK:
-				l.add(way, OK, "the policy of "+e.ID+" lets s3:PutObject through", "")
+				l.add(route, OK, "the policy of "+e.ID+" allows s3:PutObject", "")
 			}
 		}
 	}
 }
 
-func (l *recordList) group() {
+func (l *logList) group() {
 	r := l.f.Recording.Value
 	const title = "the log group"
 	if l.f.GroupMissing {
-		found := "there is no log group " + r.Group + ", and the agent never makes one"
+		found := "there is no log group " + r.Group + ", and the agent never creates one"
 		if r.GroupEncryption {
 			found += "; with cloudWatchEncryptionEnabled it refuses the session"
 		}
-		l.add(title, Missing, found, l.again()+", which makes the stack's own; or aws logs create-log-group"+l.region()+" --log-group-name "+r.Group)
+		l.add(title, Missing, found, l.again()+", which creates the stack's own; or aws logs create-log-group"+l.region()+" --log-group-name "+r.Group)
 		return
 	}
 	if !l.unread(title, l.f.GroupKey.Problem) {
@@ -236,16 +236,16 @@ func (l *recordList) group() {
 			return
 		}
 	}
-	if l.f.Routes.Value.WayOut == "" {
-		l.add("endpoint logs", Missing, "there is none, so an instance without a way out cannot write to CloudWatch Logs", l.again())
+	if l.f.Routes.Value.DefaultRoute() == "" {
+		l.add("endpoint logs", Missing, "there is none, so an instance without an internet route cannot write to CloudWatch Logs", l.again())
 	}
 }
 
-func (l *recordList) groupARN(group string) string {
-	return "arn:" + Partition(l.facts.Region) + ":logs:" + l.f.Region + ":" + l.f.Account + ":log-group:" + group + ":*"
+func (l *logList) groupARN(group string) string {
+	return l.scope().LogStreamsARN(group)
 }
 
-func (l *recordList) agentAndImage() {
+func (l *logList) agentAndImage() {
 	const title = "the agent"
 	if !l.unread(title, l.f.Agent.Problem) {
 		a := l.f.Agent.Value
@@ -253,7 +253,7 @@ func (l *recordList) agentAndImage() {
 		case !a.Registered || a.PingStatus != "Online":
 			l.add(title, Missing, "it is not online", "make wait STACK="+l.f.Stack+" names the cause")
 		case old(a.Version):
-			l.add(title, Missing, "agent "+a.Version+" is older than 2.3.672.0, the first that records sessions with streaming and keys", "update the agent: the document AWS-UpdateSSMAgent")
+			l.add(title, Missing, "agent "+a.Version+" is older than 2.3.672.0, the first that logs sessions with streaming and keys", "update the agent: the document AWS-UpdateSSMAgent")
 		default:
 			l.add(title, OK, "agent "+a.Version+" is online", "")
 		}
@@ -264,7 +264,7 @@ func (l *recordList) agentAndImage() {
 	l.add("the agent's own log", Unknown, "it has the reason: /var/log/amazon/ssm/amazon-ssm-agent.log on the instance", "")
 }
 
-// old tells whether an agent is from before Session Manager's present form
+// old reports whether an agent is from before Session Manager's present form
 // (https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-prerequisites.html).
 func old(version string) bool {
 	var a, b, c, d int
