@@ -69,7 +69,7 @@ func record(root, to string) error {
 func run(root, line string, typed []string) (string, error) {
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=1", "PAGER=cat", "MAKEFLAGS=", "STACK=local")
+	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=1", "PAGER=cat", "MAKEFLAGS=", "MAKELEVEL=0", "STACK=local")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: columns})
 	if err != nil {
 		return "", err
