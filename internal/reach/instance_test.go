@@ -39,7 +39,7 @@ func healthy() Facts {
 	}
 }
 
-func TestAHealthyInstanceHasNothingToMend(t *testing.T) {
+func TestInstance_Healthy_NothingToFix(t *testing.T) {
 	t.Parallel()
 	d := Diagnose(healthy(), now)
 	require.Nil(t, d.First())

@@ -28,7 +28,7 @@ func recording() LogFacts {
 	}
 }
 
-func TestARecordThatShouldComeHasNothingToMend(t *testing.T) {
+func TestSessionLog_Healthy_NothingToFix(t *testing.T) {
 	t.Parallel()
 	require.Nil(t, DiagnoseLog(recording()).First(), "%+v", DiagnoseLog(recording()).First())
 }
