@@ -161,20 +161,25 @@ func Read(content string) (Document, error) {
 	return d, nil
 }
 
-// text gives a field that is a string.
-func (d Document) text(field string) string {
+// Text is a field that is a string; empty: there is no such field.
+func (d Document) Text(field string) string {
 	var value string
 	_ = json.Unmarshal([]byte(d.Fields[field]), &value) // what is no string names nothing
 	return value
 }
 
+// Flag is a field that is a boolean, which a document may write as a string.
+func (d Document) Flag(field string) bool {
+	return strings.Trim(d.Fields[field], `"`) == "true"
+}
+
 // Locations are the log locations that the document names.
 func (d Document) Locations() []Location {
 	var named []Location
-	if bucket := d.text("s3BucketName"); bucket != "" {
-		named = append(named, Location{Bucket: bucket, Prefix: strings.Trim(d.text("s3KeyPrefix"), "/")})
+	if bucket := d.Text("s3BucketName"); bucket != "" {
+		named = append(named, Location{Bucket: bucket, Prefix: strings.Trim(d.Text("s3KeyPrefix"), "/")})
 	}
-	if group := d.text("cloudWatchLogGroupName"); group != "" {
+	if group := d.Text("cloudWatchLogGroupName"); group != "" {
 		named = append(named, Location{LogGroup: group})
 	}
 	return named

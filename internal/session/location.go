@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -38,4 +39,10 @@ func (l Location) String() string {
 		return "s3://" + l.Bucket
 	}
 	return "s3://" + l.Bucket + "/" + l.Prefix
+}
+
+// Key is the object key of a session's log in a bucket. The agent leaves colons
+// out of keys.
+func (l Location) Key(sessionID string) string {
+	return path.Join(l.Prefix, strings.ReplaceAll(sessionID, ":", "")+".log")
 }

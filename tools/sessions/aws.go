@@ -208,8 +208,7 @@ func (r *run) grant(action string) string {
 	case "s3:GetObject":
 		return ", on " + r.outputs.LogLocation + "*"
 	case "s3:ListBucket":
-		bucket, _ := splitLocation(r.outputs.LogLocation)
-		return ", on the bucket " + bucket
+		return ", on the bucket " + r.current().Bucket
 	case "kms:Decrypt":
 		return ", on the key that encrypts the session log"
 	case "kms:GenerateDataKey":

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/charmbracelet/huh"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/spf13/cobra"
-
+	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
 )
 
@@ -76,7 +76,7 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("The session was refused%s. Next: %s prints the cause.", because(s.Details), r.command("verify INSTANCE="+n.name))
 		return process.Exit{Code: 1}
 	}
-	places, _ := r.places(ctx)
+	places, _ := r.locations(ctx)
 	r.say("The session %s has ended. Its session log will be in %s, usually within a minute.\n  Next: %s",
 		session.SessionID, describe(places, session.SessionID), r.command("record SESSION="+session.SessionID))
 	return nil
@@ -85,7 +85,7 @@ func (r *run) connect(ctx context.Context) error {
 // startLine is the plain line. It names the document only where that is not what AWS uses anyway.
 func (r *run) startLine(n named) []string {
 	line := []string{"ssm", "start-session", "--region", r.outputs.Region, "--target", n.id}
-	if r.outputs.SessionDocument != defaultDocument {
+	if r.outputs.SessionDocument != sessiondoc.DefaultDocument {
 		line = append(line, "--document-name", r.outputs.SessionDocument)
 	}
 	return line

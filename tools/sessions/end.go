@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/charmbracelet/huh"
-
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/tools/process"

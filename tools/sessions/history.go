@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
 )
 
@@ -108,7 +109,7 @@ func (r *run) history(ctx context.Context) error {
 		}
 		h.only = n.id
 	}
-	places, err := r.places(ctx)
+	places, err := r.locations(ctx)
 	if places == nil && err != nil {
 		return r.explain(err)
 	}
@@ -134,7 +135,7 @@ func (r *run) history(ctx context.Context) error {
 type historyRun struct {
 	*run
 	only   string
-	places []place
+	places []sessiondoc.Location
 	to     entryWriter
 	// limit is how many entries are written at most; 0 is no limit.
 	limit int
@@ -251,7 +252,7 @@ func (h *historyRun) isOurs(s session) bool {
 	if h.all {
 		return true
 	}
-	if cmp.Or(s.DocumentName, defaultDocument) != h.outputs.SessionDocument {
+	if cmp.Or(s.DocumentName, sessiondoc.DefaultDocument) != h.outputs.SessionDocument {
 		return false
 	}
 	if h.only != "" {

@@ -65,7 +65,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 		}
 	}
 	for _, p := range h.places {
-		if p.group == "" {
+		if p.LogGroup == "" {
 			continue
 		}
 		var answer struct {
@@ -74,16 +74,16 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 				LastEventTimestamp int64
 			}
 		}
-		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", "--log-group-name", p.group)
+		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", "--log-group-name", p.LogGroup)
 		if isDenied(err) || isAbsent(err) {
-			h.noted = append(h.noted, fmt.Sprintf("The streams of %s could not be listed: %s.", p.group, problem(err)))
+			h.noted = append(h.noted, fmt.Sprintf("The streams of %s could not be listed: %s.", p.LogGroup, problem(err)))
 			continue
 		} else if err != nil {
 			return nil, err
 		}
 		for _, s := range answer.LogStreams {
 			if id, is := sessionOf(s.LogStreamName + ".log"); is {
-				add(id, p.of(id), time.UnixMilli(s.LastEventTimestamp).UTC())
+				add(id, logOf(p, id), time.UnixMilli(s.LastEventTimestamp).UTC())
 			}
 		}
 	}

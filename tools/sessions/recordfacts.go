@@ -7,28 +7,31 @@ import (
 
 	"private-ec2-access/internal/reach"
 	"private-ec2-access/internal/scope"
+	sessiondoc "private-ec2-access/internal/session"
 )
 
 // whyNoRecord reads what decides about the record of a session under a document, and judges it.
 func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) reach.Diagnosis {
 	f := reach.LogFacts{Stack: r.Stack, Region: r.outputs.Region, Document: document}
-	p, err := r.aws.preferences(ctx, document)
+	d, err := r.aws.document(ctx, document)
+	bucket, prefix := d.Text("s3BucketName"), d.Text("s3KeyPrefix")
+	group, key := d.Text("cloudWatchLogGroupName"), d.Text("kmsKeyId")
 	f.Recording = reach.Read[reach.Recording]{Problem: problem(err), Value: reach.Recording{
-		Bucket: p.S3BucketName, Prefix: p.S3KeyPrefix, Group: p.CloudWatchLogGroupName, Key: p.KMSKeyID,
-		BucketEncryption: bool(p.S3EncryptionEnabled), GroupEncryption: bool(p.CloudWatchEncryptionEnabled), StreamGroup: bool(p.CloudWatchStreamingEnabled),
+		Bucket: bucket, Prefix: prefix, Group: group, Key: key,
+		BucketEncryption: d.Flag("s3EncryptionEnabled"), GroupEncryption: d.Flag("cloudWatchEncryptionEnabled"), StreamGroup: d.Flag("cloudWatchStreamingEnabled"),
 	}}
 	var around reach.Facts
 	var wait sync.WaitGroup
 	wait.Go(func() { around = r.facts(ctx, n) })
 	wait.Go(func() {
-		if p.S3BucketName != "" {
-			r.aws.bucketFacts(ctx, p.S3BucketName, &f)
+		if bucket != "" {
+			r.aws.bucketFacts(ctx, bucket, &f)
 		}
-		if p.KMSKeyID != "" {
-			f.SessionKey = r.aws.keyState(ctx, p.KMSKeyID)
+		if key != "" {
+			f.SessionKey = r.aws.keyState(ctx, key)
 		}
-		if p.CloudWatchLogGroupName != "" {
-			r.aws.groupFacts(ctx, p.CloudWatchLogGroupName, &f)
+		if group != "" {
+			r.aws.groupFacts(ctx, group, &f)
 		}
 	})
 	wait.Wait()
@@ -37,8 +40,8 @@ func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) rea
 	if around.Role.Problem != "" {
 		f.Policies.Problem = around.Role.Problem
 	}
-	f.BucketARN = scope.Scope{Partition: scope.PartitionOf(r.outputs.Region)}.BucketARN(p.S3BucketName)
-	f.ObjectARN = path.Join(f.BucketARN, place{prefix: p.S3KeyPrefix}.key(id))
+	f.BucketARN = scope.Scope{Partition: scope.PartitionOf(r.outputs.Region)}.BucketARN(bucket)
+	f.ObjectARN = path.Join(f.BucketARN, sessiondoc.Location{Prefix: prefix}.Key(id))
 	return reach.DiagnoseLog(f)
 }
 

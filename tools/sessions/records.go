@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	sessiondoc "private-ec2-access/internal/session"
 )
 
 // object is one of a bucket's listing.
@@ -21,11 +23,11 @@ type object struct {
 }
 
 // fetch reads the record of a session in one place; nil if it is not there.
-func (c *client) fetch(ctx context.Context, p place, id string) ([]byte, error) {
-	if p.group != "" {
-		return c.fetchStream(ctx, p.group, id)
+func (c *client) fetch(ctx context.Context, p sessiondoc.Location, id string) ([]byte, error) {
+	if p.LogGroup != "" {
+		return c.fetchStream(ctx, p.LogGroup, id)
 	}
-	return c.fetchObject(ctx, p.bucket, p.key(id))
+	return c.fetchObject(ctx, p.Bucket, p.Key(id))
 }
 
 func (c *client) fetchObject(ctx context.Context, bucket, key string) ([]byte, error) {
@@ -124,7 +126,7 @@ type found struct {
 // findRecord looks wherever the record may lie: in the places that the documents name today, in other prefixes of the
 // stack's bucket, and in the buckets of earlier times. Problems are what could not be looked at.
 func (r *run) findRecord(ctx context.Context, s session, id string) (record *found, looked []string, problems []error, err error) {
-	places, unread := r.places(ctx)
+	places, unread := r.locations(ctx)
 	if places == nil && unread != nil {
 		return nil, nil, nil, unread
 	}
@@ -132,8 +134,8 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (record *fou
 		problems = append(problems, unread)
 	}
 	if s.DocumentName != "" && s.DocumentName != r.outputs.SessionDocument {
-		if p, err := r.aws.preferences(ctx, s.DocumentName); err == nil {
-			places = append(places, p.places()...)
+		if p, err := r.aws.document(ctx, s.DocumentName); err == nil {
+			places = append(places, p.Locations()...)
 		} else {
 			problems = append(problems, err)
 		}
@@ -141,19 +143,19 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (record *fou
 	if p, ok := fromURL(s.OutputURL.S3OutputURL); ok {
 		places = append(places, p)
 	}
-	places = append(places, r.outputs.earlier()...)
-	tried := map[place]bool{}
+	places = append(places, r.earlier()...)
+	tried := map[sessiondoc.Location]bool{}
 	for _, p := range places {
 		if tried[p] {
 			continue
 		}
 		tried[p] = true
-		looked = append(looked, p.of(id))
+		looked = append(looked, logOf(p, id))
 		text, err := r.aws.fetch(ctx, p, id)
 		if err != nil {
 			problems = append(problems, err)
 		} else if text != nil {
-			return &found{p.of(id), text}, looked, problems, nil
+			return &found{logOf(p, id), text}, looked, problems, nil
 		}
 	}
 	for _, bucket := range r.buckets(places) {
@@ -164,7 +166,7 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (record *fou
 			continue
 		}
 		for _, o := range objects {
-			if path.Base(o.Key) != path.Base(place{}.key(id)) {
+			if path.Base(o.Key) != path.Base(sessiondoc.Location{}.Key(id)) {
 				continue
 			}
 			text, err := r.aws.fetchObject(ctx, bucket, o.Key)
@@ -179,13 +181,12 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (record *fou
 }
 
 // buckets are all that hold session logs of this stack, today's first.
-func (r *run) buckets(places []place) (all []string) {
-	current, _ := splitLocation(r.outputs.LogLocation)
+func (r *run) buckets(places []sessiondoc.Location) (all []string) {
 	var candidates []string
 	for _, p := range places {
-		candidates = append(candidates, p.bucket)
+		candidates = append(candidates, p.Bucket)
 	}
-	for _, b := range slices.Concat(candidates, []string{current}, r.outputs.KeptLogBuckets) {
+	for _, b := range slices.Concat(candidates, []string{r.current().Bucket}, r.outputs.KeptLogBuckets) {
 		if b != "" && !slices.Contains(all, b) {
 			all = append(all, b)
 		}
@@ -196,16 +197,16 @@ func (r *run) buckets(places []place) (all []string) {
 var s3URL = regexp.MustCompile(`^(?:s3://([^/]+)/|https://s3[.-][^/]+/([^/]+)/|https://([^/]+)\.s3[.-][^/]+/)(.+)$`)
 
 // fromURL reads the place out of what DescribeSessions says, if it says anything.
-func fromURL(url string) (place, bool) {
+func fromURL(url string) (sessiondoc.Location, bool) {
 	m := s3URL.FindStringSubmatch(url)
 	if m == nil {
-		return place{}, false
+		return sessiondoc.Location{}, false
 	}
 	prefix := path.Dir(m[4])
 	if prefix == "." {
 		prefix = ""
 	}
-	return place{bucket: m[1] + m[2] + m[3], prefix: prefix}, true
+	return sessiondoc.Location{Bucket: m[1] + m[2] + m[3], Prefix: prefix}, true
 }
 
 // firstDenied is the first of the problems that is a refusal.

@@ -2,17 +2,13 @@ package sessions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
-)
 
-// mark reads the description that a stack writes into a session document: whose it is, and, where the document was there
-// before the stack, the version that has what was there.
-var mark = regexp.MustCompile(`^Session preferences, managed by the Pulumi stack (.+?)(?:; revision \d+)?(?:; adopted, version (\d+) has what was there before)?$`)
+	sessiondoc "private-ec2-access/internal/session"
+)
 
 // Restore puts back what a session document said before a stack adopted it, and reports whether it did. A document that
 // the stack did not adopt, or that is gone, is left alone, so it can be called again after it was cut off.
@@ -30,8 +26,8 @@ func Restore(ctx context.Context, environ []string, region, document, owner stri
 	} else if err != nil {
 		return "", false, err
 	}
-	whose, before := newest.mark()
-	if whose != owner || before == "" {
+	before := newest.mark().Before
+	if newest.mark().Owner != owner || before == "" {
 		return "", false, nil
 	}
 	err = c.call(ctx, nil, "ssm", "update-document-default-version", "--name", document, "--document-version", before)
@@ -56,7 +52,7 @@ func Restore(ctx context.Context, environ []string, region, document, owner stri
 		case err != nil:
 			return before, false, err
 		}
-		if v.owner() != owner {
+		if v.mark().Owner != owner {
 			continue // somebody else's
 		}
 		if err := c.call(ctx, nil, "ssm", "delete-document", "--name", document, "--document-version", strconv.Itoa(n)); err != nil {
@@ -80,7 +76,7 @@ func UseNewest(ctx context.Context, environ []string, region, document, owner st
 		return false, err
 	}
 	used, err := c.documentVersion(ctx, document, "")
-	if err != nil || used.DocumentVersion == newest.DocumentVersion || newest.owner() != owner {
+	if err != nil || used.DocumentVersion == newest.DocumentVersion || newest.mark().Owner != owner {
 		return false, err
 	}
 	return true, c.call(ctx, nil, "ssm", "update-document-default-version", "--name", document, "--document-version", newest.DocumentVersion)
@@ -88,21 +84,10 @@ func UseNewest(ctx context.Context, environ []string, region, document, owner st
 
 type documentVersion struct{ Content, DocumentVersion string }
 
-func (d documentVersion) mark() (owner, before string) {
-	var content struct{ Description string }
-	if json.Unmarshal([]byte(d.Content), &content) != nil {
-		return "", ""
-	}
-	m := mark.FindStringSubmatch(content.Description)
-	if m == nil {
-		return "", ""
-	}
-	return m[1], m[2]
-}
-
-func (d documentVersion) owner() string {
-	owner, _ := d.mark()
-	return owner
+// mark is the mark in the content; zero, if no stack of this program made it.
+func (d documentVersion) mark() sessiondoc.Mark {
+	read, _ := sessiondoc.Read(d.Content)
+	return read.Mark
 }
 
 // documentVersion reads a version; without one, the version that sessions use.

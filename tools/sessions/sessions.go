@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
 )
 
@@ -51,7 +52,7 @@ type run struct {
 	Setting
 	name    string
 	open    func() (Setting, error)
-	outputs outputs
+	outputs outputs.Values
 	aws     *client
 	now     func() time.Time
 	// poll is how long to wait before looking again; it grows to four times as much.

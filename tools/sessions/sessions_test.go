@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/internal/outputs"
+	sessiondoc "private-ec2-access/internal/session"
 )
 
 func online(ids ...string) answer {
@@ -127,7 +130,7 @@ func TestMissingProgram_IsReportedWithInstallCommand(t *testing.T) {
 
 func TestPickInstance_WithoutTerminal_DoesNotAsk(t *testing.T) {
 	t.Parallel()
-	r := &run{name: "connect", Setting: Setting{Stack: "dev"}, outputs: outputs{InstanceIDs: map[string]string{"web": "i-2", "app": "i-1"}}}
+	r := &run{name: "connect", Setting: Setting{Stack: "dev"}, outputs: outputs.Values{InstanceIDs: map[string]string{"web": "i-2", "app": "i-1"}}}
 	_, err := r.pick()
 	require.ErrorContains(t, err, "has 2 instances and there is no terminal to ask on. Say which, as in: make connect INSTANCE=app STACK=dev")
 	require.ErrorContains(t, err, "app (i-1), web (i-2)")
@@ -143,7 +146,7 @@ func TestPickInstance_WithoutTerminal_DoesNotAsk(t *testing.T) {
 
 func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {
 	t.Parallel()
-	r := &run{outputs: outputs{Region: "us-east-2", SessionDocument: defaultDocument}}
+	r := &run{outputs: outputs.Values{Region: "us-east-2", SessionDocument: sessiondoc.DefaultDocument}}
 	require.Equal(t, "ssm start-session --region us-east-2 --target i-1", strings.Join(r.startLine(named{"app", "i-1"}), " "))
 	r.outputs.SessionDocument = "ours"
 	require.Equal(t, "ssm start-session --region us-east-2 --target i-1 --document-name ours", strings.Join(r.startLine(named{"app", "i-1"}), " "))

@@ -14,11 +14,10 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-
-	"private-ec2-access/internal/reach"
-
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/internal/reach"
+	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
 )
 
@@ -52,11 +51,11 @@ func (r *run) verify(ctx context.Context) error {
 	} else if n, err = r.find(r.instance); err != nil {
 		return err
 	}
-	p, err := r.aws.preferences(ctx, r.outputs.SessionDocument)
+	p, err := r.aws.document(ctx, r.outputs.SessionDocument)
 	if err != nil {
 		return r.explain(err)
 	}
-	places := p.places()
+	places := p.Locations()
 	if len(places) == 0 {
 		r.say("%s has no log location:", r.outputs.SessionDocument)
 		r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, "SESSION"))
@@ -238,13 +237,13 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 }
 
 // recorded waits for the record in every place and shows the line with the token in each.
-func (r *run) recorded(ctx context.Context, n named, places []place, id, token string) error {
+func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Location, id, token string) error {
 	start, pause := r.now(), min(r.poll, 2*time.Second)
-	waiting := append([]place{}, places...)
-	last := map[place]error{}
+	waiting := append([]sessiondoc.Location{}, places...)
+	last := map[sessiondoc.Location]error{}
 	shown := r.progress()
 	for {
-		var missing []place
+		var missing []sessiondoc.Location
 		for _, p := range waiting {
 			text, err := r.aws.fetch(ctx, p, id)
 			last[p] = err
@@ -254,16 +253,16 @@ func (r *run) recorded(ctx context.Context, n named, places []place, id, token s
 			}
 			line, printed := hasLine(text, token)
 			if !printed {
-				if p.group != "" {
+				if p.LogGroup != "" {
 					missing = append(missing, p) // it is being streamed
 					continue
 				}
 				shown.clear()
-				r.say("FAILED: there is a session log, %s, but the token is not in it.", p.of(id))
+				r.say("FAILED: there is a session log, %s, but the token is not in it.", logOf(p, id))
 				return process.Exit{Code: 1}
 			}
 			shown.clear()
-			fmt.Fprintf(r.Out, "recorded: %s\n    %s\n", p.of(id), line)
+			fmt.Fprintf(r.Out, "recorded: %s\n    %s\n", logOf(p, id), line)
 		}
 		if waiting = missing; len(waiting) == 0 {
 			r.say("Sessions under %s are recorded.", r.outputs.SessionDocument)

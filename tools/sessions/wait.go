@@ -6,10 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"private-ec2-access/internal/reach"
-
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/internal/reach"
 	"private-ec2-access/tools/process"
 )
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/sessions"
 )
@@ -76,8 +77,8 @@ func (a *app) printKept(k kept) {
 // the state, so a destroy that was killed before this can be run again. Before is the state before the destroy.
 func (a *app) restoreDocument(before *deployment) error {
 	environ := a.env.Apply(a.environ)
-	region := cmp.Or(before.output("region"), a.stack.Region)
-	name, command := a.stack.SessionDocument, before.output("restoreSessionDocument")
+	region := cmp.Or(before.output(outputs.Region), a.stack.Region)
+	name, command := a.stack.SessionDocument, before.output(outputs.RestoreSessionDocument)
 	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Project+"/"+a.stack.Name)
 	switch {
 	case restored:

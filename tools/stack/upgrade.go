@@ -15,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/sessions"
 )
 
@@ -171,7 +172,7 @@ func imageParametersOf(events io.Reader) (map[string]string, error) {
 		if e == nil || e.Metadata.Type != string(resource.RootStackType) || e.Metadata.New == nil {
 			continue
 		}
-		exported, _ := e.Metadata.New.Outputs["imageParameters"].(map[string]any)
+		exported, _ := e.Metadata.New.Outputs[outputs.ImageParameters].(map[string]any)
 		for instance, parameter := range exported {
 			parameters[instance], _ = parameter.(string)
 		}
