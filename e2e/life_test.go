@@ -237,8 +237,8 @@ func TestGuard_MixedSettings_NoRequest(t *testing.T) {
 		for _, command := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
 			out, err := s.run(append(command, "--stack", s.name)...)
 			require.NotZero(t, exitCode(err), out)
-			require.Contains(t, out, "AWS_ENDPOINT_URL is "+in.URL()+": the stack is a real account, but this is the address of an emulator")
-			require.Contains(t, out, "AWS_ACCESS_KEY_ID is test: the stack is a real account, but this is the key of an emulator")
+			require.Contains(t, out, "AWS_ENDPOINT_URL: the stack is a real account, but this is the address of an emulator (got "+in.URL()+")")
+			require.Contains(t, out, "AWS_ACCESS_KEY_ID: the stack is a real account, but this is the key of an emulator (got test)")
 		}
 		require.Empty(t, in.Calls())
 	})
@@ -367,7 +367,7 @@ func TestConfig_Mistakes_ReportedBeforeAnyRequest(t *testing.T) {
 		out, err := s.run(append(command, "--stack", s.name)...)
 		require.NotZero(t, exitCode(err), out)
 		require.Contains(t, out, "3 mistakes in the stack's config; nothing was changed")
-		require.Contains(t, out, "netwrok is {\"vpcId\":\"vpc-1\"}: no such key")
+		require.Contains(t, out, "netwrok: no such key (got {\"vpcId\":\"vpc-1\"})")
 		require.Contains(t, out, "did you mean network?")
 	}
 	s.must("config", "rm", "private-ec2-access:netwrok", "--stack", s.name)
