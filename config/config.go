@@ -9,7 +9,6 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,9 +44,9 @@ func (c *Config) KeepsRecords() bool {
 // Load decodes and validates the config of a stack: a JSON object with every
 // value by its full key, as the engine hands it to the program in
 // PULUMI_CONFIG. The SDK's own config object cannot list the keys, so a
-// misspelt one would pass unnoticed. The error is a mistake.List with every
-// mistake; AWS has been asked nothing by then.
-func Load(project, stackConfig string, environ []string) (*Config, error) {
+// misspelt one would pass unnoticed. Literals tells how values are written. The
+// error is a mistake.List with every mistake; AWS has been asked nothing by then.
+func Load(project, stackConfig string, literals settings.Literals, environ []string) (*Config, error) {
 	raw := map[string]string{}
 	if stackConfig != "" {
 		if err := json.Unmarshal([]byte(stackConfig), &raw); err != nil {
@@ -61,19 +60,20 @@ func Load(project, stackConfig string, environ []string) (*Config, error) {
 	}
 
 	c := &Config{}
-	found := settings.Decode(project, raw, c)
-	unread := found
-	for _, m := range c.Validate(project) {
+	unread, misread := settings.Decode(project, raw, literals, c)
+	found, invalid := slices.Clone(unread), c.validate(project, raw["aws:defaultTags"])
+	for _, m := range misread {
+		if !concerns(invalid, m.Key) { // quotation marks alone would not make it valid
+			found.Add(m)
+		}
+	}
+	for _, m := range invalid {
 		if !concerns(unread, m.Key) { // a value of the wrong type is judged once it has the right one
 			found.Add(m)
 		}
 	}
-	if raw["aws:region"] == "" && env["AWS_REGION"] == "" && env["AWS_DEFAULT_REGION"] == "" {
-		found.Add(mistake.Mistake{
-			Key: "aws:region", Problem: "it has no value, so the stack has no Region to live in",
-			Allowed: "a Region of AWS, for example us-east-2", Fix: "pulumi config set aws:region REGION",
-		})
-	}
+	found = append(found, checkRegion(raw, env)...)
+	found = append(found, literals.Changed(project, raw)...)
 	if !concerns(unread, "emulated") {
 		found = append(found, guard.Check(c.Emulated, raw, env)...)
 	}
@@ -91,18 +91,16 @@ func concerns(found mistake.List, key string) bool {
 
 var projectName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,30}$`)
 
-// Validate finds every mistake that can be found without asking AWS.
-func (c *Config) Validate(project string) (found mistake.List) {
+// validate finds every mistake that can be found without asking AWS.
+func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	v := &validator{project: project, found: &found}
 	v.check(projectName.MatchString(project), "name (in Pulumi.yaml)", project,
 		"the names of roles and buckets begin with it, and one of them could not be created",
-		"2 to 31 lower-case letters, digits and hyphens, a letter first", "rename the project in Pulumi.yaml")
+		"2 to 31 lower-case letters, digits and hyphens, a letter first", mistake.Fix{Text: "rename the project in Pulumi.yaml"})
 	v.oneOf("keepRecords", string(c.KeepRecords), "auto", "true", "false", "refuse")
 	v.oneOf("confirmChanges", string(c.ConfirmChanges), "auto", "true", "false")
 	v.oneOf("selfRepair", string(c.SelfRepair), "auto", "true", "false")
-	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
-		v.tag(key, c.Tags[key])
-	}
+	c.validateTags(v, defaultTags)
 	c.Network.validate(v)
 	c.Endpoints.validate(v)
 	c.validateInstances(v)

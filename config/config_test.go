@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"private-ec2-access/config"
 	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/program"
 	"private-ec2-access/pulumitest"
 )
@@ -24,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func load(t *testing.T, own map[string]any) (*config.Config, error) {
 	t.Helper()
-	return config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(pulumitest.LocalConfig("us-east-2"), own))), pulumitest.LocalEnvironment)
+	return config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(pulumitest.LocalConfig("us-east-2"), own))), settings.Literals{}, pulumitest.LocalEnvironment)
 }
 
 func TestTheDefaultsAreValid(t *testing.T) {
@@ -33,6 +35,14 @@ func TestTheDefaultsAreValid(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, c.NarrowPolicies())
 	require.False(t, c.KeepRecords.Or(!c.Emulated))
+}
+
+func manyTags(count int) map[string]any {
+	tags := map[string]any{}
+	for i := range count {
+		tags[fmt.Sprintf("key-%d", i)] = "x"
+	}
+	return tags
 }
 
 const keyOfOurs = "arn:aws:kms:us-east-2:111122223333:key/0a1b2c3d-0000-0000-0000-000000000000"
@@ -79,10 +89,19 @@ var mistakes = map[string]map[string]any{
 	"subnet-twice":                     {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0aaaaaaaaaaaaaaaa"}},
 	"subnets-not-a-list":               {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": "subnet-0aaaaaaaaaaaaaaaa"},
 	"subnets-without-vpc":              {"network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
+	"tag-keys-that-differ-in-case":     {"tags": map[string]any{"Env": "x", "env": "y", "name": "z", "Private-EC2-Access:Stack": "w"}},
+	"tag-key-empty":                    {"tags": map[string]any{"": "x"}},
+	"tag-key-too-long":                 {"tags": map[string]any{strings.Repeat("가", 128): "x"}},
+	"tag-characters":                   {"tags": map[string]any{"a,b": "x", "team": "a&b", "owner": "tab\tor line\n", "emoji": "🚀"}},
+	"tag-value-too-long":               {"tags": map[string]any{"team": strings.Repeat("나", 257)}},
+	"tag-value-of-aws":                 {"tags": map[string]any{"team": "AWS:x"}},
+	"tags-too-many":                    {"tags": manyTags(49)},
+	"key-prefix-too-long":              {"logging.keyPrefix": strings.Repeat("a", 901)},
+	"shell-profiles-too-long-as-json":  {"session.shellProfile.linux": strings.Repeat("<", 10000), "session.shellProfile.windows": strings.Repeat("\n", 10000)},
 	"tag-of-aws":                       {"tags": map[string]any{"aws:team": "platform"}},
 	"tag-of-the-program":               {"tags": map[string]any{"Name": "mine"}},
 	"unknown-key":                      {"netwrok": map[string]any{"vpcId": "vpc-1"}},
-	"unknown-nested-key":               {"network.vpcID": "vpc-0123456789abcdef0"},
+	"unknown-nested-key":               {"network.cidrblock": "10.30.0.0/16"},
 	"volume-size":                      {"instance.volumeSize": 4},
 	"vpc-not-an-id":                    {"network.vpcId": "main", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
 	"vpc-without-subnets":              {"network.vpcId": "vpc-0123456789abcdef0"},
@@ -141,10 +160,17 @@ var mistakes = map[string]map[string]any{
 
 func TestEveryMistakeIsTold(t *testing.T) {
 	t.Parallel()
+	told := map[string]func(t *testing.T) error{}
 	for name, own := range mistakes {
+		told[name] = func(t *testing.T) error { _, err := load(t, own); return err }
+	}
+	for name, lines := range written {
+		told[name] = func(t *testing.T) error { return newStack(t, lines, pulumitest.LocalEnvironment).mistakes(t).Err() }
+	}
+	for name, load := range told {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := load(t, own)
+			err := load(t)
 			require.Error(t, err)
 			file := filepath.Join("testdata", "mistakes", name+".txt")
 			if *update {
@@ -163,6 +189,20 @@ func TestEveryMistakeIsTold(t *testing.T) {
 				require.NotEmpty(t, m.Fix, m.Key)
 			}
 		})
+	}
+}
+
+// Tags that every one of the services allows.
+func TestTags_ThatAWSAllows(t *testing.T) {
+	t.Parallel()
+	for name, tags := range map[string]map[string]any{
+		"as many as fit with the program's own":         manyTags(48),
+		"Korean syllables, which have three bytes each": {strings.Repeat("가", 127): strings.Repeat("나", 256)},
+		"every character":                   {"Az09 _.:/=+-@": "Az09 _.:/=+-@", "cost center": "ⅷ", "x-aws:y": "is aws:"},
+		"a path that needs quotation marks": {"a.b": "x"},
+	} {
+		_, err := load(t, map[string]any{"tags": tags})
+		require.NoError(t, err, name)
 	}
 }
 
@@ -271,7 +311,7 @@ func TestAKeyWithoutADefaultIsMissed(t *testing.T) {
 	keys := pulumitest.Defaults(t, pulumitest.LocalConfig("us-east-2"))
 	delete(keys, "tags")
 	delete(keys["session"].(map[string]any), "documentName")
-	_, err := config.Load("private-ec2-access", pulumitest.StackConfig(t, keys), pulumitest.LocalEnvironment)
+	_, err := config.Load("private-ec2-access", pulumitest.StackConfig(t, keys), settings.Literals{}, pulumitest.LocalEnvironment)
 	require.ErrorContains(t, err, "1. tags: it has no value and no default")
 	require.ErrorContains(t, err, "2. session.documentName: it has no value and no default")
 }
@@ -279,9 +319,9 @@ func TestAKeyWithoutADefaultIsMissed(t *testing.T) {
 func TestWithoutARegion(t *testing.T) {
 	t.Parallel()
 	keys := pulumitest.StackConfig(t, pulumitest.Defaults(t, nil))
-	_, err := config.Load("private-ec2-access", keys, nil)
+	_, err := config.Load("private-ec2-access", keys, settings.Literals{}, nil)
 	require.ErrorContains(t, err, "aws:region: it has no value")
-	_, err = config.Load("private-ec2-access", keys, []string{"AWS_REGION=us-east-2"})
+	_, err = config.Load("private-ec2-access", keys, settings.Literals{}, []string{"AWS_REGION=us-east-2"})
 	require.NoError(t, err)
 }
 
@@ -299,7 +339,7 @@ func TestTheStackFilesAreValid(t *testing.T) {
 		for key, value := range file.Config {
 			own[strings.TrimPrefix(key, "private-ec2-access:")] = value
 		}
-		_, err = config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, own)), environ)
+		_, err = config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, own)), settings.ReadLiterals(pulumitest.Root(t), pulumitest.Project, stack), environ)
 		require.NoError(t, err, stack)
 	}
 }

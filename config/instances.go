@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"private-ec2-access/internal/settings"
 )
 
 // InstanceDefaults hold for every instance that says nothing else.
@@ -66,13 +68,14 @@ func (c *Config) validateInstances(v *validator) {
 		subnets = len(c.Network.SubnetIDs)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Instances)) {
-		i, prefix := c.Instances[name], "instances."+name+"."
-		v.check(instanceName.MatchString(name), "instances."+name, name, "not a name for an instance",
-			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("instances."+name))
+		i, at := c.Instances[name], settings.Member("instances", name)
+		prefix := at + "."
+		v.check(instanceName.MatchString(name), at, name, "not a name for an instance",
+			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("instances", name, "'{…}'"))
 		v.check(i.ImageID == "" || imageID.MatchString(i.ImageID), prefix+"imageId", i.ImageID,
-			"not the id of an image", "ami- and 8 to 17 hexadecimal digits", "")
+			"not the id of an image", "ami- and 8 to 17 hexadecimal digits")
 		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), prefix+"subnetIndex", strconv.Itoa(i.SubnetIndex),
-			"there is no such subnet", fmt.Sprintf("0 to %d", subnets-1), "")
+			"there is no such subnet", fmt.Sprintf("0 to %d", subnets-1))
 		if i.Architecture != "" || i.InstanceType != "" || i.VolumeSize != 0 {
 			own := c.Instance.fill(i)
 			v.instance(prefix, own.Architecture, own.InstanceType, own.VolumeSize)
@@ -83,11 +86,11 @@ func (c *Config) validateInstances(v *validator) {
 func (v *validator) instance(prefix, architecture, typ string, volumeSize int) {
 	v.oneOf(prefix+"architecture", architecture, "arm64", "x86_64")
 	family := instanceType.FindStringSubmatch(typ)
-	v.check(family != nil, prefix+"instanceType", typ, "not an instance type", "a family, a dot and a size, for example t4g.nano", "")
+	v.check(family != nil, prefix+"instanceType", typ, "not an instance type", "a family, a dot and a size, for example t4g.nano")
 	if family != nil && (architecture == "arm64" || architecture == "x86_64") {
 		v.check(graviton.MatchString(family[1]) == (architecture == "arm64"), prefix+"instanceType", typ,
 			"this type does not have the architecture "+architecture,
-			map[bool]string{true: "a Graviton type such as t4g.nano", false: "a type such as t3.nano"}[architecture == "arm64"], "")
+			map[bool]string{true: "a Graviton type such as t4g.nano", false: "a type such as t3.nano"}[architecture == "arm64"])
 	}
 	v.between(prefix+"volumeSize", volumeSize, 8, 16384, "GiB; the image of Amazon Linux 2023 needs 8")
 }

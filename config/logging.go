@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/session"
 	"private-ec2-access/internal/settings"
 )
@@ -83,6 +84,11 @@ var (
 	logGroupName = regexp.MustCompile(`^[A-Za-z0-9_/.#-]{1,512}$`)
 )
 
+// maxKeyPrefix leaves room for the name of a session log in an S3 object key,
+// which may have 1024 bytes
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+const maxKeyPrefix = 900
+
 // logRetentions are the periods that CloudWatch Logs offers
 // (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html).
 var logRetentions = []int{
@@ -92,21 +98,23 @@ var logRetentions = []int{
 func (l Logging) validate(v *validator, c *Config) {
 	v.check(l.BucketName == "" || bucketName.MatchString(l.BucketName), "logging.bucketName", l.BucketName,
 		"not a bucket name that works here: a dot breaks TLS to the bucket, and the agent then tries plain HTTP, which no rule allows",
-		"empty for a bucket that the stack creates, or 3 to 63 lower-case letters, digits and hyphens", "")
+		"empty for a bucket that the stack creates, or 3 to 63 lower-case letters, digits and hyphens")
 	v.check(keyPrefix.MatchString(l.KeyPrefix), "logging.keyPrefix", l.KeyPrefix,
-		"not a prefix that is safe in an S3 object key", "letters, digits and any of !_.*'()/-", "")
+		"not a prefix that is safe in an S3 object key", "letters, digits and any of !_.*'()/-")
+	v.check(len(l.KeyPrefix) <= maxKeyPrefix, "logging.keyPrefix", fmt.Sprintf("%d characters", len(l.KeyPrefix)),
+		"too long for an S3 object key with the ID of a session behind it", fmt.Sprintf("up to %d characters", maxKeyPrefix))
 	v.between("logging.retentionDays", l.RetentionDays, 0, 36500, "days; 0 keeps every session log")
 	v.between("logging.transitionDays", l.TransitionDays, 0, 36500, "days; 0 moves nothing")
 	v.check(l.TransitionDays == 0 || l.RetentionDays == 0 || l.TransitionDays < l.RetentionDays,
 		"logging.transitionDays", strconv.Itoa(l.TransitionDays), "session logs would expire (logging.retentionDays) before they move",
-		fmt.Sprintf("0, or less than %d days", l.RetentionDays), "")
+		fmt.Sprintf("0, or less than %d days", l.RetentionDays))
 	l.validateObjectLock(v, c)
 	l.validateCloudWatch(v)
 	l.validateEncryption(v)
 	for i, text := range l.EarlierLocations {
-		key := fmt.Sprintf("logging.earlierLocations[%d]", i)
+		key := settings.Element("logging.earlierLocations", i)
 		_, err := session.ParseLocation(text)
-		v.check(err == nil, key, text, "not a log location", "s3://BUCKET/PREFIX or log-group:NAME", "")
+		v.check(err == nil, key, text, "not a log location", "s3://BUCKET/PREFIX or log-group:NAME")
 		v.check(slices.Index(l.EarlierLocations, text) == i, key, text, "named twice", "each location once", v.remove(key))
 	}
 	l.validateRequired(v)
@@ -116,41 +124,44 @@ func (l Logging) validateObjectLock(v *validator, c *Config) {
 	v.oneOf("logging.objectLock", l.ObjectLock, "off", "governance", "compliance")
 	v.between("logging.objectLockDays", l.ObjectLockDays, 0, 36500, "days")
 	locked := l.ObjectLock == "governance" || l.ObjectLock == "compliance"
-	v.check(!locked || l.ObjectLockDays != 0, "logging.objectLockDays", "0", "Object Lock is on (logging.objectLock), but has no number of days", "1 to 36500 days", "")
+	v.check(!locked || l.ObjectLockDays != 0, "logging.objectLockDays", "0", "Object Lock is on (logging.objectLock), but has no number of days", "1 to 36500 days")
 	v.check(l.ObjectLock != "off" || l.ObjectLockDays == 0, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
-		"a number of days is given, but Object Lock is off (logging.objectLock)", "0 without Object Lock", v.set("logging.objectLock", "governance"))
+		"a number of days is given, but Object Lock is off (logging.objectLock)", "0 without Object Lock",
+		v.set("logging.objectLock", "governance"), v.set("logging.objectLockDays", "0"))
 	v.check(!locked || l.RetentionDays == 0 || l.ObjectLockDays <= l.RetentionDays, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
-		"longer than session logs are kept (logging.retentionDays)", fmt.Sprintf("1 to %d days", l.RetentionDays), "")
+		"longer than session logs are kept (logging.retentionDays)", fmt.Sprintf("1 to %d days", l.RetentionDays))
 	v.check(!locked || l.BucketName == "", "logging.objectLock", l.ObjectLock,
 		"this stack does not manage the bucket (logging.bucketName), so it cannot set its Object Lock",
-		"off with an existing bucket", "")
+		"off with an existing bucket",
+		mistake.Fix{Commands: append(v.set("logging.objectLock", "off").Commands, v.set("logging.objectLockDays", "0").Commands...)},
+		v.remove("logging.bucketName"))
 	v.check(l.ObjectLock != "compliance" || c.KeepsRecords(), "keepRecords", string(c.KeepRecords),
 		"nobody can delete a session log under a compliance lock (logging.objectLock), so a destroy would fail",
-		"true or refuse, with logging.objectLock: compliance", "")
+		"true or refuse, with logging.objectLock: compliance")
 }
 
 func (l Logging) validateCloudWatch(v *validator) {
 	v.check(l.LogGroupName == "" || logGroupName.MatchString(l.LogGroupName) && !strings.HasPrefix(l.LogGroupName, "aws/"),
 		"logging.logGroupName", l.LogGroupName, "not a name of a log group",
-		"empty for /PROJECT/STACK/sessions, or up to 512 letters, digits and any of _/.#-, not beginning with aws/", "")
+		"empty for /PROJECT/STACK/sessions, or up to 512 letters, digits and any of _/.#-, not beginning with aws/")
 	v.check(slices.Contains(logRetentions, l.LogGroupRetentionDays), "logging.logGroupRetentionDays", strconv.Itoa(l.LogGroupRetentionDays),
-		"not a period that CloudWatch Logs offers", settings.Show(logRetentions)+" days; 0 keeps every session log", "")
+		"not a period that CloudWatch Logs offers", settings.Show(logRetentions)+" days; 0 keeps every session log")
 }
 
 func (l Logging) validateEncryption(v *validator) {
 	twoLayers := l.Encryption == "aws:kms:dsse" || l.Encryption == "dsse"
 	v.check(!twoLayers, "logging.encryption", l.Encryption,
 		"the agent does not recognise dual-layer encryption (DSSE-KMS) as encryption, and refuses every session",
-		ByService+", "+ByKMS, "")
+		ByService+", "+ByKMS)
 	if !twoLayers {
 		v.oneOf("logging.encryption", l.Encryption, ByService, ByKMS)
 	}
 	v.keyARN("logging.kmsKeyArn", l.KMSKeyARN)
 	v.check(l.KMSKeyARN == "" || l.Encryption != ByService, "logging.kmsKeyArn", l.KMSKeyARN,
 		"a key is named, but nothing is encrypted with it (logging.encryption is "+ByService+")",
-		"empty", v.set("logging.encryption", ByKMS))
+		"empty", v.set("logging.encryption", ByKMS), v.remove("logging.kmsKeyArn"))
 	for i, arn := range l.EarlierKMSKeyARNs {
-		key := fmt.Sprintf("logging.earlierKmsKeyArns[%d]", i)
+		key := settings.Element("logging.earlierKmsKeyArns", i)
 		v.check(arn != "", key, arn, "empty", "the ARN of a key", v.remove(key))
 		v.keyARN(key, arn)
 	}

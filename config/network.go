@@ -31,18 +31,18 @@ var (
 func (n Network) validate(v *validator) {
 	v.between("network.availabilityZoneCount", n.AvailabilityZoneCount, 1, 6, "zones, each with a subnet")
 	if n.Existing() {
-		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the id of a VPC", "vpc- and 8 to 17 hexadecimal digits", "")
+		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the id of a VPC", "vpc- and 8 to 17 hexadecimal digits")
 		v.check(len(n.SubnetIDs) > 0, "network.subnetIds", "[]", "an existing VPC is named, but none of its subnets",
-			"the ids of private subnets in network.vpcId, one in each zone", "")
+			"the ids of private subnets in network.vpcId, one in each zone", v.set("network.subnetIds[0]", "SUBNET"), v.remove("network.vpcId"))
 	} else {
 		v.check(len(n.SubnetIDs) == 0, "network.subnetIds", settings.Show(n.SubnetIDs), "subnets are named, but not their VPC",
-			"empty for a network that the stack creates", v.set("network.vpcId", "VPC"))
+			"empty for a network that the stack creates", v.set("network.vpcId", "VPC"), v.remove("network.subnetIds"))
 		n.validateCidrBlock(v)
 	}
 	for i, id := range n.SubnetIDs {
-		key := fmt.Sprintf("network.subnetIds[%d]", i)
-		v.check(subnetID.MatchString(id), key, id, "not the id of a subnet", "subnet- and 8 to 17 hexadecimal digits", "")
-		v.check(slices.Index(n.SubnetIDs, id) == i, key, id, "named twice", "each subnet once", "")
+		key := settings.Element("network.subnetIds", i)
+		v.check(subnetID.MatchString(id), key, id, "not the id of a subnet", "subnet- and 8 to 17 hexadecimal digits")
+		v.check(slices.Index(n.SubnetIDs, id) == i, key, id, "named twice", "each subnet once", v.remove(key))
 	}
 }
 
@@ -51,11 +51,11 @@ func (n Network) validateCidrBlock(v *validator) {
 	if _, err := network.Subnets(n.CidrBlock, max(1, min(6, n.AvailabilityZoneCount))); err != nil {
 		v.check(false, key, n.CidrBlock, err.Error(),
 			fmt.Sprintf("an IPv4 range between /%d and /%d with room for a subnet in each of %d zones",
-				network.LargestPrefix, network.SmallestPrefix, n.AvailabilityZoneCount), "")
+				network.LargestPrefix, network.SmallestPrefix, n.AvailabilityZoneCount))
 		return
 	}
 	block := netip.MustParsePrefix(n.CidrBlock)
 	v.check(block.Addr().IsPrivate() || sharedAddressSpace.Contains(block.Addr()), key, n.CidrBlock,
 		"these are public addresses, which belong to somebody on the internet",
-		"a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10", "")
+		"a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10")
 }

@@ -22,8 +22,8 @@ const maxRolePath = 512 // of IAM
 
 func (r Role) validate(v *validator) {
 	v.check(r.PermissionsBoundary == "" || policyARN.MatchString(r.PermissionsBoundary), "role.permissionsBoundary", r.PermissionsBoundary,
-		"not the ARN of a managed policy", "empty, or arn:PARTITION:iam::ACCOUNT:policy/NAME", "")
+		"not the ARN of a managed policy", "empty, or arn:PARTITION:iam::ACCOUNT:policy/NAME")
 	v.check(r.Path == "" || rolePath.MatchString(r.Path), "role.path", r.Path, "not a path of IAM",
-		"empty, or names of letters, digits and any of +=,.@_- between slashes, for example /private-ec2-access/", "")
-	v.check(len(r.Path) <= maxRolePath, "role.path", strconv.Itoa(len(r.Path))+" characters long", "too long", "up to 512 characters", "")
+		"empty, or names of letters, digits and any of +=,.@_- between slashes, for example /private-ec2-access/")
+	v.check(len(r.Path) <= maxRolePath, "role.path", strconv.Itoa(len(r.Path))+" characters long", "too long", "up to 512 characters")
 }

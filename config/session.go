@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"private-ec2-access/internal/session"
+	"private-ec2-access/internal/settings"
 )
 
 // Session is the session preferences document.
@@ -54,48 +55,56 @@ var (
 	reservedName = regexp.MustCompile(`^(?i:aws|amazon|amzn)`)
 )
 
-// maxShellProfile is this program's own limit: a session document may have
-// 64 KiB, and AWS names no limit for this field.
-const maxShellProfile = 16 << 10
+// A session document may have 64 KiB, and AWS names no limit for a shell
+// profile, so these are the program's own
+// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html).
+const (
+	maxShellProfile  = 16 << 10 // of one
+	maxShellProfiles = 60 << 10 // of both, as JSON
+)
 
 func (s Session) validate(v *validator, c *Config) {
 	v.check(documentName.MatchString(s.DocumentName) && !reservedName.MatchString(s.DocumentName), "session.documentName", s.DocumentName,
-		"not a name of a Systems Manager document", "3 to 128 letters, digits, and any of _.-, not beginning with aws, amazon or amzn", "")
+		"not a name of a Systems Manager document", "3 to 128 letters, digits, and any of _.-, not beginning with aws, amazon or amzn")
 	v.between("session.idleSessionTimeout", s.IdleSessionTimeout, 1, 60, "minutes")
 	v.between("session.maxSessionDuration", s.MaxSessionDuration, 0, 1440, "minutes; 0 sets no limit")
 	if below, above, doubtful := doubtfulDuration(s.MaxSessionDuration); doubtful {
 		v.check(false, "session.maxSessionDuration", strconv.Itoa(s.MaxSessionDuration),
 			"the pattern in AWS's API reference does not match this value, so AWS may refuse the document or ignore the limit",
-			fmt.Sprintf("%d or %d are the nearest safe values", below, above), "")
+			fmt.Sprintf("%d or %d are the nearest safe values", below, above))
 	}
 	v.check(s.MaxSessionDuration == 0 || s.IdleSessionTimeout <= s.MaxSessionDuration,
 		"session.idleSessionTimeout", strconv.Itoa(s.IdleSessionTimeout),
 		"longer than the session itself may last (session.maxSessionDuration)",
-		fmt.Sprintf("1 to %d minutes", min(60, s.MaxSessionDuration)), "")
+		fmt.Sprintf("1 to %d minutes", min(60, s.MaxSessionDuration)))
 	v.check(!s.Adopt || c.KeepRecords != "false", "keepRecords", string(c.KeepRecords),
 		"the session document is adopted (session.adopt) and stays after a destroy, so the bucket that it names has to stay as well",
-		"auto, true or refuse, with session.adopt", "")
+		"auto, true or refuse, with session.adopt")
 	v.keyARN("session.kmsKeyArn", s.KMSKeyARN)
 	v.check(s.KMSKeyARN == "" || s.Encryption, "session.kmsKeyArn", s.KMSKeyARN,
 		"a key is named, but session encryption is off (session.encryption is false)",
-		"empty", v.set("session.encryption", "true"))
+		"empty", v.set("session.encryption", "true"), v.remove("session.kmsKeyArn"))
 	s.validateRunAs(v)
 	for _, profile := range []struct{ system, commands string }{{"linux", s.ShellProfile.Linux}, {"windows", s.ShellProfile.Windows}} {
 		v.check(len(profile.commands) <= maxShellProfile, "session.shellProfile."+profile.system,
-			fmt.Sprintf("%d characters long", len(profile.commands)), "too long for a session document",
-			fmt.Sprintf("up to %d characters", maxShellProfile), "")
+			fmt.Sprintf("%d bytes", len(profile.commands)), "too long for a session document",
+			fmt.Sprintf("up to %d bytes in UTF-8", maxShellProfile))
 	}
+	inDocument := len(settings.Show(s.ShellProfile))
+	v.check(inDocument <= maxShellProfiles || max(len(s.ShellProfile.Linux), len(s.ShellProfile.Windows)) > maxShellProfile, "session.shellProfile",
+		fmt.Sprintf("%d bytes", inDocument), "too long for a session document, in which JSON writes some characters as several",
+		fmt.Sprintf("up to %d bytes as JSON", maxShellProfiles), v.set("session.shellProfile.linux", "VALUE"), v.set("session.shellProfile.windows", "VALUE"))
 }
 
 func (s Session) validateRunAs(v *validator) {
 	const key = "session.runAsDefaultUser"
 	v.check(s.RunAsDefaultUser == "" || s.RunAsEnabled, key, s.RunAsDefaultUser,
 		"a user is named, but Run As is off (session.runAsEnabled is false)",
-		"empty", v.set("session.runAsEnabled", "true"))
+		"empty", v.set("session.runAsEnabled", "true"), v.remove(key))
 	v.check(s.RunAsDefaultUser != "root", key, s.RunAsDefaultUser, "Session Manager starts no session as root",
-		"the name of another user of the instances", "")
+		"the name of another user of the instances")
 	v.check(s.RunAsDefaultUser == "" || s.RunAsDefaultUser == "root" || userName.MatchString(s.RunAsDefaultUser), key, s.RunAsDefaultUser,
-		"not a name of a user", "up to 32 letters, digits and any of _.-, a letter or _ first", "")
+		"not a name of a user", "up to 32 letters, digits and any of _.-, a letter or _ first")
 }
 
 // doubtfulDuration reports the values of maxSessionDuration that the pattern of

@@ -144,7 +144,7 @@ func TestSessionDocument_NotOfThisStack_PreviewStops(t *testing.T) {
 	for _, args := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
 		out, err := s.run(append(args, "--stack", s.name)...)
 		require.Error(t, err)
-		require.Contains(t, out, "session.documentName is SSM-SessionManagerRunShell: this document exists already, and it was not made by this program")
+		require.Contains(t, out, "session.documentName: this document exists already, and it was not made by this program")
 		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-foreign")
 		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.adopt' true")
 	}

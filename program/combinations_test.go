@@ -14,6 +14,7 @@ import (
 
 	"private-ec2-access/config"
 	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/pulumitest"
 )
 
@@ -227,7 +228,7 @@ const combinationsFile = "testdata/combinations.json"
 
 func load(t *testing.T, own map[string]any) (*config.Config, error) {
 	t.Helper()
-	return config.Load(pulumitest.Project, pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(local(ohio), own))), pulumitest.LocalEnvironment)
+	return config.Load(pulumitest.Project, pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(local(ohio), own))), settings.Literals{}, pulumitest.LocalEnvironment)
 }
 
 // The table that the end-to-end tests bring up has every possible pair of values

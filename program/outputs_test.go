@@ -12,6 +12,7 @@ import (
 	"private-ec2-access/internal/decide"
 	"private-ec2-access/internal/outputs"
 	"private-ec2-access/internal/session"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/pulumitest"
 	"private-ec2-access/survey"
 )
@@ -29,15 +30,15 @@ func TestOutputs_ReadByTheTools_AreExported(t *testing.T) {
 	recorder := &pulumitest.Recorder{Answer: ohio.answers(adopted)}
 	exported := map[string]any{}
 	_, err = recorder.Run(t, pulumitest.Project, "test", false, func(ctx *pulumi.Context) error {
-		settings, err := config.Load(ctx.Project(), pulumitest.StackConfig(t, pulumitest.Defaults(t, local(ohio))), pulumitest.LocalEnvironment)
+		c, err := config.Load(ctx.Project(), pulumitest.StackConfig(t, pulumitest.Defaults(t, local(ohio))), settings.Literals{}, pulumitest.LocalEnvironment)
 		require.NoError(t, err)
-		facts, err := survey.Take(ctx, settings)
+		facts, err := survey.Take(ctx, c)
 		require.NoError(t, err)
-		decisions, err := decide.Decide(settings, facts)
+		decisions, err := decide.Decide(c, facts)
 		require.NoError(t, err)
-		made, err := access.New(ctx, ctx.Project(), arguments(settings, facts, decisions))
+		made, err := access.New(ctx, ctx.Project(), arguments(c, facts, decisions))
 		require.NoError(t, err)
-		for name := range stackOutputs(ctx, settings, facts, decisions, made) {
+		for name := range stackOutputs(ctx, c, facts, decisions, made) {
 			exported[name] = nil
 		}
 		return nil

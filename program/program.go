@@ -9,6 +9,7 @@ import (
 	"private-ec2-access/access"
 	"private-ec2-access/config"
 	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/survey"
 )
 
@@ -17,24 +18,24 @@ import (
 // before the first resource is registered.
 func New(stackConfig string, environ []string) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		settings, err := config.Load(ctx.Project(), stackConfig, environ)
+		c, err := config.Load(ctx.Project(), stackConfig, settings.ReadLiterals(".", ctx.Project(), ctx.Stack()), environ)
 		if err != nil {
 			return err
 		}
-		facts, err := survey.Take(ctx, settings)
+		facts, err := survey.Take(ctx, c)
 		if err != nil {
 			return err
 		}
-		decisions, err := decide.Decide(settings, facts)
+		decisions, err := decide.Decide(c, facts)
 		if err != nil {
 			return err
 		}
 		announce(ctx, decisions.Notices)
-		made, err := access.New(ctx, ctx.Project(), arguments(settings, facts, decisions))
+		made, err := access.New(ctx, ctx.Project(), arguments(c, facts, decisions))
 		if err != nil {
 			return err
 		}
-		for name, value := range stackOutputs(ctx, settings, facts, decisions, made) {
+		for name, value := range stackOutputs(ctx, c, facts, decisions, made) {
 			ctx.Export(name, value)
 		}
 		return nil

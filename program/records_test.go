@@ -281,7 +281,8 @@ func TestAdoption(t *testing.T) {
 		"idleSessionTimeout: \"\" → \"20\"",
 		"s3BucketName: \"company-logs\" → \"(a bucket that the stack creates)\"",
 		"cloudWatchEncryptionEnabled: true → false",
-		"pulumi config set --path 'private-ec2-access:session.adopt' true (its current content stays as its version 7",
+		"its current content stays as its version 7",
+		"\n       pulumi config set --path 'private-ec2-access:session.adopt' true\n",
 		"pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-test",
 	} {
 		require.ErrorContains(t, err, part)

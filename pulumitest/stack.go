@@ -58,15 +58,16 @@ func Defaults(t testing.TB, own map[string]any) map[string]any {
 	keys := Keys(t)
 	config := map[string]any{}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		set(config, key, keys[key].Default)
+		Set(config, key, keys[key].Default)
 	}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
-		set(config, key, own[key])
+		Set(config, key, own[key])
 	}
 	return config
 }
 
-func set(config map[string]any, key string, value any) {
+// Set gives a key a value; a key with dots is a path into an object.
+func Set(config map[string]any, key string, value any) {
 	group, rest, nested := strings.Cut(key, ".")
 	if !nested || strings.Contains(key, ":") {
 		config[key] = value
@@ -77,7 +78,7 @@ func set(config map[string]any, key string, value any) {
 		object = map[string]any{}
 		config[group] = object
 	}
-	set(object, rest, value)
+	Set(object, rest, value)
 }
 
 // StackConfig is a stack's config as the engine hands it to the program.

@@ -33,7 +33,8 @@ func region(ctx *pulumi.Context) (scope.Scope, error) {
 	if !s.Supported() {
 		return s, mistake.List{{
 			Key: "aws:region", Got: s.Region, Problem: "it lies in the partition " + s.Partition + ", whose service and bucket names this program does not know",
-			Allowed: "a Region of the partitions " + strings.Join(scope.Partitions(), ", "), Fix: "pulumi config set aws:region REGION",
+			Allowed: "a Region of the partitions " + strings.Join(scope.Partitions(), ", "),
+			Fix:     mistake.Run("pulumi config set aws:region REGION"),
 		}}
 	}
 	return s, nil

@@ -74,7 +74,7 @@ func (d *decider) fail(err error)           { d.failures = append(d.failures, er
 
 // set is the command that gives a key of the config a value.
 func (d *decider) set(key, value string) string {
-	return "pulumi config set " + settings.Path(d.facts.Project, key) + " " + value
+	return settings.SetCommand(d.facts.Project, key, value)
 }
 
 // Architectures are those of the instances that name no image, sorted.

@@ -36,7 +36,8 @@ func (d *decider) notOurs(existing session.Existing) mistake.Mistake {
 	m := mistake.Mistake{
 		Key: "session.documentName", Got: existing.Name,
 		Allowed: "the name of a document that does not exist yet, or of this stack's own",
-		Fix:     "use a document of the stack's own: " + d.set("session.documentName", own) + " (people then name it with --document-name)",
+		Fix: mistake.Do("use a document of the stack's own, which people then name with --document-name:",
+			d.set("session.documentName", own)),
 	}
 	if existing.Mark.Owner != "" {
 		m.Problem = "this document exists already, and it belongs to the stack " + existing.Mark.Owner + "; the two stacks would overwrite each other"
@@ -44,9 +45,9 @@ func (d *decider) notOurs(existing session.Existing) mistake.Mistake {
 	}
 	m.Problem = "this document exists already, and it was not made by this program; overwriting it would change the sessions of everybody in this account and Region who names no document. " +
 		"It would change\n       " + strings.Join(d.changes(), "\n       ")
-	m.Fix = "adopt it: " + d.set("session.adopt", "true") +
-		" (its current content stays as its version " + existing.Version + ", and make destroy restores that);\n" +
-		"          or " + m.Fix
+	adopt := mistake.Do("adopt it; its current content stays as its version "+existing.Version+", and make destroy restores that:",
+		d.set("session.adopt", "true"))
+	m.Fix = append(adopt, m.Fix...)
 	return m
 }
 

@@ -53,8 +53,8 @@ func (d *decider) locations() {
 			Key: "logging.earlierLocations", Got: settings.Show(l.EarlierLocations),
 			Problem: "sessions that are open now write to " + location.String() + " when they end, and without it their logs would be lost silently",
 			Allowed: "a list with " + location.String() + ", until these sessions have ended",
-			Fix: d.set(fmt.Sprintf("logging.earlierLocations[%d]", next), location.String()) +
-				"\n          and remove it again when none of these sessions is open",
+			Fix: mistake.Do("keep it writable, and remove it again when none of these sessions is open:",
+				d.set(settings.Element("logging.earlierLocations", next), location.String())),
 		})
 		next++
 	}
@@ -79,7 +79,10 @@ func (d *decider) key() {
 			Key: "logging.encryption", Got: "kms",
 			Problem: fmt.Sprintf("the alias %s leads to the key %s, which this stack does not manage (its description is %q)", alias, key.ARN, key.Description),
 			Allowed: "a key by its ARN, or an alias that is free",
-			Fix:     d.set("logging.kmsKeyArn", key.ARN) + "; or delete the alias: aws kms delete-alias --alias-name " + alias,
+			Fix: []mistake.Fix{
+				{Commands: []string{d.set("logging.kmsKeyArn", key.ARN)}},
+				{Text: "delete the alias:", Commands: []string{"aws kms delete-alias --region " + d.facts.Scope.Region + " --alias-name " + alias}},
+			},
 		})
 	case key.State != "Enabled":
 		d.fail(fmt.Errorf("the key %s (%s) of this stack is in the state %s, so session logs can be neither written nor read.\n"+
@@ -112,8 +115,8 @@ func (d *decider) bucketKey() {
 			Key: "logging.earlierKmsKeyArns", Got: settings.Show(l.EarlierKMSKeyARNs),
 			Problem: "session logs are encrypted with the key " + key + " until another replaces it, and meanwhile would be refused silently",
 			Allowed: "a list with " + key + " while the key is replaced",
-			Fix: d.set(fmt.Sprintf("logging.earlierKmsKeyArns[%d]", len(l.EarlierKMSKeyARNs)), key) +
-				"\n          and remove it again after the update",
+			Fix: mistake.Do("keep it allowed, and remove it again after the update:",
+				d.set(settings.Element("logging.earlierKmsKeyArns", len(l.EarlierKMSKeyARNs)), key)),
 		})
 		return
 	}
@@ -135,7 +138,7 @@ func (d *decider) keepRecords() {
 			Key: "keepRecords", Got: string(d.config.KeepRecords),
 			Problem: "the session document " + given[adopted].Name + " was adopted and stays after a destroy, so the bucket that it names has to stay as well",
 			Allowed: "auto, true or refuse, with a document that was adopted",
-			Fix:     d.set("keepRecords", "auto"),
+			Fix:     mistake.Run(d.set("keepRecords", "auto")),
 		})
 	}
 }
@@ -157,7 +160,7 @@ func (d *decider) logGroups() {
 			d.refuse(mistake.Mistake{
 				Key: "logging.logGroupName", Got: name, Problem: "this log group exists already, and " + whose,
 				Allowed: "the name of a group that does not exist yet, or of this stack's own",
-				Fix:     d.set("logging.logGroupName", "ANOTHER_NAME"),
+				Fix:     mistake.Run(d.set("logging.logGroupName", "ANOTHER_NAME")),
 			})
 		}
 	}

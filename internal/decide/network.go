@@ -20,7 +20,7 @@ func (d *decider) network() {
 	if !n.Found {
 		d.refuse(mistake.Mistake{
 			Key: "network.vpcId", Got: id, Problem: "there is no such VPC in this account and Region",
-			Allowed: "the id of a VPC in the stack's account and Region (aws:region)", Fix: d.set("network.vpcId", "VPC"),
+			Allowed: "the id of a VPC in the stack's account and Region (aws:region)", Fix: mistake.Run(d.set("network.vpcId", "VPC")),
 		})
 		return
 	}
@@ -30,8 +30,13 @@ func (d *decider) network() {
 			Problem: fmt.Sprintf("private DNS of the endpoints needs both DNS attributes of the VPC; enableDnsSupport is %t, enableDnsHostnames is %t",
 				n.DNSSupport, n.DNSHostnames),
 			Allowed: "a VPC with both on",
-			Fix: "aws ec2 modify-vpc-attribute --vpc-id " + id + " --enable-dns-support, and the same with --enable-dns-hostnames; " +
-				"or another VPC: " + d.set("network.vpcId", "VPC"),
+			Fix: []mistake.Fix{
+				{Commands: []string{
+					"aws ec2 modify-vpc-attribute --region " + d.facts.Scope.Region + " --vpc-id " + id + " --enable-dns-support",
+					"aws ec2 modify-vpc-attribute --region " + d.facts.Scope.Region + " --vpc-id " + id + " --enable-dns-hostnames",
+				}},
+				{Text: "use another VPC:", Commands: []string{d.set("network.vpcId", "VPC")}},
+			},
 		})
 		return
 	}
@@ -74,7 +79,7 @@ func (d *decider) zones() {
 			Problem: fmt.Sprintf("%s has only %d zones in which all of %s can have an endpoint: %s",
 				d.facts.Scope.Region, len(zones), strings.Join(services, ", "), strings.Join(zones, ", ")),
 			Allowed: fmt.Sprintf("1 to %d", len(zones)),
-			Fix:     d.set("network.availabilityZoneCount", "NUMBER"),
+			Fix:     mistake.Run(d.set("network.availabilityZoneCount", "NUMBER")),
 		})
 		return
 	}

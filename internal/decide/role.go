@@ -19,7 +19,7 @@ func (d *decider) role() {
 			Key: "role.permissionsBoundary", Got: arn,
 			Problem: "the policy belongs to another account, and a permissions boundary has to be in the role's own",
 			Allowed: own + "NAME, or a policy of AWS: " + aws + "NAME",
-			Fix:     d.set("role.permissionsBoundary", own+"NAME"),
+			Fix:     mistake.Run(d.set("role.permissionsBoundary", own+"NAME")),
 		})
 	}
 }

@@ -24,10 +24,14 @@ func Check(emulated bool, config, environ map[string]string) mistake.List {
 	return checkReal(config, environ)
 }
 
-const (
-	toLocal = `run "make up", or "eval \"$(make -s env)\"" before plain pulumi`
-	toReal  = `open a new shell, or unset the variable; for a stack on the local emulator, set the config key emulated to true`
-)
+var toLocal = []mistake.Fix{
+	{Commands: []string{"make up"}},
+	{Text: "before plain pulumi:", Commands: []string{`eval "$(make -s env)"`}},
+}
+
+func unset(name string) []mistake.Fix { return mistake.Run("unset " + name) }
+
+func remove(key string) []mistake.Fix { return mistake.Run("pulumi config rm " + key) }
 
 func checkEmulated(config, environ map[string]string) (found mistake.List) {
 	endpoint := environ["AWS_ENDPOINT_URL"]
@@ -43,30 +47,31 @@ func checkEmulated(config, environ map[string]string) (found mistake.List) {
 			Allowed: "an address of this machine, for example http://127.0.0.1:4566", Fix: toLocal,
 		})
 	}
-	if environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "true" {
+	if ignored := environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]; strings.EqualFold(ignored, "true") {
 		found.Add(mistake.Mistake{
-			Key: "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Got: "true",
-			Problem: "the stack is emulated, but this sends requests to AWS all the same", Fix: "unset it",
+			Key: "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Got: ignored,
+			Problem: "the stack is emulated, but this sends requests to AWS all the same",
+			Fix:     unset("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
 		})
 	}
 	for _, name := range sorted(environ) {
 		if strings.HasPrefix(name, "AWS_ENDPOINT_URL_") && !isLoopback(environ[name]) {
 			found.Add(mistake.Mistake{
 				Key: name, Got: environ[name], Problem: "the stack is emulated, but this service's address is not on this machine",
-				Fix: "unset it",
+				Fix: unset(name),
 			})
 		}
 	}
 	if key := config["aws:accessKey"]; key != EmulatorKey {
 		found.Add(mistake.Mistake{
 			Key: "aws:accessKey", Got: redacted(key), Problem: "the stack is emulated and must never use a real credential",
-			Allowed: EmulatorKey, Fix: "pulumi config set aws:accessKey " + EmulatorKey,
+			Allowed: EmulatorKey, Fix: mistake.Run("pulumi config set aws:accessKey " + EmulatorKey),
 		})
 	}
 	for _, key := range []string{"aws:profile", "aws:endpoints", "aws:assumeRole", "aws:assumeRoles"} {
 		if value, set := config[key]; set {
 			found.Add(mistake.Mistake{
-				Key: key, Got: value, Problem: "the stack is emulated, and this leads to a real account", Fix: "pulumi config rm " + key,
+				Key: key, Got: value, Problem: "the stack is emulated, and this leads to a real account", Fix: remove(key),
 			})
 		}
 	}
@@ -77,31 +82,33 @@ func checkReal(config, environ map[string]string) (found mistake.List) {
 	for _, name := range sorted(environ) {
 		if (name == "AWS_ENDPOINT_URL" || strings.HasPrefix(name, "AWS_ENDPOINT_URL_")) && isLoopback(environ[name]) {
 			found.Add(mistake.Mistake{
-				Key: name, Got: environ[name], Problem: "the stack is a real account, but this is the address of an emulator", Fix: toReal,
+				Key: name, Got: environ[name], Problem: "the stack is a real account, but this is the address of an emulator",
+				Fix: unset(name),
 			})
 		}
 	}
 	if key := environ["AWS_ACCESS_KEY_ID"]; key == EmulatorKey {
 		found.Add(mistake.Mistake{
-			Key: "AWS_ACCESS_KEY_ID", Got: key, Problem: "the stack is a real account, but this is the key of an emulator", Fix: toReal,
+			Key: "AWS_ACCESS_KEY_ID", Got: key, Problem: "the stack is a real account, but this is the key of an emulator",
+			Fix: unset("AWS_ACCESS_KEY_ID"),
 		})
 	}
 	if key := config["aws:accessKey"]; key == EmulatorKey {
 		found.Add(mistake.Mistake{
 			Key: "aws:accessKey", Got: key, Problem: "the stack is a real account, but this is the key of an emulator",
-			Fix: "pulumi config rm aws:accessKey",
+			Fix: remove("aws:accessKey"),
 		})
 	}
 	if endpoints := config["aws:endpoints"]; strings.Contains(endpoints, "127.0.0.1") || strings.Contains(endpoints, "localhost") {
 		found.Add(mistake.Mistake{
 			Key: "aws:endpoints", Got: endpoints, Problem: "the stack is a real account, but this is the address of an emulator",
-			Fix: "pulumi config rm aws:endpoints",
+			Fix: remove("aws:endpoints"),
 		})
 	}
 	for _, key := range []string{"aws:skipCredentialsValidation", "aws:skipRequestingAccountId", "aws:s3UsePathStyle"} {
-		if config[key] == "true" {
+		if strings.EqualFold(config[key], "true") {
 			found.Add(mistake.Mistake{
-				Key: key, Got: "true", Problem: "the stack is a real account, and this is for emulated ones", Fix: "pulumi config rm " + key,
+				Key: key, Got: config[key], Problem: "the stack is a real account, and this is for emulated ones", Fix: remove(key),
 			})
 		}
 	}

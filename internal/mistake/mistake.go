@@ -9,12 +9,24 @@ import (
 
 // Mistake is one thing that the user has to fix.
 type Mistake struct {
-	Key     string // the config key, nested keys with dots
+	Key     string // the config key, nested keys as the command line writes them
 	Got     string // the value got, as the user would recognise it
 	Problem string // what is wrong with it
 	Allowed string // the values allowed
-	Fix     string // a command or an action that fixes it
+	Fix     []Fix  // alternatives: each of them is enough
 }
+
+// Fix is one way to fix a mistake. Placeholders in commands are in capitals.
+type Fix struct {
+	Text     string   // empty where the commands say it
+	Commands []string // to run in this order
+}
+
+// Do is a fix in words, with the commands that it needs.
+func Do(text string, commands ...string) []Fix { return []Fix{{text, commands}} }
+
+// Run is a fix that its commands explain.
+func Run(commands ...string) []Fix { return Do("", commands...) }
 
 func (m Mistake) String() string {
 	var b strings.Builder
@@ -22,10 +34,19 @@ func (m Mistake) String() string {
 	if m.Got != "" {
 		fmt.Fprintf(&b, " (got %s)", m.Got)
 	}
-	for _, part := range []struct{ label, text string }{{"Allowed", m.Allowed}, {"Fix", m.Fix}} {
-		if part.text != "" {
-			fmt.Fprintf(&b, "\n     %s: %s", part.label, part.text)
+	if m.Allowed != "" {
+		fmt.Fprintf(&b, "\n     Allowed: %s", m.Allowed)
+	}
+	label := "Fix"
+	for _, fix := range m.Fix {
+		fmt.Fprintf(&b, "\n     %s:", label)
+		if fix.Text != "" {
+			fmt.Fprintf(&b, " %s", fix.Text)
 		}
+		for _, command := range fix.Commands { // on a line of its own, to be pasted
+			fmt.Fprintf(&b, "\n       %s", command)
+		}
+		label = "Or"
 	}
 	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,39 +22,94 @@ import (
 // keys are namespace:name and whose structured values are JSON, as the engine
 // hands them to a program. Keys of other namespaces are passed over. A field is
 // named by its json tag; one that is tagged omitempty may be absent.
-func Decode(namespace string, config map[string]string, into any) mistake.List {
-	d := decoder{namespace: namespace}
+//
+// A number or a boolean is a text only where its literal shows that YAML did
+// not change it: 2024 may be, 0123 may not. Misread are the texts that YAML did
+// change; into has them as they are written.
+func Decode(namespace string, config map[string]string, literals Literals, into any) (found, misread mistake.List) {
+	d := decoder{namespace: namespace, literals: literals}
 	target := reflect.ValueOf(into).Elem()
 	values := map[string]any{}
 	for key, text := range config {
 		if name, ours := strings.CutPrefix(key, namespace+":"); ours {
-			values[name] = parse(text, fieldType(target.Type(), name))
+			values[name] = d.parse(name, text, target.Type())
 		}
 	}
 	d.structure("", values, target)
-	return d.mistakes
-}
-
-// Path is the way in which the command line names a key: nested keys need
-// --path.
-func Path(namespace, key string) string {
-	if strings.ContainsAny(key, ".[") {
-		return "--path '" + namespace + ":" + key + "'"
-	}
-	return namespace + ":" + key
+	return d.mistakes, d.misread
 }
 
 type decoder struct {
 	namespace string
+	literals  Literals
 	mistakes  mistake.List
+	misread   mistake.List
 }
 
-func (d *decoder) wrong(key string, got any, allowed, example string) {
-	fix := "pulumi config set " + Path(d.namespace, key) + " " + example
-	if example == "" {
-		fix = "pulumi config set " + Path(d.namespace, key) + " '" + map[bool]string{true: "[…]", false: "{…}"}[allowed == "a list"] + "'"
+// parse reads a top-level value. A text field takes it as it is; everything
+// else is JSON where it can be read as such. The engine writes an object so, and
+// a user may: pulumi config set project:tags '{"team": "web"}'.
+func (d *decoder) parse(name, text string, of reflect.Type) any {
+	if field, ok := find(of, name); ok && field.Type.Kind() == reflect.String {
+		return text
 	}
-	d.mistakes.Add(mistake.Mistake{Key: key, Got: Show(got), Problem: "not " + allowed, Allowed: allowed, Fix: fix})
+	if _, byUser := d.literals.value(name, text); byUser {
+		return written(text)
+	}
+	return readJSON(text)
+}
+
+// wrong reports a value of another type than the key's.
+func (d *decoder) wrong(key string, got any, of reflect.Type) {
+	m := mistake.Mistake{Key: key, Got: Show(got), Allowed: article(of)}
+	m.Problem = "not " + m.Allowed
+	switch {
+	case of.Kind() == reflect.Struct && required(of):
+		m.Fix = mistake.Do("to use the defaults of all its keys:", RemoveCommand(d.namespace, key))
+	case of.Kind() == reflect.Struct:
+		m.Fix = mistake.Run(SetCommand(d.namespace, key, "'{}'"))
+	default:
+		m.Fix = mistake.Run(SetCommand(d.namespace, key, placeholder(of)))
+	}
+	d.mistakes.Add(m)
+}
+
+// required reports whether a struct has a field that must have a value, as a
+// group of keys with defaults has.
+func required(of reflect.Type) bool {
+	for i := range of.NumField() {
+		if _, optional := tag(of.Field(i)); !optional {
+			return true
+		}
+	}
+	return false
+}
+
+func article(of reflect.Type) string {
+	switch of.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	}
+	return "a text"
+}
+
+// placeholder stands for a value in a command.
+func placeholder(of reflect.Type) string {
+	switch of.Kind() {
+	case reflect.Int:
+		return "NUMBER"
+	case reflect.Slice:
+		return "'[…]'"
+	case reflect.Map, reflect.Struct:
+		return "'{…}'"
+	}
+	return "VALUE"
 }
 
 func (d *decoder) value(key string, value any, target reflect.Value) {
@@ -62,107 +118,190 @@ func (d *decoder) value(key string, value any, target reflect.Value) {
 		target.Set(reflect.New(target.Type().Elem()))
 		d.value(key, value, target.Elem())
 	case reflect.String:
-		switch v := value.(type) {
-		case string:
-			target.SetString(v)
-		case json.Number, bool: // YAML reads 2024 or true as such, without quotes
-			target.SetString(fmt.Sprint(v))
-		default:
-			d.wrong(key, value, "a text", "TEXT")
-		}
+		d.text(key, value, target)
 	case reflect.Bool:
 		b, err := strconv.ParseBool(fmt.Sprint(value))
 		if err != nil {
-			d.wrong(key, value, "true or false", "true")
+			d.wrong(key, value, target.Type())
 			return
 		}
 		target.SetBool(b)
 	case reflect.Int:
-		n, err := strconv.Atoi(fmt.Sprint(value))
+		handed := fmt.Sprint(value)
+		n, err := strconv.Atoi(handed)
 		if err != nil {
-			d.wrong(key, value, "a whole number", "NUMBER")
+			d.wrong(key, value, target.Type())
+			return
+		}
+		if text, known := d.literals.value(key, handed); known && text != handed {
+			d.mistakes.Add(mistake.Mistake{
+				Key: key, Got: text, Problem: "YAML reads this as " + handed,
+				Allowed: "a whole number in decimal digits, without leading zeros", Fix: mistake.Run(SetCommand(d.namespace, key, "NUMBER")),
+			})
 			return
 		}
 		target.SetInt(int64(n))
 	case reflect.Slice:
 		items, ok := written(value).([]any)
 		if !ok {
-			d.wrong(key, value, "a list", "")
+			d.wrong(key, value, target.Type())
 			return
 		}
 		list := reflect.MakeSlice(target.Type(), len(items), len(items))
 		for i, item := range items {
-			d.value(fmt.Sprintf("%s[%d]", key, i), item, list.Index(i))
+			d.value(Element(key, i), item, list.Index(i))
 		}
 		target.Set(list)
 	case reflect.Map:
 		members, ok := written(value).(map[string]any)
 		if !ok {
-			d.wrong(key, value, "an object", "")
+			d.wrong(key, value, target.Type())
 			return
 		}
 		object := reflect.MakeMap(target.Type())
 		for _, name := range slices.Sorted(maps.Keys(members)) {
+			at := Member(key, name)
+			if text, changed := d.name(at, name); changed {
+				m := misread(d.namespace, Member(key, text), at, text, name)
+				m.Problem = "without quotation marks, YAML reads the key " + text + " as " + name
+				m.Fix = mistake.Run(RemoveCommand(d.namespace, at), SetCommand(d.namespace, Member(key, text), placeholder(target.Type().Elem())))
+				d.mistakes.Add(m)
+				continue
+			}
 			member := reflect.New(target.Type().Elem()).Elem()
-			d.value(key+"."+name, members[name], member)
+			d.value(at, members[name], member)
 			object.SetMapIndex(reflect.ValueOf(name), member)
 		}
 		target.Set(object)
 	case reflect.Struct:
 		members, ok := written(value).(map[string]any)
 		if !ok && value != nil { // "app:" without members is an empty object in YAML
-			d.wrong(key, value, "an object", "")
+			d.wrong(key, value, target.Type())
 			return
 		}
-		d.structure(key+".", members, target)
+		d.structure(key, members, target)
 	default:
 		panic("settings: no rule for a field of type " + target.Type().String())
 	}
 }
 
-func (d *decoder) structure(prefix string, members map[string]any, target reflect.Value) {
+// goTime is what the engine makes of a date in YAML.
+var goTime = regexp.MustCompile(`^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d+)? [+-]\d{4} `)
+
+// text takes a text. A number or a boolean is one where it is written in the
+// stack's file as the engine hands it over, which is also how the command line
+// writes 2024 into an object.
+func (d *decoder) text(key string, value any, target reflect.Value) {
+	handed, isText := value.(string)
+	switch value.(type) {
+	case string:
+	case json.Number, bool:
+		handed = fmt.Sprint(value)
+	default:
+		d.wrong(key, value, target.Type())
+		return
+	}
+	text, known := d.literals.value(key, handed)
+	switch {
+	case known && text != handed:
+		d.misread.Add(misread(d.namespace, key, key, text, handed))
+		target.SetString(text)
+	case !known && (!isText || goTime.MatchString(handed)):
+		kind := "number"
+		if _, boolean := value.(bool); boolean {
+			kind = "boolean"
+		} else if isText {
+			kind = "date"
+		}
+		d.mistakes.Add(mistake.Mistake{
+			Key: key, Got: handed, Problem: "a " + kind + " where a text belongs; YAML may have changed it, as it reads 0123 as 83 and 1.10 as 1.1",
+			Allowed: "a text in quotation marks",
+			Fix: mistake.Do("put it in quotation marks where it is written; in the stack's file:",
+				SetTextCommand(d.namespace, key, "VALUE")),
+		})
+	default:
+		target.SetString(handed)
+	}
+}
+
+// name gives the text of which YAML made a member's name, if it changed it.
+func (d *decoder) name(key, handed string) (text string, changed bool) {
+	l, known := d.literals.names[key]
+	return l.text, known && l.handed == handed && l.text != handed
+}
+
+func (d *decoder) structure(key string, members map[string]any, target reflect.Value) {
 	known := fieldNames(target.Type())
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !slices.Contains(known, name) {
 			d.mistakes.Add(mistake.Mistake{
-				Key: prefix + name, Got: Show(members[name]), Problem: "no such key",
-				Allowed: strings.Join(known, ", "), Fix: d.rename(prefix, name, known),
+				Key: Member(key, name), Got: Show(members[name]), Problem: "no such key",
+				Allowed: strings.Join(known, ", "), Fix: d.rename(key, name, target.Type()),
 			})
 		}
 	}
 	for i := range target.NumField() {
 		name, optional := tag(target.Type().Field(i))
 		value, present := members[name]
+		at := Member(key, name)
 		switch {
 		case present:
-			d.value(prefix+name, value, target.Field(i))
+			d.value(at, value, target.Field(i))
 		case target.Field(i).Kind() == reflect.Struct:
-			d.structure(prefix+name+".", nil, target.Field(i))
+			d.structure(at, nil, target.Field(i))
 		case !optional:
 			d.mistakes.Add(mistake.Mistake{
-				Key: prefix + name, Problem: "it has no value and no default",
-				Fix: "keep the default for it that Pulumi.yaml came with, or: pulumi config set " +
-					Path(d.namespace, prefix+name) + " VALUE",
+				Key: at, Problem: "it has no value and no default",
+				Fix: mistake.Do("keep the default for it that Pulumi.yaml came with, or:",
+					SetCommand(d.namespace, at, placeholder(target.Field(i).Type()))),
 			})
 		}
 	}
 }
 
-func (d *decoder) rename(prefix, name string, known []string) string {
-	if group, _, dotted := strings.Cut(name, "."); prefix == "" && dotted {
+// rename is the fix of a key that does not exist: remove it, and set the one
+// that was meant, if there is one.
+func (d *decoder) rename(parent, name string, in reflect.Type) []mistake.Fix {
+	steps, remove := []string{name}, RemoveCommand(d.namespace, Member(parent, name))
+	if parent == "" && strings.Contains(name, ".") {
 		// Set without --path: a key of its own with a dot in its name. The same
 		// command with --path would remove the right value instead.
-		remove := "pulumi config rm '" + d.namespace + ":" + name + "'"
-		if slices.Contains(known, group) {
-			return "a key with a dot needs --path. " + remove + ", then: pulumi config set " + Path(d.namespace, name) + " VALUE"
+		steps, remove = strings.Split(name, "."), "pulumi config rm "+Quote(d.namespace+":"+name)
+	}
+	meant, of := nearestPath(parent, steps, in)
+	switch {
+	case meant == "":
+		return mistake.Run(remove)
+	case of.Kind() == reflect.Struct && required(of): // the engine cannot merge defaults into a group that is a text
+		meant, of = Member(meant, "KEY"), reflect.TypeFor[string]()
+	}
+	set := SetCommand(d.namespace, meant, placeholder(of))
+	if len(steps) > 1 {
+		return mistake.Do("a key with a dot needs --path:", remove, set)
+	}
+	return mistake.Do("did you mean "+strings.TrimSuffix(meant, ".KEY")+"?", remove, set)
+}
+
+// nearestPath walks into a type, at each step to the member that is spelt most
+// like the next name. It gives the empty string when there is none.
+func nearestPath(parent string, names []string, of reflect.Type) (key string, found reflect.Type) {
+	key = parent
+	for _, name := range names {
+		switch of.Kind() {
+		case reflect.Struct:
+			if name = Nearest(name, fieldNames(of)); name == "" {
+				return "", nil
+			}
+			field, _ := find(of, name)
+			of = field.Type
+		case reflect.Map:
+			of = of.Elem()
+		default:
+			return "", nil
 		}
-		return remove
+		key = Member(key, name)
 	}
-	remove := "pulumi config rm " + Path(d.namespace, prefix+name)
-	if nearest := Nearest(name, known); nearest != "" {
-		return "did you mean " + prefix + nearest + "? " + remove
-	}
-	return remove
+	return key, of
 }
 
 // Nearest gives the candidate that is spelt most like the word, or the empty
@@ -186,39 +325,52 @@ func Show(value any) string {
 	return string(text)
 }
 
-// parse reads a top-level value. A text field takes it as it is; everything
-// else is JSON where it can be read as such.
-func parse(text string, field reflect.Type) any {
-	if field != nil && field.Kind() == reflect.String {
-		return text
-	}
-	return written(text)
-}
-
 // written reads a text that is JSON. The command line knows no other way to
 // write an object or a list into a nested key:
 // pulumi config set --path 'project:instances.second' '{}' makes it a text.
+// Nothing changes a number in it, so scalars are kept as texts.
 func written(value any) any {
 	text, ok := value.(string)
 	if !ok {
 		return value
 	}
+	return asTexts(readJSON(text))
+}
+
+func asTexts(value any) any {
+	switch v := value.(type) {
+	case json.Number, bool:
+		return fmt.Sprint(v)
+	case []any:
+		for i := range v {
+			v[i] = asTexts(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = asTexts(v[name])
+		}
+	}
+	return value
+}
+
+// readJSON gives what a text means as JSON, or the text itself.
+func readJSON(text string) any {
 	decode := json.NewDecoder(strings.NewReader(text))
 	decode.UseNumber()
 	var read any
 	if err := decode.Decode(&read); err != nil || decode.More() {
-		return value
+		return text
 	}
 	return read
 }
 
-func fieldType(t reflect.Type, name string) reflect.Type {
+func find(t reflect.Type, name string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
 		if n, _ := tag(t.Field(i)); n == name {
-			return t.Field(i).Type
+			return t.Field(i), true
 		}
 	}
-	return nil
+	return reflect.StructField{}, false
 }
 
 func fieldNames(t reflect.Type) []string {

@@ -1,0 +1,33 @@
+package config_test
+
+// Mistakes that depend on how a stack's file is written, by the lines under
+// config that have them.
+var written = map[string]string{
+	"written-octal":               "  private-ec2-access:tags: {cc: 0123}\n",
+	"written-account":             "  private-ec2-access:tags:\n    account: 012345678901\n",
+	"written-date":                "  private-ec2-access:tags: {day: 2026-01-31}\n",
+	"written-version":             "  private-ec2-access:tags: {ver: 1.10}\n",
+	"written-boolean":             "  private-ec2-access:tags: {on: True}\n",
+	"written-hexadecimal":         "  private-ec2-access:tags: {id: 0x7E8}\n",
+	"written-underscore":          "  private-ec2-access:tags: {id: 1_000}\n",
+	"written-long-number":         "  private-ec2-access:tags: {id: 12345678901234567890123}\n",
+	"written-key":                 "  private-ec2-access:tags: {0123: cc}\n",
+	"written-number-for-a-number": "  private-ec2-access:instance:\n    volumeSize: 010\n",
+	"written-list":                "  private-ec2-access:logging:\n    earlierLocations: [0123]\n",
+	"written-choice":              "  private-ec2-access:keepRecords: 0123\n",
+	"written-text-of-aws":         "  aws:secretKey: 0123\n",
+	"written-allowed-accounts":    "  aws:allowedAccountIds: [012345678901]\n",
+	"written-through-an-anchor":   "  private-ec2-access:tags: {a: &number 0123, b: *number}\n",
+	"written-in-a-key-with-a-dot": "  private-ec2-access:network.cidrblock: 10.30.0.0/16\n",
+	"dotted-key-of-no-group":      "  private-ec2-access:what.ever: x\n",
+	"dotted-key-of-a-tag":         "  private-ec2-access:tags.team: web\n",
+	"dotted-key-of-a-group":       "  private-ec2-access:sesion.shellProfile.linux: date\n",
+	"region-in-capitals":          "  aws:region: US-EAST-2\n",
+	"region-with-a-blank":         "  aws:region: 'us-east-2 '\n",
+	"region-of-a-zone":            "  aws:region: us-east-2a\n",
+	"region-unsupported":          "  aws:region: eu-isoe-west-1\n",
+	"region-of-no-shape":          "  aws:region: Ohio\n",
+	"tag-key-with-a-dot":          "  private-ec2-access:tags: {'cost.center!': x}\n",
+	"tag-key-with-quotes":         "  private-ec2-access:tags: {'a\"b''c': x}\n",
+	"default-tags":                "  private-ec2-access:tags: {Env: x}\n  aws:defaultTags: {tags: {env: y}}\n",
+}

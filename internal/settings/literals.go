@@ -1,0 +1,155 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/internal/mistake"
+)
+
+// Literals tells how the values of a stack's config are written in its files.
+// The engine hands over what YAML makes of them: of 0123 the number 83, of 1.10
+// the number 1.1, of 2026-01-31 a point in time.
+//
+// It is empty where the config comes from elsewhere, such as an environment of
+// Pulumi ESC or the Automation API.
+type Literals struct {
+	values map[string]literal // by key
+	names  map[string]literal // of the members of objects, by the member's key
+}
+
+// literal is a scalar as it is written, and as the engine hands it over.
+type literal struct {
+	text, handed string
+	boolean      bool
+}
+
+// ReadLiterals reads the files in a folder from which the engine takes the
+// config of a stack: Pulumi.STACK.yaml, and Pulumi.yaml for the defaults. It
+// passes over a file that it cannot read: the engine could, or there is none.
+func ReadLiterals(folder, namespace, stack string) Literals {
+	l := Literals{map[string]literal{}, map[string]literal{}}
+	var project struct {
+		StackConfigDir string               `yaml:"stackConfigDir"`
+		Config         map[string]yaml.Node `yaml:"config"`
+	}
+	if text, err := os.ReadFile(filepath.Join(folder, "Pulumi.yaml")); err == nil && yaml.Unmarshal(text, &project) == nil {
+		for key, described := range project.Config {
+			var entry struct{ Default, Value yaml.Node }
+			if described.Kind == yaml.MappingNode && described.Decode(&entry) == nil {
+				l.read(strings.TrimPrefix(key, namespace+":"), &entry.Default)
+				l.read(strings.TrimPrefix(key, namespace+":"), &entry.Value)
+			}
+		}
+	}
+	var own struct {
+		Config map[string]yaml.Node `yaml:"config"`
+	}
+	if text, err := os.ReadFile(filepath.Join(folder, project.StackConfigDir, "Pulumi."+stack+".yaml")); err == nil && yaml.Unmarshal(text, &own) == nil {
+		for key, value := range own.Config {
+			l.read(strings.TrimPrefix(key, namespace+":"), &value)
+		}
+	}
+	return l
+}
+
+func (l Literals) read(key string, node *yaml.Node) {
+	switch node.Kind {
+	case yaml.AliasNode:
+		l.read(key, node.Alias)
+	case yaml.ScalarNode:
+		l.values[key] = scalar(node)
+	case yaml.SequenceNode:
+		for i, element := range node.Content {
+			l.read(Element(key, i), element)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Tag == "!!merge" {
+				l.read(key, node.Content[i+1])
+			}
+		}
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Tag == "!!merge" {
+				continue
+			}
+			name := scalar(node.Content[i])
+			member := Member(key, name.handed)
+			l.names[member] = name
+			l.read(member, node.Content[i+1])
+		}
+	}
+}
+
+func scalar(node *yaml.Node) literal {
+	l := literal{text: node.Value, handed: node.Value}
+	var value any
+	if node.Decode(&value) != nil {
+		return l
+	}
+	switch v := value.(type) {
+	case bool:
+		l.handed, l.boolean = fmt.Sprint(v), true
+	case int, int64, uint64:
+		l.handed = fmt.Sprint(v)
+	case float64:
+		if text, err := json.Marshal(v); err == nil {
+			l.handed = string(text)
+		}
+	case time.Time:
+		l.handed = v.String()
+	}
+	return l
+}
+
+// value gives the text of which the engine made what it handed over. It is
+// false where no file has it.
+func (l Literals) value(key, handed string) (text string, known bool) {
+	found, ok := l.values[key]
+	return found.text, ok && found.handed == handed
+}
+
+// Changed reports the values outside of a namespace that YAML changes, by the
+// keys of a stack's config. The namespace itself is for Decode.
+func (l Literals) Changed(namespace string, config map[string]string) (found mistake.List) {
+	for _, key := range slices.Sorted(maps.Keys(l.values)) {
+		value := l.values[key]
+		top := key[:strings.IndexFunc(key+".", func(r rune) bool { return r == '.' || r == '[' })]
+		other, name, foreign := strings.Cut(top, ":")
+		if !foreign || other == namespace || value.text == value.handed || value.boolean {
+			continue
+		}
+		if handed, isSet := config[top]; !isSet || key == top && handed != value.handed {
+			continue
+		}
+		m := misread(other, name+strings.TrimPrefix(key, top), key, value.text, value.handed)
+		if secret(name) {
+			m.Got, m.Allowed, m.Problem = "", "the text in quotation marks", "without quotation marks, YAML reads this as something else"
+			m.Fix = mistake.Run(SetTextCommand(other, name, "VALUE"))
+		}
+		found.Add(m)
+	}
+	return found
+}
+
+// secret reports whether a key of the AWS provider holds a credential, which no
+// message shows.
+func secret(name string) bool { return name == "secretKey" || name == "token" }
+
+// misread is the mistake of a text without quotation marks that YAML reads as
+// something else.
+func misread(namespace, key, shown, text, handed string) mistake.Mistake {
+	return mistake.Mistake{
+		Key: shown, Got: text, Problem: "without quotation marks, YAML reads this as " + handed,
+		Allowed: "the text in quotation marks: " + Show(text),
+		Fix:     mistake.Run(SetTextCommand(namespace, key, Quote(text))),
+	}
+}
