@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/require"
 
 	"private-ec2-access/internal/scope"
@@ -39,6 +40,8 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			return answer(args)
 		}
 		switch name {
+		case "readStackResourceOutputs": // a stack that has nothing yet
+			return map[string]any{"outputs": map[string]any{}}, nil
 		case "getRegion":
 			return map[string]any{"name": r.name}, nil
 		case "getPartition":
@@ -405,7 +408,7 @@ func TestEveryFailedLookUpStopsThePreview(t *testing.T) {
 	t.Parallel()
 	for _, lookup := range []string{
 		"getRegion", "getPartition", "getCallerIdentity", "getAvailabilityZones", "getDocument",
-		"getVpcEndpointService", "getPrefixList", "getParameter",
+		"getVpcEndpointService", "getPrefixList", "getParameter", "readStackResourceOutputs",
 	} {
 		t.Run(lookup, func(t *testing.T) {
 			t.Parallel()
@@ -476,4 +479,35 @@ func TestZonesAreThoseThatEveryServiceSupports(t *testing.T) {
 	resources, err = run(t, nil, zones("us-east-2c"))
 	require.ErrorContains(t, err, "us-east-2 has only 1 zones in which all of ssm, ssmmessages can have an endpoint: us-east-2c")
 	require.Empty(t, resources)
+}
+
+// A stack whose resources are elsewhere stops before anything else is asked.
+// Only ARNs of the state are read: other outputs may be secrets.
+func TestNew_ResourcesInAnotherRegion_Refused(t *testing.T) {
+	t.Parallel()
+	state := func(arn string) map[string]func(map[string]any) (map[string]any, error) {
+		return map[string]func(map[string]any) (map[string]any, error){"readStackResourceOutputs": func(args map[string]any) (map[string]any, error) {
+			require.Equal(t, map[string]any{"stackName": "test"}, args)
+			return map[string]any{"outputs": map[string]any{
+				"urn:pulumi:test::p::pulumi:providers:aws::default": map[string]any{
+					"type": "pulumi:providers:aws", "outputs": map[string]any{"secretKey": resource.MakeSecret(resource.NewProperty("x"))},
+				},
+				"urn:pulumi:test::p::aws:ec2/vpc:Vpc::v":     map[string]any{"type": "aws:ec2/vpc:Vpc", "outputs": map[string]any{"arn": arn}},
+				"urn:pulumi:test::p::aws:ec2/route:Route::r": map[string]any{"type": "aws:ec2/route:Route", "outputs": map[string]any{}},
+			}}, nil
+		}}
+	}
+	_, err := run(t, nil, state("arn:aws:ec2:us-east-2:111122223333:vpc/vpc-1"))
+	require.NoError(t, err)
+
+	recorder := &pulumitest.Recorder{Answer: ohio.answers(state("arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-1"))}
+	resources, err := recorder.Run(t, "private-ec2-access", "test", true, New(pulumitest.StackConfig(t, pulumitest.Defaults(t, local(ohio))), pulumitest.LocalEnvironment))
+	require.ErrorContains(t, err, "aws:region: the resources of this stack are in another Region")
+	require.Empty(t, resources)
+	require.Len(t, recorder.Calls(), 4)
+
+	_, err = run(t, nil, map[string]func(map[string]any) (map[string]any, error){
+		"readStackResourceOutputs": func(map[string]any) (map[string]any, error) { return nil, errors.New("no access to the bucket") },
+	})
+	require.ErrorContains(t, err, "reading the state of the stack test: ")
 }

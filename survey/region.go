@@ -8,11 +8,13 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"private-ec2-access/internal/guard"
 	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/scope"
 )
 
-// region finds out where the stack lives.
+// region finds out where the stack lives, and refuses a place in which it does
+// not.
 func region(ctx *pulumi.Context) (scope.Scope, error) {
 	region, err := aws.GetRegion(ctx, nil)
 	if err != nil {
@@ -37,7 +39,11 @@ func region(ctx *pulumi.Context) (scope.Scope, error) {
 			Fix:     mistake.Run("pulumi config set aws:region REGION"),
 		}}
 	}
-	return s, nil
+	arns, err := deployed(ctx)
+	if err != nil {
+		return s, err
+	}
+	return s, guard.CheckPlace(ctx.Stack(), arns, s).Err()
 }
 
 // zones lists the Region's availability zones by name.

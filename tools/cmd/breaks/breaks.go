@@ -90,6 +90,8 @@ var breaks = []breakage{
 	{"a failed look-up taken for an absence", []edit{{"survey/absence.go", "return err != nil && slices.ContainsFunc(absences,", "return err != nil || false && slices.ContainsFunc(absences,"}}},
 	{"an endpoint dropped when a service retires", []edit{{"internal/decide/endpoints.go", "case fact.Own.Yes || fact.Offered.Yes:", "case fact.Offered.Yes:"}}},
 	{"a mistake that goes unnoticed", []edit{{"config/session.go", `v.between("session.idleSessionTimeout", s.IdleSessionTimeout, 1, 60, "minutes")`, `v.between("session.idleSessionTimeout", s.IdleSessionTimeout, 0, 60, "minutes")`}}},
+	{"a stack that moves to another Region", []edit{{"internal/guard/place.go", "if len(regions) > 0 && !regions[now.Region] {", "if false {"}}},
+	{"a stack that moves to another account", []edit{{"internal/guard/place.go", "if len(accounts) > 0 && !accounts[now.AccountID] {", "if false {"}}},
 	{"a text that YAML changed", []edit{{"internal/settings/settings.go", "case known && text != handed:", "case false:"}}},
 	{"a Region of an unknown partition", []edit{{"config/region.go", "case !scope.Scope{Partition: partition}.Supported():", "case false:"}}},
 	{"tag keys that IAM takes for one", []edit{{"config/tags.go", "case other != \"\":", "case false:"}}},
