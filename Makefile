@@ -57,7 +57,7 @@ end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all 
 verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m
 	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
 
-picture: up ## record docs/session.svg anew, from a session on the stack local
+picture: up ## regenerate docs/session.svg from a session on the stack local
 	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
 
 bench: command ## compare the speed with Terraform: BENCH_INSTANCES="1 50" BENCH_ROUNDS=3, WRITE=1 for docs/bench.md as well
@@ -87,7 +87,7 @@ test: lint command ## lint, and run the tests of all modules (RACE=1: those of t
 test-long: command ## the long tests: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
 	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting' .
 
-record-upgrade-fixture: command ## VERSION=x: record what this release deploys, for the upgrade test of later ones
+record-upgrade-fixture: command ## VERSION=x: save what this release deploys, for the upgrade test of later ones
 	@test -n '$(VERSION)' || { echo 'error: VERSION is empty. Fix: make record-upgrade-fixture VERSION=0.1' >&2; exit 1; }
 	@$(with_test_tools) && cd e2e && go test -count=1 -timeout 30m -run 'TestUpgrade$$' . -record-upgrade '$(VERSION)'
 

@@ -17,10 +17,10 @@ import (
 const preferencesName = "SSM-SessionManagerRunShell"
 
 // What the console writes into an account's preferences.
-const preferencesOfOthers = `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream",` +
+const existingPreferences = `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream",` +
 	`"inputs":{"s3BucketName":"company-logs","s3KeyPrefix":"","s3EncryptionEnabled":true,"cloudWatchLogGroupName":"","cloudWatchEncryptionEnabled":true,"kmsKeyId":"","runAsEnabled":false,"runAsDefaultUser":""}}`
 
-const adoptionHeading = "What was there before is given back"
+const adoptionHeading = "An adopted document is restored"
 
 // Moments at which an adoption is killed: changes of the document, a destroy, and the calls by which the destroy
 // restores the document.
@@ -56,14 +56,14 @@ func TestAdoption_KilledCommand_NextCommandContinues(t *testing.T) {
 		return content
 	}
 	var before object
-	require.NoError(t, json.Unmarshal([]byte(preferencesOfOthers), &before))
-	r.aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", preferencesOfOthers)
+	require.NoError(t, json.Unmarshal([]byte(existingPreferences), &before))
+	r.aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", existingPreferences)
 	r.others = append(r.others, preferencesName)
 
 	out, err := r.run("make", "preview")
 	require.Error(t, err)
 	for _, part := range []string{
-		"it was not made by this program", `s3BucketName: "company-logs" → "records-of-others"`, "cloudWatchEncryptionEnabled: true → false",
+		"it was not made by this program", `s3BucketName: "company-logs" → "existing-logs"`, "cloudWatchEncryptionEnabled: true → false",
 		"pulumi config set --path 'private-ec2-access:session.adopt' true", "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-local",
 	} {
 		require.Contains(t, out, part)
@@ -79,16 +79,16 @@ func TestAdoption_KilledCommand_NextCommandContinues(t *testing.T) {
 		out := r.must("make", "preview", "ARGS=--refresh --expect-no-changes")
 		require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out, after)
 	}
-	givenBack := func(after string) {
+	restored := func(after string) {
 		t.Helper()
 		require.Equal(t, before, content(), after)
 		require.Equal(t, before, content("$LATEST"), after)
 		require.Empty(t, r.account(), after)
 	}
-	rows := [][]string{{"killed at", "command", "what the document said before", "next command", "how it ended"}}
+	rows := [][]string{{"killed at", "command", "previous content", "next command", "result"}}
 	row := func(at, command, next, ended string) {
-		rows = append(rows, []string{at, command, "is its version 1 still", next, ended})
-		t.Logf("survived: %s during %s", at, command)
+		rows = append(rows, []string{at, command, "is version 1", next, ended})
+		t.Logf("continued: %s during %s", at, command)
 	}
 
 	for _, m := range updates {
@@ -108,23 +108,23 @@ func TestAdoption_KilledCommand_NextCommandContinues(t *testing.T) {
 		adopted("two changes")
 		out := r.must("make", "destroy")
 		require.Contains(t, out, "Put back: the session document "+preferencesName)
-		givenBack(m.action)
+		restored(m.action)
 	}
 	for _, m := range destroys {
 		r.must("make", "up")
 		r.killed("destroy", m)
 		require.Equal(t, before, content("1"), m.action)
 		r.must("make", "destroy")
-		givenBack(m.action)
-		row(m.action, "destroy", "destroy", "given back")
+		restored(m.action)
+		row(m.action, "destroy", "destroy", "restored")
 	}
 	for _, call := range restores {
 		r.must("make", "up")
 		r.killedAtCLI("destroy", call)
 		require.Equal(t, before, content("1"), call)
 		r.must("make", "destroy")
-		givenBack(call)
-		row(call, "destroy, as it gives back", "destroy", "given back")
+		restored(call)
+		row(call, "destroy, while it restores", "destroy", "restored")
 	}
 	report(t, adoptionHeading, rows)
 }
@@ -133,16 +133,16 @@ func TestAdoption_KilledCommand_NextCommandContinues(t *testing.T) {
 func TestAdoption_PlainPulumiDestroy_LeavesDocument(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
-	in.aws("s3api", "create-bucket", "--bucket", "records-of-others", "--create-bucket-configuration", "LocationConstraint=us-east-2")
-	in.aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", preferencesOfOthers)
-	s := newStack(t, in, "dev", map[string]any{"logging": map[string]any{"bucketName": "records-of-others"}, "session": map[string]any{"adopt": true}})
+	in.aws("s3api", "create-bucket", "--bucket", "existing-logs", "--create-bucket-configuration", "LocationConstraint=us-east-2")
+	in.aws("ssm", "create-document", "--name", preferencesName, "--document-type", "Session", "--content", existingPreferences)
+	s := newStack(t, in, "dev", map[string]any{"logging": map[string]any{"bucketName": "existing-logs"}, "session": map[string]any{"adopt": true}})
 	s.up()
 	restore := s.outputs().text("restoreSessionDocument")
 	s.destroy()
 	left := in.aws("ssm", "get-document", "--name", preferencesName)
-	require.Contains(t, left.text("Content"), `"s3BucketName":"records-of-others"`)
+	require.Contains(t, left.text("Content"), `"s3BucketName":"existing-logs"`)
 	in.aws(strings.Fields(restore)[1:]...)
-	require.JSONEq(t, preferencesOfOthers, in.aws("ssm", "get-document", "--name", preferencesName).text("Content"))
+	require.JSONEq(t, existingPreferences, in.aws("ssm", "get-document", "--name", preferencesName).text("Content"))
 
 	// The next adoption is refused, with the reason and the command that fixes it.
 	out, err := s.preview()

@@ -86,25 +86,25 @@ func TestRecoveryReport_HasEveryMoment(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(project(t), reportFile))
 	require.NoError(t, err)
-	kills, records, found := strings.Cut(string(text), "## "+recordsHeading)
+	kills, logs, found := strings.Cut(string(text), "## "+logsHeading)
 	require.True(t, found)
 	for _, m := range creations {
 		require.Contains(t, kills, "| "+m.action+" | up |", "run `make test-long`, which writes it")
 	}
 	for _, m := range deletions {
 		require.Contains(t, kills, "| "+m.action+" | destroy |", "run `make test-long`, which writes it")
-		require.Contains(t, records, "| "+m.action+" |", "run `make test-long`, which writes it")
+		require.Contains(t, logs, "| "+m.action+" |", "run `make test-long`, which writes it")
 	}
-	_, given, found := strings.Cut(records, "## "+adoptionHeading)
+	_, restored, found := strings.Cut(logs, "## "+adoptionHeading)
 	require.True(t, found)
 	for _, m := range adoptions {
-		require.Contains(t, given, "| "+m.action+" | up |", "run `make test-long`, which writes it")
+		require.Contains(t, restored, "| "+m.action+" | up |", "run `make test-long`, which writes it")
 	}
 	for _, m := range endsOfAdoptions {
-		require.Contains(t, given, "| "+m.action+" | destroy |", "run `make test-long`, which writes it")
+		require.Contains(t, restored, "| "+m.action+" | destroy |", "run `make test-long`, which writes it")
 	}
 	for _, call := range restorations {
-		require.Contains(t, given, "| "+call+" | destroy, as it gives back |", "run `make test-long`, which writes it")
+		require.Contains(t, restored, "| "+call+" | destroy, while it restores |", "run `make test-long`, which writes it")
 	}
 }
 

@@ -217,10 +217,10 @@ func requireKept(t *testing.T, in *account, row combination, outputs object) {
 
 func table(rows []combination) string {
 	var b strings.Builder
-	b.WriteString("# Combinations that were brought up\n\n" +
-		"Every possible pair of values stands in a row. Each row was brought up through the engine in an emulated account of its own, " +
-		"a `preview --refresh` after it found nothing to change, and the account had what the session document names.\n\n" +
-		"`make test-long` writes this file anew.\n\n| row")
+	b.WriteString("# Tested combinations of settings\n\n" +
+		"Every possible pair of values is in at least one row. The test deploys each row with the Pulumi engine to a local emulator of its own. " +
+		"Then a `preview --refresh` finds nothing to change, and the account has everything that the session document names.\n\n" +
+		"`make test-long` regenerates this page.\n\n| row")
 	for _, v := range rows[0].Values {
 		b.WriteString(" | " + v[0])
 	}

@@ -137,26 +137,26 @@ func replacements(steps map[string]string) map[string]string {
 func TestSessionDocument_NotOfThisStack_PreviewStops(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
-	foreign := `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream","inputs":{"s3BucketName":"theirs"}}`
-	in.aws("ssm", "create-document", "--name", "SSM-SessionManagerRunShell", "--document-type", "Session", "--content", foreign)
-	s := newStack(t, in, "foreign", quick(in, nil))
+	existing := `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream","inputs":{"s3BucketName":"theirs"}}`
+	in.aws("ssm", "create-document", "--name", "SSM-SessionManagerRunShell", "--document-type", "Session", "--content", existing)
+	s := newStack(t, in, "unmanaged", quick(in, nil))
 	in.Reset()
 	for _, args := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
 		out, err := s.run(append(args, "--stack", s.name)...)
 		require.Error(t, err)
 		require.Contains(t, out, "session.documentName: this document exists already, and it was not made by this program")
-		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-foreign")
+		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.documentName' private-ec2-access-unmanaged")
 		require.Contains(t, out, "pulumi config set --path 'private-ec2-access:session.adopt' true")
 	}
 	require.Empty(t, in.writes())
 
-	s.set("session.documentName", "private-ec2-access-foreign")
+	s.set("session.documentName", "private-ec2-access-unmanaged")
 	s.up()
-	require.JSONEq(t, foreign, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
-	require.Contains(t, s.outputs().text("startSession.app"), " --document-name private-ec2-access-foreign")
+	require.JSONEq(t, existing, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
+	require.Contains(t, s.outputs().text("startSession.app"), " --document-name private-ec2-access-unmanaged")
 	s.requireNoChanges()
 	s.destroy()
-	require.JSONEq(t, foreign, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
+	require.JSONEq(t, existing, in.aws("ssm", "get-document", "--name", "SSM-SessionManagerRunShell").text("Content"))
 }
 
 // In a VPC that others use, with two CIDR blocks and a subnet on the main route table, nobody loses access through the
@@ -243,7 +243,7 @@ func TestGuard_MixedSettings_NoRequest(t *testing.T) {
 		require.Empty(t, in.Calls())
 	})
 
-	t.Run("an emulated stack without an emulator", func(t *testing.T) {
+	t.Run("a stack for the emulator without an emulator", func(t *testing.T) {
 		// Every request to AWS would go through this proxy.
 		var connections atomic.Int32
 		proxy, err := net.Listen("tcp", "127.0.0.1:0")
@@ -288,7 +288,7 @@ func TestProvider_UnknownInput_Refused(t *testing.T) {
 
 // With keepRecords a destroy leaves the bucket, every version in it and everything that protects it. Without, it leaves
 // nothing. With refuse it fails and deletes nothing.
-func TestDestroy_KeepRecords_SessionLogsStay(t *testing.T) {
+func TestDestroy_LogsKept_SessionLogsStay(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	s := newStack(t, in, "kept", map[string]any{"keepRecords": "true"})
@@ -296,7 +296,7 @@ func TestDestroy_KeepRecords_SessionLogsStay(t *testing.T) {
 	first := s.outputs()
 	bucket := first.text("logBucket")
 	put := func(bucket, text string) {
-		file := filepath.Join(t.TempDir(), "record")
+		file := filepath.Join(t.TempDir(), "session.log")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		in.aws("s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
 	}
@@ -325,7 +325,7 @@ func TestDestroy_KeepRecords_SessionLogsStay(t *testing.T) {
 	require.Empty(t, left["VpcEndpoints"])
 	require.Empty(t, left["Roles"])
 	require.Equal(t, versions, in.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"))
-	got := filepath.Join(t.TempDir(), "record")
+	got := filepath.Join(t.TempDir(), "session.log")
 	in.aws("s3api", "get-object", "--bucket", bucket, "--key", "sessions/user-0123.log", got)
 	text, err := os.ReadFile(got)
 	require.NoError(t, err)

@@ -20,7 +20,7 @@ import (
 func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 	t.Parallel()
 	c := newClone(t, "").withTools()
-	c.onExistingBucket("records-of-others")
+	c.onExistingBucket("existing-logs")
 	local, err := os.ReadFile(filepath.Join(c.dir, "Pulumi.local.yaml"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "Pulumi.dev.yaml"), local, 0o600))

@@ -38,12 +38,12 @@ func requireSessionsAsPromised(t *testing.T, in *account, s *stack, row combinat
 	require.NotNil(t, id, shown)
 	key := strings.TrimPrefix(outputs.text("logLocation"), "s3://"+outputs.text("logBucket")+"/") + id[1] + ".log"
 	require.Eventually(t, func() bool { return strings.Contains(in.object(t, outputs.text("logBucket"), key), "marked=42") },
-		30*time.Second, time.Second, "no record in S3")
+		30*time.Second, time.Second, "no session log in S3")
 	if group := outputs.text("logGroup"); group != "" {
 		require.Eventually(t, func() bool {
 			out, err := in.try("logs", "get-log-events", "--log-group-name", group, "--log-stream-name", id[1])
 			return err == nil && bytes.Contains(out, []byte("marked=42"))
-		}, 30*time.Second, time.Second, "no record in the log group")
+		}, 30*time.Second, time.Second, "no session log in the log group")
 	}
 }
 
@@ -112,13 +112,13 @@ func TestSession_LoggingRequiredButBroken_Refused(t *testing.T) {
 			in := in.copy(t)
 			broken(in)
 			in.refused(t, line)
-			var records []string
+			var logs []string
 			for _, o := range in.aws("s3api", "list-objects-v2", "--bucket", "existing-logs", "--prefix", "sessions/").list("Contents") {
 				if strings.HasSuffix(o.text("Key"), ".log") { // a handshake that fails leaves another object
-					records = append(records, o.text("Key"))
+					logs = append(logs, o.text("Key"))
 				}
 			}
-			require.Len(t, records, 1, "the one from before")
+			require.Len(t, logs, 1, "the one from before")
 		})
 	}
 }

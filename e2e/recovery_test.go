@@ -71,20 +71,20 @@ func TestRecovery_KilledCommand_NextCommandContinues(t *testing.T) {
 	}
 	out := r.must("make", "preview", "ARGS=--refresh --expect-no-changes")
 	require.NotRegexp(t, `\d+ (created|updated|deleted|replaced)`, out)
-	report(t, "The stack goes on", slices.Concat(
-		[][]string{{"killed at", "command", "in the state", "in the account", "next command", "how it ended", "seconds"}}, created, deleted))
+	report(t, "The next command continues", slices.Concat(
+		[][]string{{"killed at", "command", "in the state", "in the account", "next command", "result", "seconds"}}, created, deleted))
 }
 
-const recordsHeading = "The records survive"
+const logsHeading = "Session logs are kept"
 
 // Session logs survive a destroy that is killed, at whatever moment.
-func TestDestroy_KilledWithKeepRecords_SessionLogsStay(t *testing.T) {
+func TestDestroy_KilledWithLogsKept_SessionLogsStay(t *testing.T) {
 	t.Parallel()
 	moments := deletions[:1]
 	if long(t) {
 		moments = deletions
 	}
-	rows := [][]string{{"destroy killed at", "gone by then", "next command", "how it ended", "seconds"}}
+	rows := [][]string{{"destroy killed at", "deleted by then", "next command", "result", "seconds"}}
 	r := newRecovery(t)
 	config := func(line string) {
 		t.Helper()
@@ -105,7 +105,7 @@ func TestDestroy_KilledWithKeepRecords_SessionLogsStay(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(r.must("bash", "-c", "make -s outputs 2>/dev/null")), &outputs))
 		bucket := outputs.text("logBucket")
 		for _, text := range []string{"the first", "the second"} {
-			file := filepath.Join(t.TempDir(), "record")
+			file := filepath.Join(t.TempDir(), "session.log")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			r.aws("s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
 		}
@@ -122,7 +122,7 @@ func TestDestroy_KilledWithKeepRecords_SessionLogsStay(t *testing.T) {
 		took := seconds(start)
 		require.Contains(t, out, "Kept: the log bucket "+bucket, m.action)
 		require.Equal(t, versions, r.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions"), m.action)
-		got := filepath.Join(t.TempDir(), "record")
+		got := filepath.Join(t.TempDir(), "session.log")
 		r.aws("s3api", "get-object", "--bucket", bucket, "--key", "sessions/user-0123.log", got)
 		text, err := os.ReadFile(got)
 		require.NoError(t, err)
@@ -132,9 +132,9 @@ func TestDestroy_KilledWithKeepRecords_SessionLogsStay(t *testing.T) {
 		require.Equal(t, []string{bucket}, r.account(), m.action)
 		r.others = append(r.others, bucket)
 		rows = append(rows, []string{m.action, fmt.Sprintf("%d of %d", len(gone), len(before)), "destroy", "only the bucket is left, with " + count(len(versions.([]any)), "version"), took})
-		t.Logf("the records survived: %s", m.action)
+		t.Logf("the session logs are unchanged: %s", m.action)
 	}
-	report(t, recordsHeading, rows)
+	report(t, logsHeading, rows)
 }
 
 // killedUp returns a row of the report.
@@ -150,8 +150,8 @@ func (r *recovery) killedUp(m moment) []string {
 	require.Contains(r.t, out, "So pending operations are cleared", m.action)
 	require.Contains(r.t, out, "Deleted, because the state does not contain it", m.action)
 	r.requireSame(before, "an up that was killed at "+m.action)
-	return []string{m.action, "up", strconv.Itoa(len(before)), count(len(left), "resource") + " outside it", "up",
-		fmt.Sprintf("%d deleted, %d kept with their ids, %d made", len(left), len(before), len(r.state())-len(before)), took}
+	return []string{m.action, "up", strconv.Itoa(len(before)), count(len(left), "resource") + " that the state lacks", "up",
+		fmt.Sprintf("%d deleted, %d kept with their IDs, %d created", len(left), len(before), len(r.state())-len(before)), took}
 }
 
 // killedDestroy continues with an up that restores everything, or with the destroy. It returns a row of the report.
@@ -161,17 +161,17 @@ func (r *recovery) killedDestroy(m moment, up bool) []string {
 	before := r.killed("destroy", m)
 	gone := missing(before, r.account())
 	require.NotEmpty(r.t, gone, "%s: the kill came too early", m.action)
-	row := []string{m.action, "destroy", strconv.Itoa(len(before)), fmt.Sprintf("%d of them gone", len(gone))}
+	row := []string{m.action, "destroy", strconv.Itoa(len(before)), fmt.Sprintf("%d of them deleted", len(gone))}
 	start := time.Now()
 	if !up {
 		r.must("make", "destroy")
-		row = append(row, "destroy", "nothing left in either", seconds(start))
+		row = append(row, "destroy", "state and account are empty", seconds(start))
 		require.Empty(r.t, r.state(), after)
 		r.requireSame(nil, after)
 		return row
 	}
 	out := r.must("make", "up")
-	row = append(row, "up", fmt.Sprintf("%d kept with their ids, %d made", len(before)-len(gone), len(r.state())-len(before)+len(gone)), seconds(start))
+	row = append(row, "up", fmt.Sprintf("%d kept with their IDs, %d created", len(before)-len(gone), len(r.state())-len(before)+len(gone)), seconds(start))
 	require.NotContains(r.t, out, "Deleted, because", after)
 	r.requireSame(missing(before, gone), after)
 	return row
@@ -192,7 +192,7 @@ func newRecovery(t *testing.T) *recovery {
 	r := &recovery{clone: newClone(t, "").withTools()}
 	// The emulator is started here, so that it is no child of a command that is killed.
 	r.exports = r.must("bash", "-c", "make -s env 2>/dev/null")
-	r.onExistingBucket("records-of-others")
+	r.onExistingBucket("existing-logs")
 	r.instance, r.url = r.emulator()
 	r.awsCLI = cliOf(t, r.url)
 	r.others = r.account()
@@ -423,12 +423,12 @@ def rule(group, of, port):
     more = {"TagSpecifications": tags("security-group-rule", of)} if of else {}
     return ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=allowed, **more)["SecurityGroupRules"][0]["SecurityGroupRuleId"]
 
-# In the state, with a rule and a subnet that somebody added by hand; beside it, what a kill left.
+# In the state, with a rule and a subnet that somebody added with the AWS CLI; outside it, what a killed command created.
 vpc, subnet, table, association, group = network(own)
 known += [vpc, subnet, table, association, group]
 stay += known + [rule(group, None, 22)]
-by_hand = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.2.0/24")["Subnet"]["SubnetId"]
-stay += [by_hand, ec2.associate_route_table(SubnetId=by_hand, RouteTableId=table)["AssociationId"]]
+added = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.2.0/24")["Subnet"]["SubnetId"]
+stay += [added, ec2.associate_route_table(SubnetId=added, RouteTableId=table)["AssociationId"]]
 second = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.3.0/24", TagSpecifications=tags("subnet", own))["Subnet"]["SubnetId"]
 known += [second]
 stay += [second]
@@ -456,20 +456,20 @@ for name, description, to in (
     ssm.create_document(Name=name, DocumentType="Session", Content=json.dumps(content))
     to += [name]
 
-def bucket(number, of, to, policy=False, record=False, name="private-ec2-access-logs-2026112322333990220000000"):
+def bucket(number, of, to, policy=False, log=False, name="private-ec2-access-logs-2026112322333990220000000"):
     name += str(number)
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
     if of: s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": of})
     if policy:
         deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/*"}
         s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
-    if record: s3.put_object(Bucket=name, Key="sessions/a.log", Body=b"x")
+    if log: s3.put_object(Bucket=name, Key="sessions/a.log", Body=b"x")
     to += [name]
 
 bucket(1, own, go)
 bucket(2, None, go)                  # killed before its tags
 bucket(3, own, stay, policy=True)    # kept by a destroy, although nothing is in it
-bucket(4, own, stay, record=True)
+bucket(4, own, stay, log=True)
 bucket(5, other, stay)
 bucket(6, None, stay, name="private-ec2-access-logs-mine-")
 
@@ -482,7 +482,7 @@ def key(of, to, policy=None, alias=None, state=False):
 
 administer = {"Sid": "Administer", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:Get*", "Resource": "*"}
 key(own, go)  # killed before the alias
-key(own, stay, alias="alias/private-ec2-access-local")  # the program takes it up
+key(own, stay, alias="alias/private-ec2-access-local")  # the program reuses it
 key(own, stay, policy={"Version": "2012-10-17", "Statement": [administer]})  # kept by a destroy
 key(own, stay, state=True)
 key(other, stay)

@@ -78,7 +78,7 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 		"kms:CreateKey", "kms:CreateAlias", "kms:PutKeyPolicy", "kms:DeleteAlias", "logs:CreateLogGroup", "logs:PutRetentionPolicy",
 		"s3:PutObjectLockConfiguration", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "ssm:UpdateDocument", "tagging:GetResources",
 	} {
-		require.True(t, made[call], "the runs made no call of %s, so they do not ask for it", call)
+		require.True(t, made[call], "the runs made no call of %s, so they do not test its permission", call)
 	}
 
 	b := readBootstrap(t, shared, nil)

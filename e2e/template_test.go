@@ -36,7 +36,7 @@ func TestTemplate_NewProject_ComesUp(t *testing.T) {
 	// A release has no .local. Here it was copied, and belongs to the template.
 	require.NoError(t, os.RemoveAll(filepath.Join(made.dir, ".local")))
 	made.withTools()
-	made.onExistingBucket("records-of-others")
+	made.onExistingBucket("existing-logs")
 	out = made.must("make", "up")
 	require.Contains(t, out, "shells-app")
 	require.NotContains(t, out, "private-ec2-access-app")

@@ -13,7 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-var recordUpgrade = flag.String("record-upgrade", "", "record testdata/upgrade/VERSION with the program as it is")
+var recordUpgrade = flag.String("record-upgrade", "", "write testdata/upgrade/VERSION with the program as it is")
 
 // upgradeStacks are the stacks that a release is recorded with. Between them
 // they have every component and every resource of the program.

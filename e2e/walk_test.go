@@ -36,7 +36,7 @@ type step struct {
 	// refuses are faults that a step may have for a moment: sessions do not
 	// start. No other fault is allowed, and never a lost session log.
 	refuses string
-	told    string // by the update
+	notice  string // that the update must print
 	check   func(t *testing.T, w *walk)
 }
 
@@ -81,16 +81,16 @@ func TestStack_EverySetting_TurnedOnAndOff(t *testing.T) {
 	w.requireNoChanges()
 	require.Equal(t, []string{w.bucket}, w.replay.created, "no bucket was replaced")
 	if long(t) && !t.Failed() {
-		text := "# Settings that were turned on and off\n\nOne stack in an emulated account went from one setting to the next, with records there from before the first step. " +
-			"After each step the bodies, the versions, the log events and the state of each key were read back, the calls were replayed, " +
-			"and a `preview --refresh` found nothing to change.\n\n`make test-long` writes this file anew.\n\n" +
-			"| step | config | what changed in the account |\n| --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n"
+		text := "# Settings turned on and off\n\nOne stack in the local emulator is updated from one setting to the next. It has session logs from before the first step. " +
+			"After each step, the test reads back every version of each session log, the log events and the state of each key. It replays the calls of the update, " +
+			"and a `preview --refresh` finds nothing to change.\n\n`make test-long` regenerates this page.\n\n" +
+			"| step | config | calls that changed the account |\n| --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n"
 		require.NoError(t, os.WriteFile(filepath.Join(project(t), "docs", "changes.md"), []byte(text), 0o644))
 	}
 }
 
 func walkSteps(w *walk, first, second string) []step {
-	records := func(prefix string) string { return "s3://" + w.bucket + "/" + prefix }
+	location := func(prefix string) string { return "s3://" + w.bucket + "/" + prefix }
 	const group = "log-group:/private-ec2-access/walk/sessions"
 	// The policy of the KMS endpoint names the new key before the document does:
 	// for that moment no session starts.
@@ -136,7 +136,7 @@ func walkSteps(w *walk, first, second string) []step {
 			w.events, _ = w.in.aws(w.getEvents()...).at("events").([]any)
 			require.Len(t, w.events, 2)
 		}},
-		{name: "records encrypted by a key of the stack's own", config: map[string]any{"logging.encryption": "kms"}, check: func(t *testing.T, w *walk) {
+		{name: "session logs encrypted with a key of the stack", config: map[string]any{"logging.encryption": "kms"}, check: func(t *testing.T, w *walk) {
 			w.keys = append(w.keys, w.outputs().text("keyArn"))
 			encryptedBy("aws:kms", "own")(t, w)
 			w.put(t, "sessions/user-89ab.log", "encrypted by a key")
@@ -144,22 +144,22 @@ func walkSteps(w *walk, first, second string) []step {
 		{name: "sessions encrypted", config: map[string]any{"session.encryption": true}, check: func(t *testing.T, w *walk) {
 			says("kmsKeyId", w.keys[2])(t, w)
 		}},
-		{name: "a record is required", long: true, config: map[string]any{"logging.required": true}},
-		{name: "a record is not required", long: true, config: map[string]any{"logging.required": false}},
+		{name: "logging required", long: true, config: map[string]any{"logging.required": true}},
+		{name: "logging not required", long: true, config: map[string]any{"logging.required": false}},
 		{name: "streaming off", long: true, config: map[string]any{"logging.streaming": false}, check: says("cloudWatchStreamingEnabled", "false")},
 		{name: "streaming on", long: true, config: map[string]any{"logging.streaming": true}, check: says("cloudWatchStreamingEnabled", "true")},
 
-		{name: "records encrypted by an existing key", long: true, check: encryptedBy("aws:kms", first), refusedWithout: "KEY_3",
+		{name: "session logs encrypted with an existing key", long: true, check: encryptedBy("aws:kms", first), refusedWithout: "KEY_3",
 			config: map[string]any{"logging.kmsKeyArn": first, "logging.earlierKmsKeyArns": []any{"KEY_3"}}},
 		{name: "that key replaced by another", long: true, check: encryptedBy("aws:kms", second), refusedWithout: first,
 			config: map[string]any{"logging.kmsKeyArn": second, "logging.earlierKmsKeyArns": []any{first}}},
-		{name: "the earlier key let go", long: true, config: map[string]any{"logging.earlierKmsKeyArns": []any{}}},
-		{name: "records encrypted by the own key again", long: true, check: encryptedBy("aws:kms", "own"), refusedWithout: second,
+		{name: "the previous key removed", long: true, config: map[string]any{"logging.earlierKmsKeyArns": []any{}}},
+		{name: "session logs encrypted with the stack's key again", long: true, check: encryptedBy("aws:kms", "own"), refusedWithout: second,
 			config: map[string]any{"logging.kmsKeyArn": nil, "logging.earlierKmsKeyArns": []any{second}}},
-		{name: "nor that one any more", long: true, config: map[string]any{"logging.earlierKmsKeyArns": []any{}}},
-		{name: "sessions encrypted by an existing key", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": first}, check: says("kmsKeyId", first)},
+		{name: "that previous key removed", long: true, config: map[string]any{"logging.earlierKmsKeyArns": []any{}}},
+		{name: "sessions encrypted with an existing key", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": first}, check: says("kmsKeyId", first)},
 		{name: "that session key replaced by another", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": second}, check: says("kmsKeyId", second)},
-		{name: "sessions encrypted by the own key again", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": nil}},
+		{name: "sessions encrypted with the stack's key again", long: true, refuses: endpointOfKMS, config: map[string]any{"session.kmsKeyArn": nil}},
 		{name: "the key rotates sooner", long: true, config: map[string]any{"key.rotationPeriodInDays": 90}},
 		{name: "the key rotates as before", long: true, config: map[string]any{"key.rotationPeriodInDays": nil}},
 
@@ -168,32 +168,32 @@ func walkSteps(w *walk, first, second string) []step {
 		{name: "Object Lock that nobody can lift", long: true, config: map[string]any{"logging.objectLock": "compliance"}, check: lock("COMPLIANCE", "2")},
 		{name: "Object Lock off", config: map[string]any{"logging.objectLock": "off", "logging.objectLockDays": 0}, check: lock("", "")},
 
-		{name: "records move to a cheaper class", long: true, config: map[string]any{"logging.transitionDays": 30}},
-		{name: "records stay in their class", long: true, config: map[string]any{"logging.transitionDays": 0}},
-		{name: "records for good", long: true, config: map[string]any{"logging.retentionDays": 0}},
-		{name: "records for a year", long: true, config: map[string]any{"logging.retentionDays": 365}},
-		{name: "log events for a month", long: true, config: map[string]any{"logging.logGroupRetentionDays": 30}},
-		{name: "log events for a year", long: true, config: map[string]any{"logging.logGroupRetentionDays": 365}},
-		{name: "a destroy is refused", long: true, config: map[string]any{"keepRecords": "refuse"}},
-		{name: "a destroy keeps records", long: true, config: map[string]any{"keepRecords": "true"}},
+		{name: "session logs move to a cheaper storage class", long: true, config: map[string]any{"logging.transitionDays": 30}},
+		{name: "session logs stay in their storage class", long: true, config: map[string]any{"logging.transitionDays": 0}},
+		{name: "session logs kept without a limit", long: true, config: map[string]any{"logging.retentionDays": 0}},
+		{name: "session logs kept for a year", long: true, config: map[string]any{"logging.retentionDays": 365}},
+		{name: "log events kept for a month", long: true, config: map[string]any{"logging.logGroupRetentionDays": 30}},
+		{name: "log events kept for a year", long: true, config: map[string]any{"logging.logGroupRetentionDays": 365}},
+		{name: "destroy is refused", long: true, config: map[string]any{"keepRecords": "refuse"}},
+		{name: "destroy keeps session logs", long: true, config: map[string]any{"keepRecords": "true"}},
 
-		{name: "the prefix renamed", config: map[string]any{"logging.keyPrefix": "moved/here", "logging.earlierLocations": []any{records("sessions")}},
-			refusedWithout: records("sessions"), check: says("s3KeyPrefix", "moved/here")},
-		{name: "the earlier prefix let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
-		{name: "the prefix as before", long: true, refusedWithout: records("moved/here"), check: says("s3KeyPrefix", "sessions"),
-			config: map[string]any{"logging.keyPrefix": nil, "logging.earlierLocations": []any{records("moved/here")}}},
+		{name: "the prefix renamed", config: map[string]any{"logging.keyPrefix": "moved/here", "logging.earlierLocations": []any{location("sessions")}},
+			refusedWithout: location("sessions"), check: says("s3KeyPrefix", "moved/here")},
+		{name: "the previous prefix removed", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
+		{name: "the prefix as before", long: true, refusedWithout: location("moved/here"), check: says("s3KeyPrefix", "sessions"),
+			config: map[string]any{"logging.keyPrefix": nil, "logging.earlierLocations": []any{location("moved/here")}}},
 		{name: "the group renamed", long: true, refusedWithout: group, check: says("cloudWatchLogGroupName", "/renamed"),
-			config: map[string]any{"logging.logGroupName": "/renamed", "logging.earlierLocations": []any{records("moved/here"), group}}},
-		{name: "the earlier group let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
+			config: map[string]any{"logging.logGroupName": "/renamed", "logging.earlierLocations": []any{location("moved/here"), group}}},
+		{name: "the previous group removed", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
 		{name: "the group as before", long: true, refusedWithout: "log-group:/renamed",
 			config: map[string]any{"logging.logGroupName": nil, "logging.earlierLocations": []any{"log-group:/renamed"}}},
-		{name: "an existing bucket", long: true, refusedWithout: records("sessions"), check: says("s3BucketName", "existing-logs"),
-			config: map[string]any{"logging.bucketName": "existing-logs", "logging.earlierLocations": []any{"log-group:/renamed", records("sessions")}}},
-		{name: "the own bucket again", long: true, refusedWithout: "s3://existing-logs/sessions",
+		{name: "an existing bucket", long: true, refusedWithout: location("sessions"), check: says("s3BucketName", "existing-logs"),
+			config: map[string]any{"logging.bucketName": "existing-logs", "logging.earlierLocations": []any{"log-group:/renamed", location("sessions")}}},
+		{name: "the stack's bucket again", long: true, refusedWithout: "s3://existing-logs/sessions",
 			config: map[string]any{"logging.bucketName": nil, "logging.earlierLocations": []any{"s3://existing-logs/sessions"}}},
-		{name: "earlier places let go", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
+		{name: "previous log locations removed", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
 
-		{name: "a document of the stack's own name", long: true, told: "the session document SSM-SessionManagerRunShell is deleted, once", config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
+		{name: "a document with a name of its own", long: true, notice: "the session document SSM-SessionManagerRunShell is deleted, once", config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
 		{name: "the account's default document again", long: true, config: map[string]any{"session.documentName": nil}},
 		{name: "sessions run as a user", long: true, config: map[string]any{"session.runAsEnabled": true, "session.runAsDefaultUser": "operator"}, check: says("runAsDefaultUser", "operator")},
 		{name: "sessions run as ssm-user", long: true, config: map[string]any{"session.runAsEnabled": false, "session.runAsDefaultUser": nil}, check: says("runAsEnabled", "false")},
@@ -205,10 +205,10 @@ func walkSteps(w *walk, first, second string) []step {
 		{name: "sessions not encrypted", config: map[string]any{"session.encryption": false}, check: says("kmsKeyId", "")},
 		// The group loses its key before the document stops requiring it: for that
 		// moment the agent refuses sessions.
-		{name: "records not encrypted by a key", config: map[string]any{"logging.encryption": "aes256"}, check: encryptedBy("AES256", ""), refuses: "has no key"},
+		{name: "session logs not encrypted with a key", config: map[string]any{"logging.encryption": "aes256"}, check: encryptedBy("AES256", ""), refuses: "has no key"},
 		{name: "CloudWatch Logs off", refusedWithout: group, check: says("cloudWatchLogGroupName", ""),
-			config: map[string]any{"logging.cloudWatch": false, "logging.earlierLocations": []any{records("sessions"), group}}},
-		{name: "nothing from before", config: map[string]any{"logging.earlierLocations": []any{}}, check: func(t *testing.T, w *walk) {
+			config: map[string]any{"logging.cloudWatch": false, "logging.earlierLocations": []any{location("sessions"), group}}},
+		{name: "previous log locations removed again", config: map[string]any{"logging.earlierLocations": []any{}}, check: func(t *testing.T, w *walk) {
 			require.Nil(t, w.replay.endpoints["logs"])
 			require.Nil(t, w.replay.endpoints["kms"])
 		}},
@@ -226,7 +226,7 @@ func (w *walk) take(t *testing.T, s step) {
 		}
 		w.rewrite(t)
 		out, err := w.preview()
-		require.Error(t, err, "%s: nobody asks for %s", s.name, s.refusedWithout)
+		require.Error(t, err, "%s: the preview does not require %s", s.name, s.refusedWithout)
 		wanted, isKey := w.words()[s.refusedWithout].(string)
 		if !isKey {
 			wanted = s.refusedWithout
@@ -237,12 +237,12 @@ func (w *walk) take(t *testing.T, s step) {
 	maps.Copy(w.config, s.config)
 	w.rewrite(t)
 	w.in.Reset()
-	require.Contains(t, w.up(), s.told, s.name)
+	require.Contains(t, w.up(), s.notice, s.name)
 	w.follow(t, s.refuses)
 	if s.check != nil {
 		s.check(t, w)
 	}
-	w.requireRecords(t, s.name)
+	w.requireSessionLogs(t, s.name)
 }
 
 // follow replays the calls of an update.
@@ -283,7 +283,7 @@ func (w *walk) changes() []string {
 // put writes a session log and keeps its version.
 func (w *walk) put(t *testing.T, key, text string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "record")
+	file := filepath.Join(t.TempDir(), "session.log")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	version := w.in.aws("s3api", "put-object", "--bucket", w.bucket, "--key", key, "--body", file).text("VersionId")
 	w.objects[key+" "+version] = text
@@ -293,23 +293,23 @@ func (w *walk) getEvents() []string {
 	return []string{"logs", "get-log-events", "--log-group-name", w.group, "--log-stream-name", "user-0123"}
 }
 
-// requireRecords reads back every session log that was ever written, and the state of every key.
-func (w *walk) requireRecords(t *testing.T, after string) {
+// requireSessionLogs reads back every session log that was ever written, and the state of every key.
+func (w *walk) requireSessionLogs(t *testing.T, after string) {
 	t.Helper()
 	dir := t.TempDir()
-	records := slices.Sorted(maps.Keys(w.objects))
+	logs := slices.Sorted(maps.Keys(w.objects))
 	var listed []string
 	for _, v := range w.in.aws("s3api", "list-object-versions", "--bucket", w.bucket).list("Versions") {
 		listed = append(listed, v.text("Key")+" "+v.text("VersionId"))
 	}
-	require.ElementsMatch(t, records, listed, after)
-	for i, record := range records {
-		key, version, _ := strings.Cut(record, " ")
+	require.ElementsMatch(t, logs, listed, after)
+	for i, log := range logs {
+		key, version, _ := strings.Cut(log, " ")
 		file := filepath.Join(dir, fmt.Sprint(i))
 		w.in.aws("s3api", "get-object", "--bucket", w.bucket, "--key", key, "--version-id", version, file)
 		text, err := os.ReadFile(file)
 		require.NoError(t, err, after)
-		require.Equal(t, w.objects[record], string(text), after)
+		require.Equal(t, w.objects[log], string(text), after)
 	}
 	for _, key := range w.keys {
 		require.Equal(t, "Enabled", w.in.aws("kms", "describe-key", "--key-id", key).text("KeyMetadata.KeyState"), after)

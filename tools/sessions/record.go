@@ -82,7 +82,7 @@ func (r *run) record(ctx context.Context) error {
 	case s.Status == "Failed":
 		r.say("The session never opened%s, so it has no session log.", because(s.Details))
 	case unrecorded(s.DocumentName):
-		r.say("It was opened under %s: Session Manager never records port forwarding and SSH.", s.DocumentName)
+		r.say("It was opened under %s: Session Manager does not log port forwarding and SSH.", s.DocumentName)
 	default:
 		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
 		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), cmp.Or(s.DocumentName, r.outputs.SessionDocument), r.session))

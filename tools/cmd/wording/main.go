@@ -18,23 +18,24 @@ import (
 
 func main() {
 	project := flag.String("project", ".", "the folder to check")
-	all := flag.Bool("all", false, "also check the folders that are not covered yet")
 	flag.Parse()
-	found, err := check(*project, *all, os.Stdout)
+	used := map[int]bool{}
+	found, err := check(*project, used, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
 	}
+	found += unused(used, os.Stdout)
 	if found > 0 {
 		fmt.Fprintf(os.Stderr, "%d findings. Fix: use the suggested words, or add an exception with its reason to tools/cmd/wording/phrases.go\n", found)
 		os.Exit(1)
 	}
 }
 
-// check writes one line for each finding, and returns how many there are.
-func check(project string, all bool, to io.Writer) (found int, err error) {
+// check writes one line for each finding, and returns how many there are. It notes
+// in used which exceptions were needed.
+func check(project string, used map[int]bool, to io.Writer) (found int, err error) {
 	rules := compile(phrases)
-	used := map[int]bool{}
 	err = filepath.WalkDir(project, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -50,7 +51,7 @@ func check(project string, all bool, to io.Writer) (found int, err error) {
 			}
 			return nil
 		}
-		if !entry.Type().IsRegular() || !all && notYetCovered(name) {
+		if !entry.Type().IsRegular() {
 			return nil
 		}
 		extract := extractor(name)
@@ -74,29 +75,23 @@ func check(project string, all bool, to io.Writer) (found int, err error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return found, err
-	}
+	return found, err
+}
+
+// unused writes one line for each exception that nothing needs, and returns how
+// many there are.
+func unused(used map[int]bool, to io.Writer) (found int) {
 	for i, e := range exceptions {
-		if !used[i] && !all {
+		if !used[i] {
 			fmt.Fprintf(to, "phrases.go: the exception %q is not needed any more. Fix: delete it\n", e.pattern)
 			found++
 		}
 	}
-	return found, nil
+	return found
 }
 
 // skipped are folders without texts of the project.
 var skipped = []string{".git", ".local", "node_modules", "testdata", "wording"}
-
-func notYetCovered(file string) bool {
-	for _, one := range notYet {
-		if matched, _ := path.Match(one, file); matched || strings.HasPrefix(file, one+"/") {
-			return true
-		}
-	}
-	return false
-}
 
 func extractor(file string) func(string, []byte) ([]text, error) {
 	switch base := path.Base(file); {

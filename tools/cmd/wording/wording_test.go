@@ -40,7 +40,7 @@ func TestCheck_KindsOfText(t *testing.T) {
 			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 			require.NoError(t, os.WriteFile(file, []byte(test.content), 0o644))
 			var out bytes.Buffer
-			_, err := check(folder, true, &out)
+			_, err := check(folder, map[int]bool{}, &out)
 			require.NoError(t, err)
 			require.Equal(t, test.want, string(bytes.TrimSuffix(out.Bytes(), []byte("\n"))))
 		})
@@ -48,11 +48,9 @@ func TestCheck_KindsOfText(t *testing.T) {
 }
 
 // An exception that nothing needs is a finding, so the list stays short.
-func TestCheck_UnusedException(t *testing.T) {
+func TestUnused_ExceptionThatNothingNeeds_IsReported(t *testing.T) {
 	var out bytes.Buffer
-	found, err := check(t.TempDir(), false, &out)
-	require.NoError(t, err)
-	require.Equal(t, len(exceptions), found)
+	require.Equal(t, len(exceptions), unused(map[int]bool{}, &out))
 	require.Contains(t, out.String(), "is not needed any more")
 }
 
