@@ -43,8 +43,8 @@ func (d *decider) notOurs(existing session.Existing) mistake.Mistake {
 		m.Problem = "this document exists already, and it belongs to the stack " + existing.Mark.Owner + "; the two stacks would overwrite each other"
 		return m
 	}
-	m.Problem = "this document exists already, and it was not made by this program; overwriting it would change the sessions of everybody in this account and Region who names no document. " +
-		"It would change\n       " + strings.Join(d.changes(), "\n       ")
+	m.Problem = "this document exists already, and it was not made by this program"
+	m.Detail = "Overwriting it changes, for everybody in this account and Region who names no document:\n  " + strings.Join(d.changes(), "\n  ")
 	adopt := mistake.Do("adopt it; its current content stays as its version "+existing.Version+", and make destroy restores that:",
 		d.set("session.adopt", "true"))
 	m.Fix = append(adopt, m.Fix...)

@@ -12,6 +12,7 @@ type Mistake struct {
 	Key     string // the config key, nested keys as the command line writes them
 	Got     string // the value got, as the user would recognise it
 	Problem string // what is wrong with it
+	Detail  string // more about it, after the value; lines are indented by the list
 	Allowed string // the values allowed
 	Fix     []Fix  // alternatives: each of them is enough
 }
@@ -33,6 +34,9 @@ func (m Mistake) String() string {
 	fmt.Fprintf(&b, "%s: %s", m.Key, m.Problem)
 	if m.Got != "" {
 		fmt.Fprintf(&b, " (got %s)", m.Got)
+	}
+	if m.Detail != "" {
+		fmt.Fprintf(&b, "\n     %s", strings.ReplaceAll(m.Detail, "\n", "\n     "))
 	}
 	if m.Allowed != "" {
 		fmt.Fprintf(&b, "\n     Allowed: %s", m.Allowed)
