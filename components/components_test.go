@@ -90,7 +90,7 @@ var builders = map[string]func(ctx *pulumi.Context, name string, opts ...pulumi.
 // Two of a kind live beside each other (the recorder refuses a URN that stands
 // twice), every child belongs to its own component, and nothing that the caller
 // asks of the component leaks to a child, except what the engine hands down.
-func TestEachComponentTwice(t *testing.T) {
+func TestComponents_CreatedTwice_NamesDiffer(t *testing.T) {
 	t.Parallel()
 	for kind, build := range builders {
 		for _, dryRun := range []bool{true, false} {
@@ -128,7 +128,7 @@ func TestEachComponentTwice(t *testing.T) {
 }
 
 // What is missing is refused before anything is registered.
-func TestWhatIsMissingIsRefused(t *testing.T) {
+func TestComponents_MissingArgument_Refused(t *testing.T) {
 	t.Parallel()
 	for want, build := range map[string]func(ctx *pulumi.Context) error{
 		"network: no args": func(ctx *pulumi.Context) error { _, err := components.NewNetwork(ctx, "n", nil); return err },

@@ -29,7 +29,7 @@ func load(t *testing.T, own map[string]any) (*config.Config, error) {
 	return config.Load("private-ec2-access", pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(pulumitest.LocalConfig("us-east-2"), own))), settings.Literals{}, pulumitest.LocalEnvironment)
 }
 
-func TestTheDefaultsAreValid(t *testing.T) {
+func TestLoad_Defaults_Valid(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil)
 	require.NoError(t, err)
@@ -158,7 +158,7 @@ var mistakes = map[string]map[string]any{
 	},
 }
 
-func TestEveryMistakeIsTold(t *testing.T) {
+func TestLoad_Mistakes_AllReported(t *testing.T) {
 	t.Parallel()
 	told := map[string]func(t *testing.T) error{}
 	for name, own := range mistakes {
@@ -207,7 +207,7 @@ func TestTags_ThatAWSAllows(t *testing.T) {
 }
 
 // The same mistakes are told in the same order each time.
-func TestMistakesOfInstancesComeInTheOrderOfTheirNames(t *testing.T) {
+func TestLoad_InstanceMistakes_SortedByName(t *testing.T) {
 	t.Parallel()
 	instances, want := map[string]any{}, []string{}
 	for letter := 'a'; letter <= 'z'; letter++ { // so many that no map goes through them in order by chance
@@ -248,7 +248,7 @@ var relations = map[string][2]map[string]any{
 	},
 }
 
-func TestRelationsBetweenKeysAreChecked(t *testing.T) {
+func TestLoad_RelatedKeys_Checked(t *testing.T) {
 	t.Parallel()
 	require.GreaterOrEqual(t, len(relations), 8)
 	for name, fixes := range relations {
@@ -262,7 +262,7 @@ func TestRelationsBetweenKeysAreChecked(t *testing.T) {
 
 // Nothing is asked of AWS and nothing registered when the config is wrong, and
 // the program fails, whatever the mistake is.
-func TestAMistakeStopsBeforeTheFirstLookUp(t *testing.T) {
+func TestLoad_Mistake_NoLookUp(t *testing.T) {
 	t.Parallel()
 	require.GreaterOrEqual(t, len(mistakes), 25)
 	for name, own := range mistakes {
@@ -277,7 +277,7 @@ func TestAMistakeStopsBeforeTheFirstLookUp(t *testing.T) {
 
 // Every key has a mistake of its own in the table above. A free-form text has
 // none.
-func TestEveryKeyHasAMistake(t *testing.T) {
+func TestLoad_EveryKey_HasMistakeCase(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{}
 	for _, own := range mistakes {
@@ -301,12 +301,12 @@ func TestEveryKeyHasAMistake(t *testing.T) {
 }
 
 // Pulumi.yaml and the struct know the same keys, and Pulumi.yaml describes each.
-func TestPulumiYamlDescribesEveryKey(t *testing.T) {
+func TestPulumiYaml_EveryKey_Described(t *testing.T) {
 	t.Parallel()
 	require.ElementsMatch(t, fields("", reflect.TypeFor[config.Config]()), projectKeys(t))
 }
 
-func TestAKeyWithoutADefaultIsMissed(t *testing.T) {
+func TestPulumiYaml_KeyWithoutDefault_Reported(t *testing.T) {
 	t.Parallel()
 	keys := pulumitest.Defaults(t, pulumitest.LocalConfig("us-east-2"))
 	delete(keys, "tags")
@@ -316,7 +316,7 @@ func TestAKeyWithoutADefaultIsMissed(t *testing.T) {
 	require.ErrorContains(t, err, "2. session.documentName: it has no value and no default")
 }
 
-func TestWithoutARegion(t *testing.T) {
+func TestLoad_NoRegion_Refused(t *testing.T) {
 	t.Parallel()
 	keys := pulumitest.StackConfig(t, pulumitest.Defaults(t, nil))
 	_, err := config.Load("private-ec2-access", keys, settings.Literals{}, nil)
@@ -326,7 +326,7 @@ func TestWithoutARegion(t *testing.T) {
 }
 
 // The three stack files are valid, by the same loader.
-func TestTheStackFilesAreValid(t *testing.T) {
+func TestStackFiles_Checked_Valid(t *testing.T) {
 	t.Parallel()
 	for stack, environ := range map[string][]string{"local": pulumitest.LocalEnvironment, "dev": nil} {
 		text, err := os.ReadFile(filepath.Join(pulumitest.Root(t), "Pulumi."+stack+".yaml"))

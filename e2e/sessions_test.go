@@ -18,7 +18,7 @@ import (
 // once and copied for each case.
 //
 // It does not prove how AWS behaves: the emulator simulates Session Manager and the agent as they were observed.
-func TestSessionCommands(t *testing.T) {
+func TestSessionCommands_RealClients_WorkTogether(t *testing.T) {
 	t.Parallel()
 	base := deploy(t)
 	for name, test := range map[string]func(*desk){

@@ -233,7 +233,7 @@ func load(t *testing.T, own map[string]any) (*config.Config, error) {
 
 // The table that the end-to-end tests bring up has every possible pair of values
 // in a row, in at most 25 rows, and each row is a config without a mistake.
-func TestTheCombinationsHaveEveryPossiblePair(t *testing.T) {
+func TestCombinations_Pairs_Complete(t *testing.T) {
 	t.Parallel()
 	rows := allPairs()
 	require.LessOrEqual(t, len(rows), 25)
@@ -271,7 +271,7 @@ func TestTheCombinationsHaveEveryPossiblePair(t *testing.T) {
 // What cannot be together is refused in whatever config it stands, by the key
 // that has to change. With the test above every pair of values is either in a
 // row or refused.
-func TestImpossiblePairsAreRefused(t *testing.T) {
+func TestCombinations_ImpossiblePair_Refused(t *testing.T) {
 	t.Parallel()
 	refused := func(row combination, more map[string]any, key, what string) {
 		t.Helper()
@@ -301,7 +301,7 @@ func TestImpossiblePairsAreRefused(t *testing.T) {
 // themselves.
 //
 // It does not prove that Systems Manager takes the document.
-func TestTheSessionDocumentOfEveryCombination(t *testing.T) {
+func TestSessionDocument_EveryCombination_Valid(t *testing.T) {
 	t.Parallel()
 	check := sessionSchema(t)
 	for i, row := range allPairs() {
@@ -366,7 +366,7 @@ func drift(t *testing.T, content string, is facts) (wrong []string) {
 
 // A schema or a relation that passes everything would prove nothing: each of
 // these documents differs from a right one in one place, and is refused there.
-func TestBadSessionDocumentsAreNoticed(t *testing.T) {
+func TestSessionDocument_Broken_Reported(t *testing.T) {
 	t.Parallel()
 	check := sessionSchema(t)
 	is := facts{bucket: "logs", group: "/project/stack/sessions", key: keyOfOurs, encrypted: true, streaming: true}

@@ -112,7 +112,7 @@ func golden(t *testing.T, name string, r region, got string) {
 // Regions of three partitions, as a preview and as an update.
 //
 // It does not prove that AWS accepts any of it.
-func TestTheWholeRecipe(t *testing.T) {
+func TestProgram_Default_RegistersEveryResource(t *testing.T) {
 	t.Parallel()
 	for _, r := range regions {
 		for _, dryRun := range []bool{true, false} {
@@ -224,7 +224,7 @@ func run(t *testing.T, own map[string]any, replaced map[string]func(map[string]a
 	return recorder.Run(t, "private-ec2-access", "test", false, New(pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(local(ohio), own))), pulumitest.LocalEnvironment))
 }
 
-func TestTheInstanceWaitsForItsRoleAndItsEndpoints(t *testing.T) {
+func TestInstance_DependsOn_RoleAndEndpoints(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, nil, nil)
 	require.NoError(t, err)
@@ -246,7 +246,7 @@ func TestTheInstanceWaitsForItsRoleAndItsEndpoints(t *testing.T) {
 	}
 }
 
-func TestAnExistingNetwork(t *testing.T) {
+func TestNetwork_Existing_Used(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{
 		"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"},
@@ -290,7 +290,7 @@ func TestRealAccount_KeepsSessionLogs(t *testing.T) {
 
 // Refuse protects what a destroy would delete, and keeps it: a stack that is
 // forgotten with --exclude-protected loses no record either.
-func TestADestroyCanBeRefused(t *testing.T) {
+func TestKeepRecords_Refuse_ProtectsResources(t *testing.T) {
 	t.Parallel()
 	for choice, want := range map[string]bool{"refuse": true, "true": false, "false": false} {
 		resources, err := run(t, map[string]any{"keepRecords": choice}, nil)
@@ -304,7 +304,7 @@ func TestADestroyCanBeRefused(t *testing.T) {
 	}
 }
 
-func TestImages(t *testing.T) {
+func TestInstance_Image_PinnedOrNewest(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{"instances": map[string]any{
 		"pinned": map[string]any{"imageId": "ami-0bbbbbbbbbbbbbbbb", "subnetIndex": 1},
@@ -333,7 +333,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-func TestAnExistingBucketIsNotTouched(t *testing.T) {
+func TestLogBucket_Existing_Unchanged(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{"logging.bucketName": "my-logs", "logging.keyPrefix": "a/b/"}, nil)
 	require.NoError(t, err)
@@ -404,7 +404,7 @@ func TestEC2Messages(t *testing.T) {
 
 // A look-up that fails is never taken for an absence: whichever it is, the
 // preview stops and nothing is registered.
-func TestEveryFailedLookUpStopsThePreview(t *testing.T) {
+func TestLookUp_Failed_StopsPreview(t *testing.T) {
 	t.Parallel()
 	for _, lookup := range []string{
 		"getRegion", "getPartition", "getCallerIdentity", "getAvailabilityZones", "getDocument",
@@ -435,7 +435,7 @@ func TestEveryFailedLookUpStopsThePreview(t *testing.T) {
 	}
 }
 
-func TestAForeignSessionDocumentIsNotOverwritten(t *testing.T) {
+func TestSessionDocument_Unmanaged_NotOverwritten(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
 		`{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager"}`:     "it was not made by this program",
@@ -457,7 +457,7 @@ func TestAForeignSessionDocumentIsNotOverwritten(t *testing.T) {
 	require.NoError(t, err, "the stack's own document is accepted")
 }
 
-func TestZonesAreThoseThatEveryServiceSupports(t *testing.T) {
+func TestZones_Default_SupportEveryService(t *testing.T) {
 	t.Parallel()
 	zones := func(offered ...any) map[string]func(map[string]any) (map[string]any, error) {
 		return map[string]func(map[string]any) (map[string]any, error){

@@ -60,7 +60,7 @@ func document(t *testing.T, resources []pulumitest.Resource) session.Document {
 	return read
 }
 
-func TestEverything(t *testing.T) {
+func TestProgram_EverySetting_RegistersEveryResource(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, everything, nil)
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestEverything(t *testing.T) {
 
 // The document names nothing before it is there and may be used: what it waits
 // for is the other way round in no configuration.
-func TestTheDocumentWaitsForAllThatItNames(t *testing.T) {
+func TestSessionDocument_DependsOn_EveryNamedResource(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, everything, nil)
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestTheDocumentWaitsForAllThatItNames(t *testing.T) {
 
 // While a bucket's default encryption changes, the policy that lets both kinds
 // through is there: it comes first when the key goes, and last when it comes.
-func TestTheBucketsPolicyAndDefaultChangeInTurn(t *testing.T) {
+func TestLogBucket_PolicyAndDefaultEncryption_ChangeInOrder(t *testing.T) {
 	t.Parallel()
 	const (
 		policy    = "aws:s3/bucketPolicy:BucketPolicy"
@@ -114,7 +114,7 @@ func TestTheBucketsPolicyAndDefaultChangeInTurn(t *testing.T) {
 
 // What sessions that are open now write to stays, until the config says that it
 // may go.
-func TestNoPlaceIsTakenAwayFromOpenSessions(t *testing.T) {
+func TestLogLocation_Changed_PreviousOneRequired(t *testing.T) {
 	t.Parallel()
 	own := session.Preferences{S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions", IdleSessionTimeout: 20}
 	withGroup := own
@@ -158,7 +158,7 @@ func TestNoPlaceIsTakenAwayFromOpenSessions(t *testing.T) {
 // A stack that goes over to a document of another name says what becomes of the
 // account's default one, and takes away no place that this one names. A document
 // of the stack's under any other name is not seen.
-func TestTheDefaultDocumentIsLeft(t *testing.T) {
+func TestDefaultDocument_Abandoned_Announced(t *testing.T) {
 	t.Parallel()
 	made := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions"}
 	adopted, others := made, made
@@ -210,7 +210,7 @@ func TestTheDefaultDocumentIsLeft(t *testing.T) {
 
 // An earlier place goes on being writable: by the instances' policy, through the
 // endpoints, and in the bucket.
-func TestAnEarlierPlaceCanBeWrittenTo(t *testing.T) {
+func TestEarlierLocation_Listed_Writable(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{"logging.earlierLocations": []any{"s3://company-logs/shells", "log-group:/shells"}}, nil)
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestAnEarlierPlaceCanBeWrittenTo(t *testing.T) {
 
 // Going over to an existing bucket leaves the own one in the stack as long as
 // sessions may write to it.
-func TestTheOwnBucketStaysWhileItIsWrittenTo(t *testing.T) {
+func TestLogBucket_InEarlierLocations_Kept(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{
 		"logging.bucketName": "company-logs", "logging.earlierLocations": []any{"s3://private-ec2-access-logs-1/sessions"},
@@ -251,7 +251,7 @@ func TestTheOwnBucketStaysWhileItIsWrittenTo(t *testing.T) {
 
 // A content that differs gets a number that no version has, and one that does
 // not differ keeps its own.
-func TestEveryContentIsNew(t *testing.T) {
+func TestSessionDocument_Update_ContentDiffersFromEveryVersion(t *testing.T) {
 	t.Parallel()
 	first, err := run(t, nil, nil)
 	require.NoError(t, err)
@@ -318,7 +318,7 @@ func TestAdoption(t *testing.T) {
 
 // Systems Manager changes only the newest version, so a document whose sessions
 // use another one is explained before anything is changed.
-func TestAVersionThatIsNotTheNewest(t *testing.T) {
+func TestSessionDocument_DefaultVersionNotNewest_Refused(t *testing.T) {
 	t.Parallel()
 	ours := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions", IdleSessionTimeout: 20}.JSON()
 	resources, err := run(t, nil, documentOf("4", ours, "5", ours))
@@ -347,7 +347,7 @@ const ourKey = "Session records of the Pulumi stack private-ec2-access/test"
 
 // A key that was made stays, with its policy, so that what it encrypted can be
 // read. A key of somebody else's is neither used nor touched.
-func TestTheKeyOutlivesItsUse(t *testing.T) {
+func TestKey_NoLongerUsed_Kept(t *testing.T) {
 	t.Parallel()
 	hasKey := func(resources []pulumitest.Resource) bool {
 		return slices.Contains(pulumitest.Names(resources), "aws:kms/key:Key private-ec2-access-key")
@@ -377,7 +377,7 @@ func TestTheKeyOutlivesItsUse(t *testing.T) {
 
 // A key by its ARN is the user's: its policy is not touched, and the role gets
 // what the agent needs.
-func TestExistingKeys(t *testing.T) {
+func TestKey_Existing_Used(t *testing.T) {
 	t.Parallel()
 	other := strings.Replace(keyOfOurs, "key/0", "key/9", 1)
 	resources, err := run(t, map[string]any{
@@ -404,7 +404,7 @@ func TestExistingKeys(t *testing.T) {
 	require.Contains(t, bucket, `["`+keyOfOurs+`","`+other+`"]`)
 }
 
-func TestALogGroupOfSomebodyElseIsNotTaken(t *testing.T) {
+func TestLogGroup_Unmanaged_Refused(t *testing.T) {
 	t.Parallel()
 	group := func(tags map[string]any) lookups {
 		return lookups{"getLogGroup": func(args map[string]any) (map[string]any, error) {
@@ -426,7 +426,7 @@ func TestALogGroupOfSomebodyElseIsNotTaken(t *testing.T) {
 
 // The key's policy lets CloudWatch Logs go on reading groups that the stack left
 // behind.
-func TestKeptLogGroupsStayReadable(t *testing.T) {
+func TestLogGroup_Kept_StaysReadable(t *testing.T) {
 	t.Parallel()
 	kept := lookups{"getResources": func(args map[string]any) (map[string]any, error) {
 		if slices.Contains(args["resourceTypeFilters"].([]any), any("logs:log-group")) {
@@ -457,7 +457,7 @@ func TestFailedLookUpOfSessionLogs_StopsThePreview(t *testing.T) {
 
 // What is kept on a real account is everything that holds, protects or encrypts
 // a record.
-func TestARealAccountKeepsKeyAndGroupToo(t *testing.T) {
+func TestKeepRecords_RealAccount_KeepsKeyAndLogGroup(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, pulumitest.With(everything, map[string]any{"keepRecords": "true"}), nil)
 	require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 // A key that records are encrypted with is not replaced before its uploads can
 // pass beside those of the new one, and then the policy comes before the
 // default. A key that is added comes the other way round.
-func TestAKeyIsReplacedWithoutARefusedUpload(t *testing.T) {
+func TestKey_Replaced_UploadsAllowed(t *testing.T) {
 	t.Parallel()
 	const bucket, earlier = "private-ec2-access-logs-1", "arn:aws:kms:us-east-2:111122223333:key/earlier"
 	here := scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}

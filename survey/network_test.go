@@ -62,7 +62,7 @@ var twoRanges = is(map[string]any{"id": "vpc-1", "cidrBlock": "10.9.0.0/16", "en
 
 // Every route stands in the table: those that the provider's look-up gives, and
 // those that it leaves out.
-func TestRouteTablesShowEveryRoute(t *testing.T) {
+func TestRouteTables_Routes_AllRead(t *testing.T) {
 	t.Parallel()
 	var got []reach.Table
 	require.NoError(t, look(t, answers{
@@ -114,7 +114,7 @@ func TestRouteTablesShowEveryRoute(t *testing.T) {
 }
 
 // Not one of the look-ups behind the route-table check may fail in silence.
-func TestRouteTablesFailWithTheirLookUps(t *testing.T) {
+func TestRouteTables_FailedLookUp_IsAnError(t *testing.T) {
 	t.Parallel()
 	for _, lookup := range []string{getVpc, getVpcEndpoint, getVpnGateway, getRouteTable} {
 		given := answers{getVpc: twoRanges, getRouteTable: is(map[string]any{"routeTableId": "rtb-1", "routes": []any{}})}
@@ -127,7 +127,7 @@ func TestRouteTablesFailWithTheirLookUps(t *testing.T) {
 	}
 }
 
-func TestAnExistingNetworkIsRead(t *testing.T) {
+func TestNetwork_Existing_Read(t *testing.T) {
 	t.Parallel()
 	var got *decide.Network
 	require.NoError(t, look(t, answers{
@@ -149,7 +149,7 @@ func TestAnExistingNetworkIsRead(t *testing.T) {
 	}, got)
 }
 
-func TestAnUnknownPartitionIsRefused(t *testing.T) {
+func TestSurvey_UnknownPartition_Refused(t *testing.T) {
 	t.Parallel()
 	err := look(t, answers{
 		"aws:index/getRegion:getRegion":                 is(map[string]any{"name": "us-iso-east-1"}),

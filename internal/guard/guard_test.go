@@ -46,7 +46,7 @@ func TestLocalEmulatorStack_NeverReachesAWS(t *testing.T) {
 	}
 }
 
-func TestARealStackNeverReachesAnEmulator(t *testing.T) {
+func TestGuard_RealStack_EmulatorSettingsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name            string
@@ -66,7 +66,7 @@ func TestARealStackNeverReachesAnEmulator(t *testing.T) {
 	}
 }
 
-func TestAKeyIsNotShownWhole(t *testing.T) {
+func TestGuard_AccessKey_NotShownInFull(t *testing.T) {
 	t.Parallel()
 	found := guard.Check(true, map[string]string{"aws:accessKey": "AKIAXXXXXXXXXXXXXXXX"}, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
 	require.Equal(t, "AKIA…", found[0].Got)

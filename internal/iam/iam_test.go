@@ -36,7 +36,7 @@ func documents() map[string]iam.Document {
 
 // A blank at the end of an ARN made a statement of the origin of this recipe
 // never match anything.
-func TestNoTextHasABlankAtItsEnd(t *testing.T) {
+func TestPolicies_Texts_NoTrailingBlank(t *testing.T) {
 	t.Parallel()
 	for name, d := range documents() {
 		for _, s := range d.Statement {
@@ -48,7 +48,7 @@ func TestNoTextHasABlankAtItsEnd(t *testing.T) {
 	}
 }
 
-func TestEveryStatementIsNamedOnce(t *testing.T) {
+func TestPolicies_StatementIDs_Unique(t *testing.T) {
 	t.Parallel()
 	for name, d := range documents() {
 		seen := map[string]bool{}
@@ -62,7 +62,7 @@ func TestEveryStatementIsNamedOnce(t *testing.T) {
 
 // The grammar of policies: a principal in what is attached to a resource and
 // none in what is attached to an identity.
-func TestTheFormThatAWSReads(t *testing.T) {
+func TestPolicies_Principal_OnlyInResourcePolicies(t *testing.T) {
 	t.Parallel()
 	for name, d := range documents() {
 		var parsed struct {
@@ -83,7 +83,7 @@ func TestTheFormThatAWSReads(t *testing.T) {
 	require.Contains(t, iam.EC2Trust(here).JSON(), `"Principal":{"Service":["ec2.amazonaws.com"]}`)
 }
 
-func TestAnEmptyPrefixIsTheWholeBucket(t *testing.T) {
+func TestPolicies_EmptyPrefix_CoversBucket(t *testing.T) {
 	t.Parallel()
 	whole := iam.Recording{Archives: []iam.Archive{{Bucket: "logs"}}}
 	require.Contains(t, iam.InstancePolicy(here, whole).JSON(), `"arn:aws:s3:::logs/*"`)
@@ -93,7 +93,7 @@ func TestAnEmptyPrefixIsTheWholeBucket(t *testing.T) {
 
 // A later preview learns from the bucket's policy which key records are
 // encrypted with.
-func TestTheKeyOfABucketIsReadBack(t *testing.T) {
+func TestBucketKey_Policy_ReturnsNewestKey(t *testing.T) {
 	t.Parallel()
 	for want, keys := range map[string][]string{"": nil, key: {key}, key + "2": {key + "2", key}} {
 		got, err := iam.BucketKey(iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: keys}).JSON())
@@ -135,7 +135,7 @@ func TestConditions_OneValue_IsAString(t *testing.T) {
 
 // While one key replaces another, the bucket's default and the policy change
 // one after the other, and both encryptions pass.
-func TestAKeyThatReplacesAnotherLetsBothEncryptionsPass(t *testing.T) {
+func TestBucketPolicy_ReplacedKey_AllowsBothEncryptions(t *testing.T) {
 	t.Parallel()
 	one := iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: []string{key}}).JSON()
 	require.NotContains(t, one, "AES256")

@@ -27,7 +27,7 @@ func TestSubnets(t *testing.T) {
 	}
 }
 
-func TestSubnetsThatCannotBe(t *testing.T) {
+func TestSubnets_Impossible_Refused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		vpc   string

@@ -112,7 +112,7 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 }
 
 // What does not decide is not called missing.
-func TestWhatCannotBeToldIsSaidSo(t *testing.T) {
+func TestInstance_UnreadableFact_CannotTell(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		doubt        func(*Facts)

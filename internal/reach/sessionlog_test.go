@@ -79,7 +79,7 @@ func TestDiagnoseLog_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 }
 
 // A key's policy allows whom it names, so no policy of the role has to.
-func TestAKeysOwnPolicyCounts(t *testing.T) {
+func TestSessionLog_KeyPolicy_Evaluated(t *testing.T) {
 	t.Parallel()
 	const names = `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123:role/team/role"},"Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*"`
 	for name, test := range map[string]struct {
@@ -112,7 +112,7 @@ func TestAKeysOwnPolicyCounts(t *testing.T) {
 	}
 }
 
-func TestWhatOfARecordCannotBeSeenIsSaidSo(t *testing.T) {
+func TestSessionLog_UnreadableFact_CannotTell(t *testing.T) {
 	t.Parallel()
 	f := recording()
 	f.Encryption, f.GroupKey, f.SessionKey, f.Bucket = Read[string]{Problem: "p"}, Read[string]{Problem: "p"}, Read[string]{Problem: "p"}, Read[string]{Problem: "p"}

@@ -8,7 +8,7 @@ import (
 	"private-ec2-access/internal/scope"
 )
 
-func TestNamesFollowTheScope(t *testing.T) {
+func TestScope_Names_FollowRegionAndPartition(t *testing.T) {
 	t.Parallel()
 	for _, s := range []scope.Scope{
 		{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"},
@@ -36,7 +36,7 @@ func TestNamesFollowTheScope(t *testing.T) {
 	}
 }
 
-func TestOtherPartitionsAreNotClaimed(t *testing.T) {
+func TestSupported_OtherPartition_False(t *testing.T) {
 	t.Parallel()
 	require.False(t, scope.Scope{Partition: "aws-iso"}.Supported())
 }

@@ -9,7 +9,7 @@ import (
 	"private-ec2-access/internal/session"
 )
 
-func TestTheWholeDocument(t *testing.T) {
+func TestDocument_AllPreferences_MatchGolden(t *testing.T) {
 	t.Parallel()
 	got := session.Preferences{
 		Mark: session.Mark{Owner: "project/stack"}, S3BucketName: "logs", S3KeyPrefix: "/a/b/", IdleSessionTimeout: 20, MaxSessionDuration: 60,
@@ -34,7 +34,7 @@ func TestTheWholeDocument(t *testing.T) {
 	}`, got)
 }
 
-func TestNoLimitIsNotWritten(t *testing.T) {
+func TestDocument_NoDurationLimit_Omitted(t *testing.T) {
 	t.Parallel()
 	var d struct{ Inputs map[string]any }
 	require.NoError(t, json.Unmarshal([]byte(session.Preferences{IdleSessionTimeout: 1}.JSON()), &d))
@@ -42,7 +42,7 @@ func TestNoLimitIsNotWritten(t *testing.T) {
 }
 
 // What a document says is read back, whoever made it.
-func TestReading(t *testing.T) {
+func TestRead_Documents_ParsedOrRefused(t *testing.T) {
 	t.Parallel()
 	for _, mark := range []session.Mark{
 		{Owner: "project/stack", Revision: 1}, {Owner: "project/stack", Revision: 2}, {Owner: "project/stack", Revision: 1, Before: "3"},
@@ -63,7 +63,7 @@ func TestReading(t *testing.T) {
 	require.ErrorContains(t, err, "is not JSON")
 }
 
-func TestChangesFieldByField(t *testing.T) {
+func TestChanges_TwoDocuments_ListedByField(t *testing.T) {
 	t.Parallel()
 	was, err := session.Read(`{"inputs":{"s3BucketName":"old","kmsKeyId":"","runAsEnabled":true,"shellProfile":{"linux":"date"}}}`)
 	require.NoError(t, err)

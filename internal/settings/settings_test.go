@@ -53,7 +53,7 @@ func TestDecode(t *testing.T) {
 }
 
 // The command line can write an object or a list into a nested key only as a text.
-func TestATextThatIsJSONIsReadWhereItIsDue(t *testing.T) {
+func TestDecode_JSONText_ReadForObjects(t *testing.T) {
 	t.Parallel()
 	config := valid()
 	config["p:things"] = `{"one":"{}","two":"{\"size\":7}"}`
@@ -70,7 +70,7 @@ func TestATextThatIsJSONIsReadWhereItIsDue(t *testing.T) {
 	}
 }
 
-func TestEveryMistakeIsFoundInOnePass(t *testing.T) {
+func TestDecode_Mistakes_AllReported(t *testing.T) {
 	t.Parallel()
 	config := valid()
 	config["p:flag"], config["p:count"], config["p:list"] = "perhaps", "1.5", `[1,"x"]`

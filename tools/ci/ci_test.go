@@ -86,7 +86,7 @@ func (c *checkout) must(script string, args ...string) string {
 
 const someChanges = "Previewing update (dev):\n  pulumi:pulumi:Stack: (same)\n    ~ aws:ec2/vpc:Vpc: (update)\nResources:\n    ~ 1 to update\n    37 unchanged\n"
 
-func TestReport(t *testing.T) {
+func TestReport_Preview_IsSummarized(t *testing.T) {
 	c := newCheckout(t, nil)
 	c.pulumi(someChanges, "a note\n", 0)
 	_, stderr, code := c.run("report", "dev", "preview", "--target", "a b")
@@ -99,7 +99,7 @@ func TestReport(t *testing.T) {
 		"<sub>[Run](https://github.example/owner/name/actions/runs/7) for commit abc</sub>\n", c.read(".local/ci/preview-dev.md"))
 }
 
-func TestReportOfAFailure(t *testing.T) {
+func TestReport_Failure_ShowsError(t *testing.T) {
 	c := newCheckout(t, nil)
 	c.pulumi("Previewing update (dev):\nResources:\n    1 errored\n", strings.Repeat("x", 10000)+"error: no `such` thing\n", 4)
 	_, _, code := c.run("report", "dev", "preview")
@@ -110,7 +110,7 @@ func TestReportOfAFailure(t *testing.T) {
 	assert.Less(t, len(report), 5000, "only the end of the messages")
 }
 
-func TestReportIsCut(t *testing.T) {
+func TestReport_TooLong_IsCut(t *testing.T) {
 	c := newCheckout(t, nil)
 	line := strings.Repeat("ü", 98) + "\n"
 	c.pulumi(strings.Repeat(line, 700)+"Resources:\n    + 9 to create\n", "", 0)
@@ -123,14 +123,14 @@ func TestReportIsCut(t *testing.T) {
 	assert.Contains(t, report, "The diff is cut: it has 69328 characters, and these are the first 59993.")
 }
 
-func TestReportCannotBeLeftByADiff(t *testing.T) {
+func TestReport_DiffWithFence_StaysInCodeBlock(t *testing.T) {
 	c := newCheckout(t, nil)
 	c.pulumi("````\n</details> @somebody\n", "", 0)
 	c.must("report", "dev", "preview")
 	assert.Contains(t, c.read(".local/ci/preview-dev.md"), "\n`````\n````\n</details> @somebody\n`````\n")
 }
 
-func TestStackNameIsChecked(t *testing.T) {
+func TestReport_BadStackName_Refused(t *testing.T) {
 	c := newCheckout(t, nil)
 	_, stderr, code := c.run("report", "../x", "preview")
 	assert.Equal(t, 1, code)
@@ -153,7 +153,7 @@ func report(stack, text string) string {
 	return "<!-- Preview of the stack " + stack + " -->\n" + text + "\n"
 }
 
-func TestOneCommentForEachStack(t *testing.T) {
+func TestComment_EachStack_HasOne(t *testing.T) {
 	g := githubtest.New(t)
 	for i := range 230 {
 		g.Add(5, githubtest.By("somebody", fmt.Sprint(i)))
@@ -182,7 +182,7 @@ func TestOneCommentForEachStack(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(c.root, "broken"))
 }
 
-func TestCommentFailures(t *testing.T) {
+func TestComment_FailedRequest_IsReported(t *testing.T) {
 	g := githubtest.New(t)
 	c := newCheckout(t, g)
 	c.write("dev.md", report("dev", ""), 0o644)
@@ -204,7 +204,7 @@ func TestCommentFailures(t *testing.T) {
 	assert.NotZero(t, code)
 }
 
-func TestOneIssueAsLongAsItDiffers(t *testing.T) {
+func TestDriftIssue_WhileDrifted_OneOpen(t *testing.T) {
 	g := githubtest.New(t)
 	pull := githubtest.By(githubtest.Bot, report("dev", "a pull request is listed among the issues"))
 	pull.PullRequest, pull.Number = &struct{}{}, 1
@@ -238,7 +238,7 @@ func TestOneIssueAsLongAsItDiffers(t *testing.T) {
 	assert.NotZero(t, code, "no result is no reason to close anything")
 }
 
-func TestOnlyTheNewestCommitIsDeployed(t *testing.T) {
+func TestDeploy_OlderCommit_Skipped(t *testing.T) {
 	g := githubtest.New(t)
 	c := newCheckout(t, g)
 	g.Main = "abc"

@@ -41,7 +41,7 @@ func start(t *testing.T, rules ...Rule) *Emulator {
 	return e
 }
 
-// TestMain lets this binary be the process that TestMotoEndsWithTheFront kills.
+// TestMain lets this binary be the process that TestMoto_FrontKilled_Ends kills.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("EMULATOR_TEST_VICTIM"); dir != "" {
 		victim(dir)
@@ -81,7 +81,7 @@ func TestFixes(t *testing.T) {
 	}
 }
 
-func TestAnEmptyAccountHasNoSessions(t *testing.T) {
+func TestEmulator_EmptyAccount_NoSessions(t *testing.T) {
 	e := start(t)
 	for action, want := range map[string]string{
 		"DescribeInstanceInformation": `{"InstanceInformationList":[]}`,
@@ -96,7 +96,7 @@ func TestAnEmptyAccountHasNoSessions(t *testing.T) {
 	assert.Equal(t, 200, status, body)
 }
 
-func TestWithoutService(t *testing.T) {
+func TestWithoutService_Name_Removed(t *testing.T) {
 	e := start(t)
 	services := func(region, more string) string {
 		r := query(t, e.URL(), "ec2", "Action=DescribeVpcEndpointServices&Version=2016-11-15"+more)
@@ -134,7 +134,7 @@ func countVPCs(t *testing.T, e *Emulator) int {
 	return strings.Count(body, "<vpcId>")
 }
 
-func TestForkCopiesTheWholeAccount(t *testing.T) {
+func TestFork_Account_CopiedCompletely(t *testing.T) {
 	e := start(t)
 	createVPC(t, e)
 	e.Add(Answer("sts", "GetCallerIdentity", 200, "same rules"))
@@ -169,7 +169,7 @@ func TestForkCopiesTheWholeAccount(t *testing.T) {
 
 // Calls run all the time while copies are made: a copy must never hang on a lock that a thread of the
 // original held, nor hold half a change.
-func TestForkUnderLoad(t *testing.T) {
+func TestFork_UnderLoad_Consistent(t *testing.T) {
 	e := start(t)
 	stop := make(chan struct{})
 	var group sync.WaitGroup
@@ -205,7 +205,7 @@ func TestForkUnderLoad(t *testing.T) {
 	group.Wait()
 }
 
-func TestStartSaysWhatIsWrong(t *testing.T) {
+func TestStart_Failure_NamesCause(t *testing.T) {
 	_, err := Start(t.Context(), Options{})
 	require.ErrorContains(t, err, "no Python given")
 	_, err = Start(t.Context(), Options{Python: "/absent/python", Dir: t.TempDir()})
@@ -224,7 +224,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "choose another one")
 }
 
-func TestStopRemovesTheTemporaryFolder(t *testing.T) {
+func TestStop_TemporaryFolder_Removed(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	e, err := Start(t.Context(), Options{Python: interpreter(t)})
 	require.NoError(t, err)
@@ -250,7 +250,7 @@ func victim(dir string) {
 	select {}
 }
 
-func TestMotoEndsWithTheFront(t *testing.T) {
+func TestMoto_FrontKilled_Ends(t *testing.T) {
 	python := interpreter(t)
 	self, err := os.Executable()
 	require.NoError(t, err)

@@ -111,7 +111,7 @@ func TestReadRequest(t *testing.T) {
 	}
 }
 
-func TestReadRequestNamesS3Actions(t *testing.T) {
+func TestReadRequest_S3_NamesAction(t *testing.T) {
 	for shape, action := range map[string]string{
 		"GET /":                                    "ListBuckets",
 		"GET /?x-id=ListBuckets":                   "ListBuckets",
@@ -149,7 +149,7 @@ func TestReadRequestNamesS3Actions(t *testing.T) {
 	}
 }
 
-func TestErrorsHaveTheServicesOwnForm(t *testing.T) {
+func TestFail_EachProtocol_HasServiceFormat(t *testing.T) {
 	_, address := stub(t, echo, Fail("*", "*", 403, "Unauthorized<Operation>", `not "allowed"`))
 	cases := map[string]struct {
 		request *http.Request
@@ -169,7 +169,7 @@ func TestErrorsHaveTheServicesOwnForm(t *testing.T) {
 	}
 }
 
-func TestRulesAreTriedTheNewestFirst(t *testing.T) {
+func TestRules_Several_NewestFirst(t *testing.T) {
 	f, address := stub(t, echo, Answer("ec2", "DescribeVpcs", 200, "old"))
 	describe := func() string {
 		_, _, body := send(t, query(t, address, "ec2", "Action=DescribeVpcs&VpcId.1=vpc-1"))
@@ -220,7 +220,7 @@ func TestPassOn_ChangesTheReplyAndListsTheCall(t *testing.T) {
 	assert.Empty(t, f.recorded())
 }
 
-func TestUnimplementedCallsAreErrorsThatSDKsDoNotRepeat(t *testing.T) {
+func TestFront_UnimplementedCall_NotRetried(t *testing.T) {
 	for name, moto := range map[string]http.HandlerFunc{
 		"said by serve.py": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Emulator-Error", "NotImplementedByEmulator")
@@ -245,7 +245,7 @@ func TestUnimplementedCallsAreErrorsThatSDKsDoNotRepeat(t *testing.T) {
 	}
 }
 
-func TestDelayHoldsACallBack(t *testing.T) {
+func TestDelay_Call_AnsweredLater(t *testing.T) {
 	f, address := stub(t, echo)
 	f.add(Delay("ec2", "CreateVpc", 150*time.Millisecond), nil)
 	start := time.Now()
@@ -254,7 +254,7 @@ func TestDelayHoldsACallBack(t *testing.T) {
 	assert.GreaterOrEqual(t, time.Since(start), 150*time.Millisecond)
 }
 
-func TestUploadsPassThroughUntouched(t *testing.T) {
+func TestFront_Upload_Unchanged(t *testing.T) {
 	f, address := stub(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Size", fmt.Sprint(len(body)))
@@ -292,7 +292,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestHeadAnswersKeepTheirLength(t *testing.T) {
+func TestFront_HeadReply_KeepsLength(t *testing.T) {
 	_, address := stub(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "1234")
 		if strings.HasSuffix(r.URL.Path, "absent") {
@@ -306,7 +306,7 @@ func TestHeadAnswersKeepTheirLength(t *testing.T) {
 	}
 }
 
-func TestExpectContinueIsAnsweredBeforeTheBody(t *testing.T) {
+func TestFront_ExpectContinue_AnsweredBeforeBody(t *testing.T) {
 	_, address := stub(t, echo)
 	connection, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
 	require.NoError(t, err)
@@ -325,7 +325,7 @@ func TestExpectContinueIsAnsweredBeforeTheBody(t *testing.T) {
 	assert.Equal(t, "HTTP/1.1 200 OK\r\n", line)
 }
 
-func TestRulesOverHTTP(t *testing.T) {
+func TestRules_OverHTTP_AddedAndRemoved(t *testing.T) {
 	_, address := stub(t, echo, Record("ec2", "*", "from the start"))
 	admin := func(method, path, body string) (int, string) {
 		r, err := http.NewRequestWithContext(t.Context(), method, address+AdminPath+path, strings.NewReader(body))

@@ -32,7 +32,7 @@ func project(t *testing.T, files map[string]string) string {
 	return root
 }
 
-func TestKinds(t *testing.T) {
+func TestLoad_Kinds_EmulatedOrReal(t *testing.T) {
 	for _, c := range []struct {
 		name, settings string
 		want           Stack
@@ -57,7 +57,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-func TestProjectGivesValuesToEveryStack(t *testing.T) {
+func TestLoad_ProjectConfig_AppliesToEveryStack(t *testing.T) {
 	root := project(t, map[string]string{
 		"Pulumi.yaml": `name: private-ec2-access
 config:
@@ -77,7 +77,7 @@ config:
 	assert.Equal(t, &Stack{Root: root, Project: "private-ec2-access", Name: "b", Region: "eu-west-1", ConfirmChanges: true}, b)
 }
 
-func TestLoadRefuses(t *testing.T) {
+func TestLoad_Mistake_Refused(t *testing.T) {
 	root := project(t, map[string]string{
 		"Pulumi.local.yaml":  "config:\n  private-ec2-access:emulated: true\n",
 		"Pulumi.word.yaml":   "config:\n  private-ec2-access:emulated: yes please\n",
@@ -102,7 +102,7 @@ func TestLoadRefuses(t *testing.T) {
 	assert.Equal(t, root, found)
 }
 
-func TestEmulatedEnvironment(t *testing.T) {
+func TestEnvironment_EmulatedStack_PointsToEmulator(t *testing.T) {
 	tools := toolchain.New("/p", io.Discard)
 	s := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Region: "eu-central-1", Emulated: true}
 	caller := []string{
@@ -150,7 +150,7 @@ export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
 	assert.Contains(t, proxied.Exports(), "export NO_PROXY='corp,127.0.0.1,localhost'\n")
 }
 
-func TestRealEnvironment(t *testing.T) {
+func TestEnvironment_RealStack_Unchanged(t *testing.T) {
 	tools := toolchain.New("/p", io.Discard)
 	caller := []string{"PATH=/usr/bin", "AWS_PROFILE=prod", "AWS_ENDPOINT_URL=https://aws.example", "PULUMI_HOME=/h", "PULUMI_ACCESS_TOKEN=x"}
 	ours := RealEnvironment(tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, caller)
@@ -162,7 +162,7 @@ func TestRealEnvironment(t *testing.T) {
 	assert.Equal(t, append(own, "PULUMI_SKIP_UPDATE_CHECK=true"), installed.Apply(own), "the caller's own number stays")
 }
 
-func TestExportsAreSafeForAShell(t *testing.T) {
+func TestExports_SpecialCharacters_Quoted(t *testing.T) {
 	e := &Environment{}
 	e.set("VALUE", `it's $HOME "x" `+"`id`\n!")
 	out, err := exec.Command("sh", "-c", e.Exports()+`printf %s "$VALUE"`).Output()
@@ -170,7 +170,7 @@ func TestExportsAreSafeForAShell(t *testing.T) {
 	assert.Equal(t, e.values["VALUE"], string(out))
 }
 
-func TestLeakIsRefused(t *testing.T) {
+func TestEnvironment_EmulatorSettingsOnRealStack_Refused(t *testing.T) {
 	tools := toolchain.New("/p", io.Discard)
 	realStack := &Stack{Root: "/p", Project: "private-ec2-access", Name: "dev"}
 	emulated := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Emulated: true, Region: "eu-central-1"}
@@ -363,7 +363,7 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-func TestFailedRepairIsNotRecorded(t *testing.T) {
+func TestRepair_Failed_RepeatedNextTime(t *testing.T) {
 	a, out, _ := testApp(t, "", twoTopics)
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$2\" = export ] && echo '"+twoTopics+"' && exit 0\nexit 7\n"), 0o755))
 	err := a.repair()
@@ -401,7 +401,7 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-func TestSweepRefusesAnotherMachine(t *testing.T) {
+func TestSweep_OtherHost_Refused(t *testing.T) {
 	python := os.Getenv("EMULATOR_PYTHON")
 	if python == "" {
 		t.Skip("EMULATOR_PYTHON is not set")
@@ -416,7 +416,7 @@ func TestSweepRefusesAnotherMachine(t *testing.T) {
 	}
 }
 
-func TestRepairOfLocks(t *testing.T) {
+func TestRepair_Locks_OnlyStaleRemoved(t *testing.T) {
 	hostname, err := os.Hostname()
 	require.NoError(t, err)
 	t.Run("stale", func(t *testing.T) {
@@ -463,7 +463,7 @@ func TestRepairOfLocks(t *testing.T) {
 }
 
 // On a real account nothing is broken open: what is pending is told, with the commands, and the update does not begin.
-func TestRealStacksAreNotRepaired(t *testing.T) {
+func TestRepair_RealStack_Refused(t *testing.T) {
 	hostname, err := os.Hostname()
 	require.NoError(t, err)
 	for export, refused := range map[string]string{killed: "creating aws:sns/topic:Topic c", twoDeleted: "deleting aws:sns/topic:Topic c", twoTopics: ""} {
@@ -485,7 +485,7 @@ func TestRealStacksAreNotRepaired(t *testing.T) {
 	}
 }
 
-func TestUpConfirmation(t *testing.T) {
+func TestUp_Confirmation_Asked(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		confirm       bool
@@ -619,7 +619,7 @@ func testEmulator(t *testing.T) (*Emulator, *bytes.Buffer) {
 	return e, &out
 }
 
-func TestEmulatorKeepsItsAddress(t *testing.T) {
+func TestEmulator_Restarted_KeepsAddress(t *testing.T) {
 	t.Setenv("FAKE_EMULATOR", "works")
 	e, out := testEmulator(t)
 	first, err := e.Start(os.Args[0], "python3")
@@ -659,7 +659,7 @@ func TestEmulatorKeepsItsAddress(t *testing.T) {
 	assert.Contains(t, out.String(), "is taken by another program")
 }
 
-func TestEmulatorThatDoesNotStart(t *testing.T) {
+func TestEmulator_StartFails_NamesCause(t *testing.T) {
 	t.Setenv("FAKE_EMULATOR", "broken")
 	e, _ := testEmulator(t)
 	_, err := e.Start(os.Args[0], "python3")
@@ -668,7 +668,7 @@ func TestEmulatorThatDoesNotStart(t *testing.T) {
 	assert.Contains(t, err.Error(), e.Log)
 }
 
-func TestAnotherProcessIsNotStopped(t *testing.T) {
+func TestEmulator_OtherProcess_NotStopped(t *testing.T) {
 	e, _ := testEmulator(t)
 	require.NoError(t, os.MkdirAll(e.Folder, 0o755))
 	sleep := exec.Command("sleep", "60")
@@ -708,7 +708,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-func TestAProtectedArchiveStopsADestroy(t *testing.T) {
+func TestDestroy_ProtectedLogs_Stops(t *testing.T) {
 	a, _, calls := testApp(t, "", `{"version":3,"deployment":{"resources":[{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true,"protect":true}]}}`)
 	require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
 	err := a.destroyPrepared(nil)
@@ -716,7 +716,7 @@ func TestAProtectedArchiveStopsADestroy(t *testing.T) {
 	assert.NotContains(t, calls(), "destroy")
 }
 
-func TestNobodyLoggedIn(t *testing.T) {
+func TestBackend_NotLoggedIn_Explained(t *testing.T) {
 	a, _, calls := testApp(t, "", emptyState)
 	require.NoError(t, a.loggedIn(), "its backend is a folder")
 	require.Empty(t, calls())

@@ -22,7 +22,7 @@ type (
 	l = []any
 )
 
-func TestTranslateIsReversible(t *testing.T) {
+func TestTranslate_RoundTrip_Unchanged(t *testing.T) {
 	secret := func(value any) m { return m{sig.Key: sig.Secret, "value": value} }
 	for name, tc := range map[string]struct {
 		typ         string
@@ -74,14 +74,14 @@ func TestTranslateIsReversible(t *testing.T) {
 	}
 }
 
-func TestTranslateKeepsAListThatIsTooLong(t *testing.T) {
+func TestTranslate_ListTooLong_Kept(t *testing.T) {
 	// The provider then says what is wrong; to pick one item would be to drop the others.
 	two := m{"versionings": l{m{"enabled": true}, m{"enabled": false}}}
 	require.Equal(t, m{"versioning": two["versionings"]},
 		sdkProperties["aws:s3/bucketV2:BucketV2"].translate(object(t, two)).AsMap())
 }
 
-func TestTranslateOfNothing(t *testing.T) {
+func TestTranslate_Nil_Nil(t *testing.T) {
 	require.Nil(t, sdkProperties[lifecycleType].translate(nil))
 }
 

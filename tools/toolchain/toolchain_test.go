@@ -389,7 +389,7 @@ func TestBuild_ReplacesProgramInOneStepWhenSourcesChange(t *testing.T) {
 	require.NoError(t, tools.EnsureEmulator())
 }
 
-func TestBuiltAsPinned(t *testing.T) {
+func TestBuiltAsPinned_OtherProgram_False(t *testing.T) {
 	tools, _ := testToolchain(t)
 	script(t, tools.Bridge(), "")
 	assert.False(t, tools.builtAsPinned(tools.Bridge(), buildBridge), "not a Go program")
@@ -525,7 +525,7 @@ esac`)
 	assert.Equal(t, tools.Path("venv", "bin", "python3"), python)
 }
 
-func TestProgress(t *testing.T) {
+func TestProgress_Steps_ShowDuration(t *testing.T) {
 	tools, out := testToolchain(t)
 	tools.every = 10 * time.Millisecond
 	require.NoError(t, tools.run(step{name: "wait", why: "a test", usual: "no time"}, func() error { time.Sleep(35 * time.Millisecond); return nil }))
@@ -542,7 +542,7 @@ func TestProgress(t *testing.T) {
 	assert.True(t, errors.Is(err, syscall.ENOSPC))
 }
 
-func TestLock(t *testing.T) {
+func TestLock_TwoProcesses_OneWaits(t *testing.T) {
 	tools, out := testToolchain(t)
 	unlock, err := tools.Lock()
 	require.NoError(t, err)

@@ -83,7 +83,7 @@ func (l *line) arrived() (text string) {
 	return text
 }
 
-func TestInputIsTakenOnceAndInOrder(t *testing.T) {
+func TestChannel_Input_ReadOnceInOrder(t *testing.T) {
 	l := newLine(t)
 	l.input(1, "b")
 	assert.Equal(t, int64(1), l.acknowledged(), "it is kept until its turn")
@@ -98,7 +98,7 @@ func TestInputIsTakenOnceAndInOrder(t *testing.T) {
 	assert.Equal(t, "c", l.arrived(), "b does not come twice")
 }
 
-func TestInputForWhichThereIsNoRoomIsNotAcknowledged(t *testing.T) {
+func TestChannel_InputBufferFull_NotAcknowledged(t *testing.T) {
 	l := newLine(t)
 	for i := range int64(mostWaiting) {
 		l.input(i, "x")
@@ -113,7 +113,7 @@ func TestInputForWhichThereIsNoRoomIsNotAcknowledged(t *testing.T) {
 	assert.Equal(t, "y", l.arrived())
 }
 
-func TestOutputIsSentUntilItIsAcknowledged(t *testing.T) {
+func TestChannel_Output_SentUntilAcknowledged(t *testing.T) {
 	l := newLine(t)
 	require.NoError(t, l.c.send(payloadData, []byte("first")))
 	first := l.get()
@@ -131,7 +131,7 @@ func TestOutputIsSentUntilItIsAcknowledged(t *testing.T) {
 	assert.Equal(t, uint64(0), second.Flags)
 }
 
-func TestANewConnectionGetsWhatTheOldOneDidNot(t *testing.T) {
+func TestChannel_NewConnection_GetsMissedOutput(t *testing.T) {
 	l := newLine(t)
 	<-l.c.joined
 	require.True(t, l.c.cut())
@@ -142,7 +142,7 @@ func TestANewConnectionGetsWhatTheOldOneDidNot(t *testing.T) {
 	assert.Equal(t, "meanwhile", string(l.get().Payload))
 }
 
-func TestOutputWaitsForAClientThatIsAway(t *testing.T) {
+func TestChannel_ClientAway_OutputWaits(t *testing.T) {
 	l := newLine(t)
 	<-l.c.joined
 	l.c.cut()
@@ -159,7 +159,7 @@ func TestOutputWaitsForAClientThatIsAway(t *testing.T) {
 	assert.Equal(t, mostUnacked, <-sent)
 }
 
-func TestTheClientIsToldTheEnd(t *testing.T) {
+func TestChannel_End_ClientInformed(t *testing.T) {
 	l := newLine(t)
 	<-l.c.joined
 	l.c.close("session-1", "i-1", "why")
@@ -176,7 +176,7 @@ func TestTheClientIsToldTheEnd(t *testing.T) {
 	assert.Error(t, l.c.send(payloadData, nil), "nothing comes after it")
 }
 
-func TestAClientThatSpeaksAnotherProtocolIsSentAway(t *testing.T) {
+func TestChannel_OtherProtocol_Refused(t *testing.T) {
 	l := newLine(t)
 	require.NoError(t, l.conn.Write(t.Context(), websocket.MessageBinary, []byte("hello")))
 	_, _, err := l.conn.Read(t.Context())

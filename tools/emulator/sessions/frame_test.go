@@ -27,7 +27,7 @@ func goldenFrame() frame {
 	return f
 }
 
-func TestAFrameIsWhatThePluginWrites(t *testing.T) {
+func TestFrame_Marshal_MatchesPlugin(t *testing.T) {
 	assert.Equal(t, golden, hex.EncodeToString(goldenFrame().encode()))
 	assert.Equal(t, "01020304-0506-0708-090a-0b0c0d0e0f10", goldenFrame().ID.String())
 	bytes, err := hex.DecodeString(golden)
@@ -37,7 +37,7 @@ func TestAFrameIsWhatThePluginWrites(t *testing.T) {
 	assert.Equal(t, goldenFrame(), f)
 }
 
-func TestFramesComeBackAsTheyWere(t *testing.T) {
+func TestFrame_RoundTrip_Unchanged(t *testing.T) {
 	require.NoError(t, quick.Check(func(created uint32, sequence int64, flags uint64, id [16]byte, kind uint32, payload []byte) bool {
 		if payload == nil {
 			payload = []byte{}
@@ -48,7 +48,7 @@ func TestFramesComeBackAsTheyWere(t *testing.T) {
 	}, nil))
 }
 
-func TestDamagedFramesAreRefused(t *testing.T) {
+func TestFrame_Damaged_Refused(t *testing.T) {
 	whole := goldenFrame().encode()
 	for name, damage := range map[string]func([]byte) []byte{
 		"nothing":               func([]byte) []byte { return nil },
@@ -74,7 +74,7 @@ func FuzzDecodeFrame(f *testing.F) {
 	})
 }
 
-func TestEachSideOpensWhatTheOtherSeals(t *testing.T) {
+func TestEncryption_EachSide_DecryptsTheOther(t *testing.T) {
 	key := make([]byte, keyLength)
 	for i := range key {
 		key[i] = byte(i)
@@ -135,7 +135,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-func TestCharactersAreNotParted(t *testing.T) {
+func TestOutput_MultibyteCharacter_NotSplit(t *testing.T) {
 	for _, one := range []struct{ in, complete, rest string }{
 		{"abc", "abc", ""}, {"", "", ""}, {"a€", "a€", ""}, {"a\xe2", "a", "\xe2"}, {"a\xe2\x82", "a", "\xe2\x82"},
 		{"\xf0\x9f\x98", "", "\xf0\x9f\x98"}, {"a\xff", "a\xff", ""}, {"\x82\x82\x82\x82", "\x82\x82\x82\x82", ""},

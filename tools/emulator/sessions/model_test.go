@@ -13,7 +13,7 @@ import (
 )
 
 // What TestMain does with all calls of these tests would be worth nothing if nothing could fail it.
-func TestTheModelRefusesWhatItDoesNotKnow(t *testing.T) {
+func TestModel_UnknownMember_Refused(t *testing.T) {
 	python := os.Getenv("EMULATOR_PYTHON")
 	if python == "" {
 		t.Skip("EMULATOR_PYTHON is not set: run the tests with `make test`")

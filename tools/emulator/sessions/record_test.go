@@ -84,7 +84,7 @@ func (s scene) session(inputs object) (id string, c *client) {
 	return id, c
 }
 
-func TestRefusedSessions(t *testing.T) {
+func TestSession_BrokenLogging_Refused(t *testing.T) {
 	streaming := object{"cloudWatchLogGroupName": group, "cloudWatchEncryptionEnabled": true, "cloudWatchStreamingEnabled": true}
 	for name, one := range map[string]struct {
 		prepare func(s scene)
@@ -151,7 +151,7 @@ func TestRefusedSessions(t *testing.T) {
 	}
 }
 
-func TestWhatStartSessionRefuses(t *testing.T) {
+func TestStartSession_BadRequest_Refused(t *testing.T) {
 	s := newScene(t)
 	answer, code := s.ssm("CreateDocument", object{"Name": "command", "DocumentType": "Command", "DocumentFormat": "JSON",
 		"Content": `{"schemaVersion":"2.2","description":"x","mainSteps":[{"action":"aws:runShellScript","name":"x","inputs":{"runCommand":["date"]}}]}`})
@@ -179,7 +179,7 @@ func TestWhatStartSessionRefuses(t *testing.T) {
 	assert.Empty(t, answer["Sessions"], "nothing was opened")
 }
 
-func TestTheUploadFollowsTheBucketsDefault(t *testing.T) {
+func TestUpload_Encryption_FollowsBucketDefault(t *testing.T) {
 	for name, one := range map[string]struct {
 		prepare   func(s scene) (key string)
 		algorithm string
@@ -228,7 +228,7 @@ func TestUpload_LargeSessionLog_InParts(t *testing.T) {
 }
 
 // The bucket's policy is judged for the instance's role, which is who the agent is.
-func TestTheAgentIsTheInstancesRole(t *testing.T) {
+func TestAgent_Calls_UseInstanceRole(t *testing.T) {
 	s := newScene(t)
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/node"}}}]}`
 	_, err := s.s3().PutBucketPolicy(context.Background(), &s3.PutBucketPolicyInput{Bucket: aws.String(bucket), Policy: aws.String(policy)})
@@ -244,7 +244,7 @@ func TestTheAgentIsTheInstancesRole(t *testing.T) {
 	assert.Empty(t, s.object(id+".log"), "another role may write; this one may not, in silence")
 }
 
-func TestSwallowedFailures(t *testing.T) {
+func TestAgent_FailedUpload_NotReported(t *testing.T) {
 	for name, one := range map[string]struct {
 		prepare func(s scene)
 		inputs  object
@@ -270,7 +270,7 @@ func TestSwallowedFailures(t *testing.T) {
 	}
 }
 
-func TestStreamedToCloudWatch(t *testing.T) {
+func TestCloudWatch_Streaming_EventsWritten(t *testing.T) {
 	s := newScene(t)
 	s.encryptedGroup(group + "/encrypted")
 	s.deploy("doc", object{"cloudWatchLogGroupName": group + "/encrypted", "cloudWatchEncryptionEnabled": true, "cloudWatchStreamingEnabled": true})
@@ -298,7 +298,7 @@ func TestStreamedToCloudWatch(t *testing.T) {
 	assert.NotContains(t, calls, "logs:CreateLogGroup")
 }
 
-func TestLoggedOnceAtTheEnd(t *testing.T) {
+func TestCloudWatch_NoStreaming_WrittenAtEnd(t *testing.T) {
 	s := newScene(t)
 	id, _ := s.session(object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": false})
 	text := strings.Join(s.events(group, id), "\n")
@@ -307,7 +307,7 @@ func TestLoggedOnceAtTheEnd(t *testing.T) {
 	assert.Equal(t, []string{"logs:DescribeLogGroups", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, s.agentCalls())
 }
 
-func TestLeavingWaitsForPutLogEvents(t *testing.T) {
+func TestExit_SlowPutLogEvents_Waits(t *testing.T) {
 	s := newScene(t)
 	allow := s.Add(denied("logs", "PutLogEvents"))
 	s.deploy("doc", object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": true})
@@ -338,7 +338,7 @@ func TestLeavingWaitsForPutLogEvents(t *testing.T) {
 }
 
 // The agent cannot read a message in which this flag is a string, so nothing ever happens in the terminal.
-func TestAStringForStreamingHangsTheTerminal(t *testing.T) {
+func TestSession_StreamingAsString_TerminalHangs(t *testing.T) {
 	s := newScene(t)
 	s.deploy("doc", object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": "true"})
 	c := s.start("--target", target, "--document-name", "doc")
@@ -353,7 +353,7 @@ func TestAStringForStreamingHangsTheTerminal(t *testing.T) {
 	assert.Empty(t, s.agentCalls())
 }
 
-func TestAnEncryptedSession(t *testing.T) {
+func TestSession_Encrypted_Works(t *testing.T) {
 	s := newScene(t)
 	key := s.key()
 	s.deploy("doc", object{"kmsKeyId": key, "s3BucketName": bucket})
@@ -377,7 +377,7 @@ func TestAnEncryptedSession(t *testing.T) {
 	assert.Equal(t, "kms:Decrypt", s.agentCalls()[0], "before everything else")
 }
 
-func TestARecordThatComesLate(t *testing.T) {
+func TestUpload_Delayed_ArrivesLater(t *testing.T) {
 	s := newScene(t)
 	require.NoError(t, s.Sessions().SetAgent(target, sessions.Agent{RecordAfter: sessions.Duration{Duration: 2 * time.Second}}))
 	s.deploy("doc", object{"s3BucketName": bucket})

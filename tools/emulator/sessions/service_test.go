@@ -42,7 +42,7 @@ func dial(t *testing.T, url, token string) error {
 	return err
 }
 
-func TestATokenOpensOneChannelOnce(t *testing.T) {
+func TestToken_UsedTwice_Refused(t *testing.T) {
 	s := newScene(t)
 	one, code := s.ssm("StartSession", object{"Target": target})
 	require.Empty(t, code)
@@ -66,7 +66,7 @@ func TestATokenOpensOneChannelOnce(t *testing.T) {
 	}
 }
 
-func TestBrowsersAreRefused(t *testing.T) {
+func TestChannel_Browser_Refused(t *testing.T) {
 	s := newScene(t)
 	one, code := s.ssm("StartSession", object{"Target": target})
 	require.Empty(t, code)
@@ -90,7 +90,7 @@ func TestBrowsersAreRefused(t *testing.T) {
 	assert.NoError(t, dial(t, one["StreamUrl"].(string), one["TokenValue"].(string)), "the token was not spent")
 }
 
-func TestOnlyThisMachineGetsToTheChannel(t *testing.T) {
+func TestChannel_OtherHost_Refused(t *testing.T) {
 	s := newScene(t)
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL(), "http://"))
 	require.NoError(t, err)
@@ -146,7 +146,7 @@ func (s scene) connection(id string) string {
 	return answer["Status"].(string)
 }
 
-func TestWhichInstancesAreManaged(t *testing.T) {
+func TestInstances_Agents_AreManaged(t *testing.T) {
 	s := newScene(t)
 	m := s.managed(target)
 	require.NotNil(t, m)
@@ -184,7 +184,7 @@ func TestWhichInstancesAreManaged(t *testing.T) {
 	assert.Nil(t, s.managed(target))
 }
 
-func TestWrongAdminCallsAreExplained(t *testing.T) {
+func TestAdmin_BadRequest_Explained(t *testing.T) {
 	s := newScene(t)
 	for _, one := range []struct{ method, path, body, problem string }{
 		{"PUT", "agents/i-1", `{"status":"away"}`, `online, late, never or lost, got \"away\"`},
@@ -201,7 +201,7 @@ func TestWrongAdminCallsAreExplained(t *testing.T) {
 	}
 }
 
-func TestThousandsOfSessionsAreListedPageByPage(t *testing.T) {
+func TestDescribeSessions_Thousands_Paged(t *testing.T) {
 	s := newScene(t)
 	var entries []string
 	now := time.Now()
@@ -255,7 +255,7 @@ func TestThousandsOfSessionsAreListedPageByPage(t *testing.T) {
 	assert.Equal(t, 0, count(object{"key": "Status", "value": "Failed"}))
 }
 
-func TestWhatDescribeCallsRefuse(t *testing.T) {
+func TestDescribe_BadRequest_Refused(t *testing.T) {
 	s := newScene(t)
 	for _, one := range []struct {
 		action string
@@ -280,7 +280,7 @@ func TestWhatDescribeCallsRefuse(t *testing.T) {
 	assert.Empty(t, code)
 }
 
-func TestInstancesArePaged(t *testing.T) {
+func TestDescribeInstances_Many_Paged(t *testing.T) {
 	s := newScene(t)
 	for range 11 { // one by one: moto gives the profile to the first of a call only
 		s.query("ec2", "2016-11-15", "Action", "RunInstances", "ImageId", "ami-12c6146b", "MinCount", "1", "MaxCount", "1", "IamInstanceProfile.Name", "node")
@@ -305,7 +305,7 @@ func TestInstancesArePaged(t *testing.T) {
 	assert.Empty(t, answer["InstanceInformationList"])
 }
 
-func TestTheOwnerIsWhoAsked(t *testing.T) {
+func TestSession_Owner_IsCaller(t *testing.T) {
 	s := newScene(t)
 	s.query("iam", "2010-05-08", "Action", "CreateUser", "UserName", "anna")
 	user := regexp.MustCompile(`<AccessKeyId>(\w+)<`).FindStringSubmatch(s.query("iam", "2010-05-08", "Action", "CreateAccessKey", "UserName", "anna"))[1]
@@ -326,7 +326,7 @@ func TestTheOwnerIsWhoAsked(t *testing.T) {
 	}
 }
 
-func TestRulesComeBeforeTheSessions(t *testing.T) {
+func TestRules_SessionCalls_AppliedFirst(t *testing.T) {
 	s := newScene(t)
 	remove := s.Add(emulator.Fail("ssm", "StartSession", 400, "AccessDeniedException", "User is not authorized to perform: ssm:StartSession"))
 	c := s.start("--target", target)

@@ -16,7 +16,7 @@ import (
 	"private-ec2-access/tools/emulator/sessions"
 )
 
-func TestTheTerminalHasTheSizeOfTheClients(t *testing.T) {
+func TestTerminal_Size_FollowsClient(t *testing.T) {
 	s := newScene(t)
 	c := s.start("--target", target)
 	c.opened()
@@ -31,7 +31,7 @@ func TestTheTerminalHasTheSizeOfTheClients(t *testing.T) {
 	assert.Equal(t, 0, c.ends())
 }
 
-func TestMuchOutputAndWholeCharactersArriveInOrder(t *testing.T) {
+func TestTerminal_LargeOutput_ArrivesInOrder(t *testing.T) {
 	s := newScene(t)
 	c := s.start("--target", target)
 	c.opened()
@@ -48,7 +48,7 @@ func TestMuchOutputAndWholeCharactersArriveInOrder(t *testing.T) {
 	c.ends()
 }
 
-func TestASessionGoesOnAfterTheConnectionWasCut(t *testing.T) {
+func TestSession_ConnectionCut_Resumes(t *testing.T) {
 	s := newScene(t)
 	s.deploy("logged", object{"s3BucketName": bucket})
 	c := s.start("--target", target, "--document-name", "logged")
@@ -72,7 +72,7 @@ func TestASessionGoesOnAfterTheConnectionWasCut(t *testing.T) {
 	assert.Contains(t, s.object(id+".log"), "before and after=9")
 }
 
-func TestASessionThatHasEndedIsNotResumed(t *testing.T) {
+func TestSession_Ended_NotResumed(t *testing.T) {
 	s := newScene(t)
 	require.NoError(t, s.Sessions().Seed([]sessions.Session{{SessionID: "root-0123456789abcdef0"}}))
 	answer, code := s.ssm("ResumeSession", object{"SessionId": "root-0123456789abcdef0"})
@@ -92,7 +92,7 @@ func (s scene) terminate(c *client, id string) {
 	require.Eventually(s.t, func() bool { e := s.entry("History", id); return e != nil && e["Status"] == "Terminated" }, patience, 50*time.Millisecond)
 }
 
-func TestASessionEndedFromElsewhereIsRecorded(t *testing.T) {
+func TestSession_TerminatedByOther_LogWritten(t *testing.T) {
 	s := newScene(t)
 	s.deploy("logged", object{"s3BucketName": bucket})
 	c := s.start("--target", target, "--document-name", "logged")
@@ -106,7 +106,7 @@ func TestASessionEndedFromElsewhereIsRecorded(t *testing.T) {
 }
 
 // What runs in the background has the terminal open, too.
-func TestAJobInTheBackgroundDoesNotKeepAnEndedSession(t *testing.T) {
+func TestSession_BackgroundJob_DoesNotDelayEnd(t *testing.T) {
 	s := newScene(t)
 	s.deploy("logged", object{"s3BucketName": bucket})
 	c := s.start("--target", target, "--document-name", "logged")
@@ -117,7 +117,7 @@ func TestAJobInTheBackgroundDoesNotKeepAnEndedSession(t *testing.T) {
 	assert.Contains(t, s.object(id+".log"), "background=42")
 }
 
-func TestTimeoutsOfTheDocument(t *testing.T) {
+func TestSession_Timeouts_EndSession(t *testing.T) {
 	for name, one := range map[string]struct {
 		inputs  object
 		message string
@@ -136,7 +136,7 @@ func TestTimeoutsOfTheDocument(t *testing.T) {
 	}
 }
 
-func TestTheShellProfileIsRunFirst(t *testing.T) {
+func TestShell_Profile_RunsFirst(t *testing.T) {
 	s := newScene(t)
 	s.deploy("profile", object{"shellProfile": object{"linux": "PS1='in> '; cd /", "windows": ""}})
 	c := s.start("--target", target, "--document-name", "profile")
@@ -147,7 +147,7 @@ func TestTheShellProfileIsRunFirst(t *testing.T) {
 	assert.Equal(t, 0, c.ends())
 }
 
-func TestTheShellKnowsNothingOfTheDeveloper(t *testing.T) {
+func TestShell_Environment_NotInherited(t *testing.T) {
 	t.Setenv("AWS_PROFILE", "prod")
 	t.Setenv("SOMETHING_SECRET", "hidden-"+"value")
 	s := newSceneSerial(t)
@@ -167,7 +167,7 @@ func TestTheShellKnowsNothingOfTheDeveloper(t *testing.T) {
 	assert.NoDirExists(t, folder, "the scratch folder goes with the session")
 }
 
-func TestTheShellEndsWithTheEmulator(t *testing.T) {
+func TestShell_EmulatorStopped_Ends(t *testing.T) {
 	s := newScene(t)
 	c := s.start("--target", target)
 	c.opened()
@@ -181,7 +181,7 @@ func TestTheShellEndsWithTheEmulator(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join("/proc", id))
 }
 
-func TestACopyOfTheAccountHasNoSessions(t *testing.T) {
+func TestFork_Sessions_NotCopied(t *testing.T) {
 	s := newScene(t)
 	require.NoError(t, s.Sessions().Seed([]sessions.Session{{SessionID: "root-0123456789abcdef0"}}))
 	require.NotNil(t, s.entry("History", "root-0123456789abcdef0"))
