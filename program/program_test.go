@@ -290,7 +290,7 @@ func TestRealAccount_KeepsSessionLogs(t *testing.T) {
 
 // Refuse protects what a destroy would delete, and keeps it: a stack that is
 // forgotten with --exclude-protected loses no record either.
-func TestKeepRecords_Refuse_ProtectsResources(t *testing.T) {
+func TestDestroy_Refused_ResourcesProtected(t *testing.T) {
 	t.Parallel()
 	for choice, want := range map[string]bool{"refuse": true, "true": false, "false": false} {
 		resources, err := run(t, map[string]any{"keepRecords": choice}, nil)

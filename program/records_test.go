@@ -457,7 +457,7 @@ func TestFailedLookUpOfSessionLogs_StopsThePreview(t *testing.T) {
 
 // What is kept on a real account is everything that holds, protects or encrypts
 // a record.
-func TestKeepRecords_RealAccount_KeepsKeyAndLogGroup(t *testing.T) {
+func TestDestroy_RealAccount_KeepsKeyAndLogGroup(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, pulumitest.With(everything, map[string]any{"keepRecords": "true"}), nil)
 	require.NoError(t, err)

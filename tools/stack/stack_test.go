@@ -102,7 +102,7 @@ func TestLoad_Mistake_Refused(t *testing.T) {
 	assert.Equal(t, root, found)
 }
 
-func TestEnvironment_EmulatedStack_PointsToEmulator(t *testing.T) {
+func TestEnvironment_LocalStack_PointsToEmulator(t *testing.T) {
 	tools := toolchain.New("/p", io.Discard)
 	s := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Region: "eu-central-1", Emulated: true}
 	caller := []string{
