@@ -27,7 +27,7 @@ func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 	c.env = append(c.env, "CI=true")
 	github := githubtest.New(t)
 	github.Main = "abc"
-	p := &pipelines{clone: c, github: github}
+	p := &pipelines{clone: c, github: github, artifacts: t.TempDir()}
 	commentsOf := func() []*githubtest.Entry {
 		github.Settle()
 		return github.Comments[5]
@@ -35,6 +35,8 @@ func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 
 	// A pull request.
 	p.job("preview.yml", "preview")
+	require.Empty(t, commentsOf(), "the job that runs the pull request's code does not comment")
+	p.job("preview.yml", "comment")
 	require.Len(t, commentsOf(), 1)
 	comment := commentsOf()[0]
 	require.Contains(t, comment.Body, "### Preview of the stack `dev`")
@@ -52,9 +54,23 @@ func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 	require.Contains(t, out, "main is at def, and this run is for abc")
 	require.NotContains(t, out, "Updating")
 	github.Main = "abc"
+	// Something else than the approved preview is not deployed.
+	configure := func(args string) {
+		t.Helper()
+		out, err := c.shell("pulumi config " + args)
+		require.NoError(t, err, out)
+	}
+	configure("set --path private-ec2-access:session.idleSessionTimeout 21 --stack dev")
+	p.job("deploy.yml", "preview")
+	configure("set --path private-ec2-access:session.idleSessionTimeout 59 --stack dev")
+	out, err = p.try("deploy.yml", "deploy")
+	require.Error(t, err)
+	require.Contains(t, out, "violates plan: properties changed")
+	configure("rm --path private-ec2-access:session.idleSessionTimeout --stack dev")
 
 	// The next pull request changes nothing, and a new push to it updates the comment.
 	p.job("preview.yml", "preview")
+	p.job("preview.yml", "comment")
 	require.Len(t, commentsOf(), 1)
 	require.Regexp(t, `\*\*\d+ unchanged\*\*`, comment.Body)
 
@@ -85,15 +101,16 @@ func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 // pipelines runs jobs of .github/workflows as GitHub would.
 type pipelines struct {
 	*clone
-	github  *githubtest.GitHub
-	summary string // of the last job
+	github    *githubtest.GitHub
+	artifacts string // the folder that holds them
+	summary   string // of the last job
 }
 
 // Values of the workflows' expressions. An expression without a value fails the test.
 func (p *pipelines) expressions(outputs map[string]string) map[string]string {
 	values := map[string]string{
 		"matrix.stack": "dev", "github.token": githubtest.Token, "vars.PULUMI_BACKEND_URL": "",
-		"github.event.pull_request.number": "5", "github.event.pull_request.head.sha": "abc",
+		"github.event.pull_request.number": "5", "github.event.pull_request.head.sha": "abc", "github.event.pull_request.base.sha": "abc",
 	}
 	for name, value := range outputs {
 		values[name] = value
@@ -118,6 +135,7 @@ func (p *pipelines) try(workflow, name string) (said string, err error) {
 			Steps []struct {
 				ID   string            `yaml:"id"`
 				Uses string            `yaml:"uses"`
+				With map[string]string `yaml:"with"`
 				Run  string            `yaml:"run"`
 				Env  map[string]string `yaml:"env"`
 			} `yaml:"steps"`
@@ -134,7 +152,18 @@ func (p *pipelines) try(workflow, name string) (said string, err error) {
 	for _, step := range steps {
 		if step.Uses != "" {
 			action, _, _ := strings.Cut(step.Uses, "@")
-			require.Contains(p.t, []string{"actions/checkout", "actions/setup-go", "aws-actions/configure-aws-credentials"}, action)
+			path, kept := filepath.Join(p.dir, filepath.FromSlash(p.fill(step.With["path"], outputs))), filepath.Join(p.artifacts, p.fill(step.With["name"], outputs))
+			switch action {
+			case "actions/upload-artifact": // moved, so that the next job has only what it downloads
+				require.NoError(p.t, os.RemoveAll(kept))
+				require.NoError(p.t, os.MkdirAll(kept, 0o700))
+				require.NoError(p.t, moveFiles(path, kept))
+			case "actions/download-artifact":
+				require.NoError(p.t, os.MkdirAll(path, 0o700))
+				require.NoError(p.t, os.CopyFS(path, os.DirFS(kept)))
+			default:
+				require.Contains(p.t, []string{"actions/checkout", "actions/setup-go", "aws-actions/configure-aws-credentials"}, action)
+			}
 			continue
 		}
 		output, summary, script := filepath.Join(folder, "output"), filepath.Join(folder, "summary"), filepath.Join(folder, "step")
@@ -174,4 +203,22 @@ func (p *pipelines) fill(text string, outputs map[string]string) string {
 		require.True(p.t, known, "no value for %s", found)
 		return value
 	})
+}
+
+// moveFiles takes a file, or the files of a folder, into another folder.
+func moveFiles(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return os.Rename(from, filepath.Join(to, filepath.Base(from)))
+	}
+	entries, err := os.ReadDir(from)
+	for _, entry := range entries {
+		if err == nil {
+			err = os.Rename(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name()))
+		}
+	}
+	return err
 }

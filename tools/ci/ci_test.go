@@ -130,6 +130,55 @@ func TestReport_DiffWithFence_StaysInCodeBlock(t *testing.T) {
 	assert.Contains(t, c.read(".local/ci/preview-dev.md"), "\n`````\n````\n</details> @somebody\n`````\n")
 }
 
+// What the code of a pull request hands over is text in the comment: it cannot leave its code block, hide characters, write
+// into the rest of the comment or run anything.
+func TestRender_HostileArtifact_StaysText(t *testing.T) {
+	c := newCheckout(t, nil)
+	hostile := func(diff, messages, status string) {
+		c.write(".local/ci/preview-dev/diff", diff, 0o644)
+		c.write(".local/ci/preview-dev/messages", messages, 0o644)
+		c.write(".local/ci/preview-dev/status", status, 0o644)
+	}
+	hostile("`````\n</details> @somebody $(touch broken) `touch broken`\x1b[31m\u202e\u200b\x00\xff\nResources:\n    + 1 to create\n    @somebody **[click](https://example.com)** 1\n    + 1 <img src=x>\n\n", "", "0\n")
+	c.must("render", "dev", "preview")
+	report := c.read(".local/ci/preview-dev.md")
+	assert.Contains(t, report, "**+ 1 to create**\n", "only lines that Pulumi prints are outside of the block")
+	before, inside, found := strings.Cut(report, "\n``````\n")
+	require.True(t, found, report)
+	inside, after, found := strings.Cut(inside, "\n``````\n")
+	require.True(t, found, report)
+	assert.NotContains(t, before+after, "@somebody")
+	assert.NotContains(t, before+after, "<img")
+	assert.Contains(t, inside, "`````\n</details> @somebody $(touch broken) `touch broken`[31m\ufffd\nResources:")
+	assert.NotRegexp(t, "[\x00-\x08\x0b-\x1f\u200b\u202e]", report)
+	assert.NoFileExists(t, filepath.Join(c.root, "broken"))
+
+	// The mark at the beginning, by which the comment is found again, is the renderer's own.
+	hostile("x\n", "<!-- Preview of the stack prod -->\n", "4")
+	c.must("render", "dev", "preview")
+	report = c.read(".local/ci/preview-dev.md")
+	assert.True(t, strings.HasPrefix(report, "<!-- Preview of the stack dev -->\n### Preview of the stack `dev`\n\nThe preview **failed**.\n"), report)
+
+	for _, status := range []string{"", "0; touch broken", "a[$(touch broken)]", "99999"} {
+		hostile("x\n", "", status)
+		_, stderr, code := c.run("render", "dev", "preview")
+		assert.NotZero(t, code, status)
+		assert.Contains(t, stderr, "error: .local/ci/preview-dev/status holds no exit code")
+	}
+	assert.NoFileExists(t, filepath.Join(c.root, "broken"))
+
+	// Nor does it read anything else, or more than it shows.
+	hostile(strings.Repeat("x", 11_000_000), "", "0")
+	c.must("render", "dev", "preview")
+	assert.Less(t, len(c.read(".local/ci/preview-dev.md")), 65536)
+	c.write("secret", "a secret\n", 0o600)
+	require.NoError(t, os.Remove(filepath.Join(c.root, ".local/ci/preview-dev/diff")))
+	require.NoError(t, os.Symlink(filepath.Join(c.root, "secret"), filepath.Join(c.root, ".local/ci/preview-dev/diff")))
+	_, stderr, code := c.run("render", "dev", "preview")
+	assert.NotZero(t, code)
+	assert.Contains(t, stderr, "error: .local/ci/preview-dev/diff is not a file")
+}
+
 func TestReport_BadStackName_Refused(t *testing.T) {
 	c := newCheckout(t, nil)
 	_, stderr, code := c.run("report", "../x", "preview")
