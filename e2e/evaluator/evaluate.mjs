@@ -31,6 +31,7 @@ for (const simulation of simulations) {
   if (simulation.request.principal === 'anonymous') simulation.request.principal = anonymousPrincipal
   simulation.identityPolicies = attached(simulation.identityPolicies ?? [])
   simulation.vpcEndpointPolicies = attached(simulation.vpcEndpointPolicies)
+  simulation.permissionBoundaryPolicies = attached(simulation.permissionBoundaryPolicies)
   simulation.resourcePolicy = named(simulation.resourcePolicy)
   simulation.serviceControlPolicies ??= []
   simulation.resourceControlPolicies ??= []
