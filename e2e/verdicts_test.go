@@ -199,8 +199,44 @@ func requireVerdicts(t *testing.T, name string, d deployed) {
 	require.GreaterOrEqual(t, len(j.rows), 60)
 	t.Logf("%d verdicts, %d ways to break a policy, %d simulations", len(j.rows), len(breaks), len(simulations))
 
+	j.requireAllowedWithinBoundary(policies)
 	requireTable(t, name+": the verdicts", table)
 	requireTable(t, name+": what each part is for", parts)
+}
+
+// requireAllowedWithinBoundary fails if the boundary of the bootstrap denies something that the tables allow the instance, or
+// that AWS's managed policy allows it. The earlier location is not in the bootstrap's parameters; docs/team.md says so.
+func (j *judged) requireAllowedWithinBoundary(policies map[string]any) {
+	j.t.Helper()
+	parameters := map[string]string{}
+	if !j.Own {
+		parameters["LogBucket"] = j.Bucket
+	}
+	b := readBootstrap(j.t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, parameters)
+	limits := b.properties(j.t, "Boundary")["PolicyDocument"]
+	policies = maps.Clone(policies)
+	policies["the boundary"] = limits
+	var simulations []map[string]any
+	var asked []string
+	for _, r := range j.rows {
+		if !r.allowed || r.by.name != j.instance().name || strings.HasSuffix(r.what, " in the earlier bucket") || strings.HasSuffix(r.what, " in the earlier group") {
+			continue
+		}
+		simulation := j.simulation(r.request)
+		simulation["permissionBoundaryPolicies"] = []string{"the boundary"}
+		simulations, asked = append(simulations, simulation), append(asked, r.what+": "+r.action+" on "+r.resource)
+	}
+	require.Greater(j.t, len(asked), 20)
+	for i, v := range evaluate(j.t, policies, simulations) {
+		require.Empty(j.t, v.Error, asked[i])
+		require.True(j.t, v.allowed(), "the boundary takes away what the instance needs: %s", asked[i])
+	}
+	all := texts(limits)
+	for _, action := range texts(object(j.AWS[ofRole+managed].(map[string]any)).at("Statement")) {
+		if strings.Contains(action, ":") {
+			require.Contains(j.t, all, action, "the boundary lacks an action of "+managed)
+		}
+	}
 }
 
 // shown replaces the names that differ from run to run.
