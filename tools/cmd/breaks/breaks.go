@@ -84,7 +84,7 @@ var breaks = []breakage{
 	{"a boundary of another account", []edit{{"internal/decide/role.go", "!strings.HasPrefix(arn, own) &&", "false &&"}}},
 	{"options that leak to a child", []edit{{"components/session_preferences.go", "}, options...)", "}, append(opts, options...)...)"}}},
 	{"a child with a fixed name", []edit{{"components/endpoints.go", `name+"-"+service`, `"endpoint-"+service`}}},
-	{"an unsorted iteration over instances", []edit{{"config/instances.go", "for _, name := range slices.Sorted(maps.Keys(c.Instances)) {\n		i, at", "for name := range maps.Keys(c.Instances) {\n		i, at"}}},
+	{"an unsorted iteration over instances", []edit{{"config/instances.go", "for _, name := range slices.Sorted(maps.Keys(c.Instances)) {\n		i, at", "for _, name := range slices.Collect(maps.Keys(c.Instances)) {\n		i, at"}}},
 	{"unsorted ranges of a VPC", []edit{{"survey/network.go", "	slices.Sort(blocks)\n", ""}}},
 	{"a missing tag", []edit{{"components/endpoints.go", "	endpoint.Tags = args.Labels.For(service)\n", ""}}},
 	{"a failed look-up treated as absence", []edit{{"survey/absence.go", "return err != nil && slices.ContainsFunc(absences,", "return err != nil || false && slices.ContainsFunc(absences,"}}},
