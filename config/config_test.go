@@ -225,7 +225,7 @@ func TestLoad_InstanceMistakes_SortedByName(t *testing.T) {
 }
 
 // Mistakes that are in no key by itself: two keys do not go together, and each
-// of the two changes, alone, mends it.
+// of the two changes, alone, fixes it.
 var relations = map[string][2]map[string]any{
 	"architecture-of-another-type":   {{"instance.architecture": "arm64"}, {"instance.instanceType": "t3.nano"}},
 	"cidr-block-too-small-for-zones": {{"network.cidrBlock": "10.20.0.0/27"}, {"network.availabilityZoneCount": 1}},

@@ -75,7 +75,7 @@ func (a *account) record() func(texts ...string) []recordedCall {
 	var mu sync.Mutex
 	var calls []recordedCall
 	var writes []bool
-	remove := a.Add(emulator.Rule{Name: "list the calls that build the account", Mend: func(q *emulator.Request, reply *emulator.Reply) error {
+	remove := a.Add(emulator.Rule{Name: "list the calls that build the account", Change: func(q *emulator.Request, reply *emulator.Reply) error {
 		if reply.Status >= http.StatusMultipleChoices {
 			return nil
 		}

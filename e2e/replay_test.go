@@ -258,15 +258,15 @@ func (r *replay) missing(document string) (found []string) {
 	b := r.buckets[bucket]
 	require(b != nil, "there is no bucket %q", bucket)
 	if b != nil {
-		record := "arn:aws:s3:::" + path.Join(bucket, prefix, "user-0123.log")
+		log := "arn:aws:s3:::" + path.Join(bucket, prefix, "user-0123.log")
 		for _, action := range []string{"s3:PutObject", "s3:PutObjectAcl"} {
-			require(identity(action, record), "the instance has no %s on %s", action, record)
-			require(through("s3", action, record), "the endpoint lets no %s through to %s", action, record)
+			require(identity(action, log), "the instance has no %s on %s", action, log)
+			require(through("s3", action, log), "the endpoint lets no %s through to %s", action, log)
 		}
 		require(identity("s3:GetEncryptionConfiguration", "arn:aws:s3:::"+bucket), "refused: the instance cannot see how %s encrypts", bucket)
 		for _, s := range b.policy.Statement {
 			if s.Sid == "OnlyUnderThePrefix" {
-				require(s.NotResource.matches(record), "the bucket's policy refuses %s", record)
+				require(s.NotResource.matches(log), "the bucket's policy refuses %s", log)
 			}
 			if keys := s.Condition["StringNotEquals"]["s3:x-amz-server-side-encryption-aws-kms-key-id"]; s.Effect == "Deny" && len(keys) > 0 && b.key != "" {
 				require(keys.matches(b.key), "the bucket's policy refuses the key %s, which is its default", b.key)

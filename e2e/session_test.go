@@ -44,7 +44,7 @@ func TestSession_OfStack_IsRecorded(t *testing.T) {
 	require.Len(t, objects, 1)
 	key := objects[0].text("Key")
 	require.True(t, strings.HasSuffix(key, "/"+id[1]+".log"), key)
-	file := filepath.Join(t.TempDir(), "record")
+	file := filepath.Join(t.TempDir(), "session.log")
 	in.aws("s3api", "get-object", "--bucket", outputs.text("logBucket"), "--key", key, file)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)

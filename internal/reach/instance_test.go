@@ -48,7 +48,7 @@ func TestInstance_Healthy_NothingToFix(t *testing.T) {
 	}
 }
 
-// Each cause is the first thing to fix, named with what mends it. The agent is silent in all of them, which is not the cause.
+// Each cause is the first thing to fix, named with its fix. The agent is silent in all of them, which is not the cause.
 func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

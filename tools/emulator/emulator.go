@@ -1,5 +1,5 @@
-// Package emulator is the emulated AWS: moto, mended by named fixes, behind one HTTP front that records
-// every call and can answer, refuse, delay or mend calls by a table of rules.
+// Package emulator is the local emulator: moto with named fixes, behind one HTTP front that records
+// every call and can answer, refuse, delay or change calls by a table of rules.
 //
 // Session Manager and the agents of the instances are played by the package sessions, in the same front.
 //

@@ -87,7 +87,7 @@ type front struct {
 // exchange travels with a request through the proxy.
 type exchange struct {
 	request *Request
-	mends   []func(*Request, *Reply) error // the newest last
+	changes []func(*Request, *Reply) error // the newest last
 	code    string
 }
 
@@ -112,7 +112,7 @@ func newFront(moto *url.URL, rules []Rule, logger *log.Logger) *front {
 			// This front has the body already, or reads it while moto does: nobody need wait.
 			p.Out.Header.Del("Expect")
 		},
-		ModifyResponse: f.mend,
+		ModifyResponse: f.change,
 		ErrorHandler: func(w http.ResponseWriter, h *http.Request, err error) {
 			if h.Context().Err() != nil {
 				return // the client hung up
@@ -198,8 +198,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	defer func() { f.record(x, rules, start, seen.status) }()
 
 	for _, r := range rules {
-		if r.Mend != nil {
-			x.mends = append([]func(*Request, *Reply) error{r.Mend}, x.mends...)
+		if r.Change != nil {
+			x.changes = append([]func(*Request, *Reply) error{r.Change}, x.changes...)
 		}
 		if r.Delay > 0 {
 			select {
@@ -236,8 +236,8 @@ func (f *front) session(q *Request) *Reply {
 	return errorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the emulated Session Manager: "+err.Error())
 }
 
-// mend puts moto's reply right before it goes to the client.
-func (f *front) mend(response *http.Response) error {
+// change applies the fixes and rules to moto's reply before the client gets it.
+func (f *front) change(response *http.Response) error {
 	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
 	code := response.Header.Get("X-Emulator-Error")
 	// Addresses that moto does not serve, and failures outside its services, are HTML pages.
@@ -246,7 +246,7 @@ func (f *front) mend(response *http.Response) error {
 		page = false // moto's S3 calls XML so
 	}
 	failed := response.StatusCode >= http.StatusBadRequest
-	if len(x.mends) == 0 && !failed {
+	if len(x.changes) == 0 && !failed {
 		return nil
 	}
 	body, err := io.ReadAll(response.Body)
@@ -297,8 +297,8 @@ func errorCodeOf(r *Reply) string {
 
 // apply lets the rules change a reply, the oldest first.
 func (x *exchange) apply(reply *Reply) {
-	for _, mend := range x.mends {
-		if err := mend(x.request, reply); err != nil {
+	for _, change := range x.changes {
+		if err := change(x.request, reply); err != nil {
 			*reply = *errorReply(x.request, http.StatusNotImplemented, "EmulatorCrashed", "a rule cannot change the reply: "+err.Error())
 			return
 		}

@@ -16,7 +16,7 @@ type Reply struct {
 }
 
 // Rule says what happens to calls of one shape. Rules added later come first. The first one that
-// answers ends the search; rules that only wait, mend or record let it go on. A call that no rule
+// answers ends the search; rules that only wait, change or list the call let it go on. A call that no rule
 // answers goes to moto.
 type Rule struct {
 	// Name appears in the records of the calls that the rule touched. It should say what the rule is for.
@@ -35,8 +35,8 @@ type Rule struct {
 	Delay time.Duration
 	// Answer makes the reply itself; nil lets the call go on.
 	Answer func(*Request) *Reply
-	// Mend changes the reply that came from moto or from an older rule.
-	Mend func(*Request, *Reply) error
+	// Change changes the reply that came from moto or from an older rule.
+	Change func(*Request, *Reply) error
 }
 
 func (r *Rule) selects(q *Request) bool {
@@ -103,9 +103,9 @@ func Fail(service, action string, status int, code, message string) Rule {
 	}
 }
 
-// PassOn lets moto answer and mends its reply.
-func PassOn(service, action string, mend func(*Request, *Reply) error) Rule {
-	return Rule{Name: "change " + service + ":" + action, Service: service, Action: action, Mend: mend}
+// PassOn lets moto answer and changes its reply.
+func PassOn(service, action string, change func(*Request, *Reply) error) Rule {
+	return Rule{Name: "change " + service + ":" + action, Service: service, Action: action, Change: change}
 }
 
 // Record marks calls with a name and changes nothing.
@@ -133,7 +133,7 @@ func WithoutService(service string, regions ...string) Rule {
 			return errorReply(q, http.StatusBadRequest, "InvalidServiceName",
 				fmt.Sprintf("The Vpc Endpoint Service '%s' does not exist", name(q)))
 		},
-		Mend: func(q *Request, reply *Reply) error {
+		Change: func(q *Request, reply *Reply) error {
 			if reply.Status >= http.StatusBadRequest {
 				return nil
 			}
@@ -188,7 +188,7 @@ func SetParameter(name, value string) Rule {
 			}
 			return jsonReply(q, map[string]any{"Parameter": made(q)})
 		},
-		Mend: func(q *Request, reply *Reply) error {
+		Change: func(q *Request, reply *Reply) error {
 			if q.Action != "GetParameters" || reply.Status >= http.StatusBadRequest {
 				return nil
 			}

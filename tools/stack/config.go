@@ -27,7 +27,7 @@ type Stack struct {
 	Emulated bool
 	// ConfirmChanges makes `up` and `destroy` show what they will do and ask. Default: unless emulated.
 	ConfirmChanges bool
-	// SelfRepair lets `up` and `destroy` mend what a killed command or a restarted emulator left behind. Default: if
+	// SelfRepair lets `up` and `destroy` repair what a killed command or a restarted emulator left behind. Default: if
 	// emulated. On a real account only a look into it can tell what is right, so the default there is to explain.
 	SelfRepair bool
 	// SessionDocument is session.documentName.

@@ -204,9 +204,9 @@ func TestEnvironment_EmulatorSettingsOnRealStack_Refused(t *testing.T) {
 	environment := EmulatedEnvironment(emulated, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, "http://127.0.0.1:4566", nil).Apply(nil)
 	err := RefuseLeak(realStack, tools, environment)
 	require.Error(t, err)
-	_, mend, _ := strings.Cut(err.Error(), "unset ")
-	mended := &Environment{unset: strings.Fields(mend)}
-	rest := mended.Apply(environment)
+	_, advice, _ := strings.Cut(err.Error(), "unset ")
+	fixed := &Environment{unset: strings.Fields(advice)}
+	rest := fixed.Apply(environment)
 	assert.NoError(t, RefuseLeak(realStack, tools, rest))
 	assert.Equal(t, []string{"PATH=/p/.local/bin:", "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1"}, trimPath(rest))
 }

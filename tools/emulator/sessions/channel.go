@@ -277,7 +277,7 @@ func (c *channel) close(session, target, output string) {
 	c.write(closedFrame(session, target, output).encode())
 }
 
-// cut ends the connection without a word, as a broken network does.
+// cut ends the connection without a close message, as a broken network does.
 func (c *channel) cut() bool {
 	c.mu.Lock()
 	conn := c.conn
