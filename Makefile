@@ -94,8 +94,9 @@ record-upgrade-fixture: command ## VERSION=x: save what this release deploys, fo
 test-breaks: ## break the program on purpose in one way after the other, and name the test that fails
 	@cd tools && go run ./cmd/breaks -project ..
 
-lint: lint-go ## check format, vet, staticcheck, the workflows and the wording
+lint: lint-go ## check format, vet, staticcheck, the workflows, the policies and the wording
 	@scripts/lint-workflows
+	@scripts/lint-policies
 
 lint-go:
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "error: not formatted. Fix: gofmt -w" $$unformatted >&2; exit 1; fi

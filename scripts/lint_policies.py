@@ -1,0 +1,87 @@
+"""Lints every policy in the golden files of the program's tests with parliament.
+
+usage: lint_policies.py FILE...
+
+The golden files are what the program registers, so these are the policies as AWS gets them. Each statement is linted by
+itself, which gives a finding its statement's name. A finding that is right for us is in WAIVERS with its reason; a waiver
+that matches nothing is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import parliament
+
+# The words that stand in the golden files for what differs between accounts and Regions, and the ARNs of the mocks.
+WORDS = {
+    "arn:PARTITION:": "arn:aws:",
+    "aws-patch-manager-REGION-SUFFIX": "aws-patch-manager-us-east-2-552881074",
+    "REGION": "us-east-2",
+    "ec2.DNS_SUFFIX": "ec2.amazonaws.com",
+    "arn-of-private-ec2-access-instance": "arn:aws:iam::111122223333:role/private-ec2-access-instance",
+}
+
+THE_KEY_ITSELF = 'in a key policy, the resource "*" is the key that the policy belongs to'
+
+# By issue and statement.
+WAIVERS = {
+    ("RESOURCE_STAR", "CallersOfThisAccount"): "the policy of an interface endpoint. The condition limits the callers, and their own policies "
+    "decide about resources; the agent asks about documents and parameters of AWS, outside the account",
+    ("RESOURCE_STAR", "Administer"): THE_KEY_ITSELF,
+    ("RESOURCE_STAR", "ReadRecordsWhereIAMAllows"): THE_KEY_ITSELF,
+    ("RESOURCE_STAR", "WriteRecords"): THE_KEY_ITSELF,
+    ("RESOURCE_STAR", "EncryptLogGroups"): THE_KEY_ITSELF,
+    ("RESOURCE_STAR", "EncryptSessionsWhereIAMAllows"): THE_KEY_ITSELF,
+    ("MISMATCHED_TYPE", "EncryptLogGroups"): "an encryption context is text, and this one is an ARN. AWS's documentation compares it with ArnEquals "
+    "(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)",
+    ("MISMATCHED_TYPE_BUT_USABLE", "NoOtherKey"): "AWS compares this key with StringNotEquals in its own examples; the ARN of a key has no wildcard "
+    "(https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html)",
+    ("MALFORMED", "EC2HandsTheRoleToInstances"): "a trust policy has no Resource, and parliament does not know trust policies",
+}
+
+
+def policies(file: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every policy of a golden file, with the name of its resource."""
+    with open(file) as f:
+        resources = json.load(f)
+    for resource in resources:
+        for name, value in (resource.get("inputs") or {}).items():
+            if name in ("policy", "assumeRolePolicy"):
+                text = value if isinstance(value, str) else json.dumps(value)
+                for word, meaning in WORDS.items():
+                    text = text.replace(word, meaning)
+                yield f"{file}: {resource['type']} {resource['name']}", json.loads(text)
+
+
+def main(files: list[str]) -> int:
+    count, failed, used = 0, False, set()
+    for file in files:
+        with open(file) as f:
+            if not isinstance(json.load(f), list):
+                continue  # no golden file of resources
+        for where, policy in policies(file):
+            count += 1
+            for statement in policy["Statement"]:
+                alone = json.dumps({**policy, "Statement": [statement]})
+                for finding in parliament.analyze_policy_string(alone).findings:
+                    waiver = (finding.issue, statement["Sid"])
+                    if waiver in WAIVERS:
+                        used.add(waiver)
+                        continue
+                    failed = True
+                    print(f"error: {where}, statement {statement['Sid']}: {finding.issue} {finding.detail}", file=sys.stderr)
+    for issue, sid in WAIVERS.keys() - used:
+        failed = True
+        print(f"error: the waiver of {issue} for the statement {sid} matches nothing. Fix: remove it from scripts/lint_policies.py", file=sys.stderr)
+    if count == 0:
+        failed = True
+        print("error: there is no policy in the files. Fix: name the golden files in program/testdata", file=sys.stderr)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
