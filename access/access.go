@@ -154,13 +154,19 @@ func (r recipe) network() (components.Place, error) {
 }
 
 func (r recipe) instanceRole() (*components.InstanceRole, error) {
-	return components.NewInstanceRole(r.ctx, r.name, &components.InstanceRoleArgs{
-		Trust:            pulumi.String(iam.EC2Trust(r.scope).JSON()),
-		ManagedPolicyARN: r.scope.ManagedPolicyARN("AmazonSSMManagedInstanceCore"),
-		BoundaryARN:      r.args.Role.PermissionsBoundaryARN,
-		Path:             r.args.Role.Path,
-		Labels:           r.labels(),
-	}, r.child())
+	args := &components.InstanceRoleArgs{
+		Trust:       pulumi.String(iam.EC2Trust(r.scope).JSON()),
+		BoundaryARN: r.args.Role.PermissionsBoundaryARN,
+		Path:        r.args.Role.Path,
+		Labels:      r.labels(),
+	}
+	if r.args.Role.SessionsOnly {
+		args.Policies = map[string]string{"sessions": iam.SessionsOnly().JSON()}
+	} else {
+		args.ManagedPolicyARN = r.scope.ManagedPolicyARN("AmazonSSMManagedInstanceCore")
+		args.Policies = map[string]string{"parameters": iam.ParameterLimit(r.scope, r.args.Role.ParameterPaths).JSON()}
+	}
+	return components.NewInstanceRole(r.ctx, r.name, args, r.child())
 }
 
 func (r recipe) instancePolicy(role *components.InstanceRole, to logs) (*components.InstancePolicy, error) {
@@ -180,6 +186,7 @@ func (r recipe) securityGroup(place components.Place) (*components.SecurityGroup
 		CidrBlocks:     place.CidrBlocks,
 		Ipv6CidrBlocks: place.Ipv6CidrBlocks,
 		S3PrefixListID: pulumi.String(r.args.S3PrefixListID),
+		HTTPSOnly:      r.args.HTTPSBetweenMembers,
 		Labels:         r.labels(),
 	}, r.child())
 }

@@ -35,6 +35,9 @@ type Args struct {
 	// CidrBlocks are every IPv4 range of the VPC; of a VPC that is created, one.
 	CidrBlocks, Ipv6CidrBlocks []string
 	AvailabilityZones          []string
+	// HTTPSBetweenMembers narrows what members of the security group accept from
+	// each other to HTTPS. Otherwise it is everything.
+	HTTPSBetweenMembers bool
 	// S3PrefixListID is the id of the Region's prefix list of S3. Required.
 	S3PrefixListID string
 
@@ -75,10 +78,13 @@ type Logging struct {
 	// EarlierLocations are written as s3://BUCKET/PREFIX or log-group:NAME. They
 	// stay writable for sessions that started before the location changed.
 	EarlierLocations []string
-	RetentionDays    int    // after which a session log expires; 0 keeps every one
-	TransitionDays   int    // after which one moves to Glacier Instant Retrieval; 0 never
-	ObjectLock       string // GOVERNANCE, COMPLIANCE or empty
-	ObjectLockDays   int
+	// WriterRoleARNs are roles of this account that may write to the bucket that
+	// is created, besides the instances' role that is created.
+	WriterRoleARNs []string
+	RetentionDays  int    // after which a session log expires; 0 keeps every one
+	TransitionDays int    // after which one moves to Glacier Instant Retrieval; 0 never
+	ObjectLock     string // GOVERNANCE, COMPLIANCE or empty
+	ObjectLockDays int
 
 	LogGroups         []string // in CloudWatch Logs: the one of the session document, and earlier ones
 	ExistingLogGroups []string // those of LogGroups that exist already and are imported
@@ -120,8 +126,14 @@ type Key struct {
 	RotationPeriodInDays int
 }
 
-// Role is what an organization asks of every IAM role.
+// Role is the instances' role.
 type Role struct {
+	// SessionsOnly gives it, in place of AmazonSSMManagedInstanceCore, only what
+	// sessions need.
+	SessionsOnly bool
+	// ParameterPaths are the SSM parameters that it may read besides AWS's public
+	// ones, each a parameter or the beginning of names: /app is /app and /app/*.
+	ParameterPaths         []string
 	PermissionsBoundaryARN string // empty: none
 	// Path is that of the role, its policy and its instance profile; empty: "/".
 	// Another path replaces all three.

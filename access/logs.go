@@ -98,9 +98,10 @@ func (r recipe) bucket(to *logs, role *components.InstanceRole, key *components.
 	}
 	var granted components.Ready
 	args := &components.LogArchiveArgs{
-		Policy: func(bucket, keyARN string) string {
-			return iam.BucketPolicy(r.scope, bucket, r.bucketRules(*to, bucket, keyARN)).JSON()
+		Policy: func(bucket, writerARN, keyARN string) string {
+			return iam.BucketPolicy(r.scope, bucket, r.bucketRules(*to, bucket, writerARN, keyARN)).JSON()
 		},
+		WriterARN:   role.RoleARN,
 		KeyARN:      logKey,
 		ReplacesKey: len(l.EarlierKMSKeyARNs) > 0,
 		Grant: func(bucket pulumi.StringOutput) (ready components.Ready, err error) {
@@ -132,8 +133,8 @@ func (r recipe) bucket(to *logs, role *components.InstanceRole, key *components.
 }
 
 // bucketRules are what the stack's own bucket requires of whoever writes.
-func (r recipe) bucketRules(to logs, bucket, keyARN string) iam.BucketRules {
-	var rules iam.BucketRules
+func (r recipe) bucketRules(to logs, bucket, writerARN, keyARN string) iam.BucketRules {
+	rules := iam.BucketRules{Writers: r.writers(writerARN)}
 	if r.args.Logging.BucketName == "" {
 		rules.Prefixes = append(rules.Prefixes, to.prefix)
 	}
@@ -146,6 +147,11 @@ func (r recipe) bucketRules(to logs, bucket, keyARN string) iam.BucketRules {
 		rules.KeyARNs = append([]string{keyARN}, r.args.Logging.EarlierKMSKeyARNs...)
 	}
 	return rules
+}
+
+// writers are the roles that may write session logs.
+func (r recipe) writers(instanceRole string) []string {
+	return append([]string{instanceRole}, r.args.Logging.WriterRoleARNs...)
 }
 
 // grants lets the instances use the keys: to encrypt session logs, by the key's
@@ -164,7 +170,7 @@ func (r recipe) grants(to logs, role *components.InstanceRole, key *components.E
 		args.KeyPolicy = pulumi.All(ownBucket, role.RoleARN).ApplyT(func(known []any) string {
 			return iam.KeyPolicy(r.scope, iam.KeyUses{
 				Bucket:    known[0].(string),
-				RoleARN:   known[1].(string),
+				Writers:   r.writers(known[1].(string)),
 				LogGroups: slices.Sorted(slices.Values(slices.Concat(l.LogGroups, l.KeptLogGroups))),
 			}).JSON()
 		}).(pulumi.StringOutput)

@@ -39,7 +39,7 @@ var builders = map[string]func(ctx *pulumi.Context, name string, opts ...pulumi.
 	},
 	"InstanceRole": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
 		_, err := components.NewInstanceRole(ctx, name, &components.InstanceRoleArgs{
-			Trust: pulumi.String("{}"), ManagedPolicyARN: "arn",
+			Trust: pulumi.String("{}"), ManagedPolicyARN: "arn", Policies: map[string]string{"parameters": "{}"},
 		}, opts...)
 		return err
 	},
@@ -68,7 +68,7 @@ var builders = map[string]func(ctx *pulumi.Context, name string, opts ...pulumi.
 	},
 	"LogArchive": func(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
 		_, err := components.NewLogArchive(ctx, name, &components.LogArchiveArgs{
-			Policy: func(string, string) string { return "{}" }, KeyARN: pulumi.String("arn"), Lock: components.ObjectLock{Mode: "GOVERNANCE", Days: 1},
+			Policy: func(string, string, string) string { return "{}" }, WriterARN: pulumi.String("arn"), KeyARN: pulumi.String("arn"), Lock: components.ObjectLock{Mode: "GOVERNANCE", Days: 1},
 		}, opts...)
 		return err
 	},
@@ -148,14 +148,14 @@ func TestComponents_MissingArgument_Refused(t *testing.T) {
 			})
 			return err
 		},
-		"instance role: Trust and ManagedPolicyARN are required": func(ctx *pulumi.Context) error { _, err := components.NewInstanceRole(ctx, "n", nil); return err },
-		"log archive: Policy is required":                        func(ctx *pulumi.Context) error { _, err := components.NewLogArchive(ctx, "n", nil); return err },
+		"instance role: Trust, and ManagedPolicyARN or Policies, are required": func(ctx *pulumi.Context) error { _, err := components.NewInstanceRole(ctx, "n", nil); return err },
+		"log archive: Policy and WriterARN are required":                       func(ctx *pulumi.Context) error { _, err := components.NewLogArchive(ctx, "n", nil); return err },
 		"log archive: RetentionDays is -1: 0 or more is required": func(ctx *pulumi.Context) error {
-			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{RetentionDays: -1, Policy: func(string, string) string { return "" }})
+			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{RetentionDays: -1, Policy: func(string, string, string) string { return "" }, WriterARN: pulumi.String("arn")})
 			return err
 		},
 		"log archive: Lock.Days is 0 with the mode COMPLIANCE: 1 or more is required": func(ctx *pulumi.Context) error {
-			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{Policy: func(string, string) string { return "" }, Lock: components.ObjectLock{Mode: "COMPLIANCE"}})
+			_, err := components.NewLogArchive(ctx, "n", &components.LogArchiveArgs{Policy: func(string, string, string) string { return "" }, WriterARN: pulumi.String("arn"), Lock: components.ObjectLock{Mode: "COMPLIANCE"}})
 			return err
 		},
 		"instance policy: RoleName and Policy are required": func(ctx *pulumi.Context) error { _, err := components.NewInstancePolicy(ctx, "n", nil); return err },

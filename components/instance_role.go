@@ -2,6 +2,8 @@ package components
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -10,10 +12,13 @@ import (
 // InstanceRoleArgs describe what instances may do.
 type InstanceRoleArgs struct {
 	Trust            pulumi.StringInput // who hands out the role
-	ManagedPolicyARN string             // AmazonSSMManagedInstanceCore of the partition
-	BoundaryARN      string             // the role's permissions boundary; empty: none
-	Path             string             // of role and profile; empty: "/"
-	Labels           Labels
+	ManagedPolicyARN string             // AmazonSSMManagedInstanceCore of the partition; empty: none
+	// Policies are inline, by the ends of their names. They are this role's
+	// alone, while InstancePolicy may be attached to others as well.
+	Policies    map[string]string
+	BoundaryARN string // the role's permissions boundary; empty: none
+	Path        string // of role and profile; empty: "/"
+	Labels      Labels
 }
 
 // InstanceRole is the role of the recipe, in an instance profile, with what the
@@ -29,8 +34,8 @@ type InstanceRole struct {
 
 // NewInstanceRole registers role and profile.
 func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, opts ...pulumi.ResourceOption) (*InstanceRole, error) {
-	if args == nil || args.Trust == nil || args.ManagedPolicyARN == "" {
-		return nil, errors.New("instance role: Trust and ManagedPolicyARN are required")
+	if args == nil || args.Trust == nil || args.ManagedPolicyARN == "" && len(args.Policies) == 0 {
+		return nil, errors.New("instance role: Trust, and ManagedPolicyARN or Policies, are required")
 	}
 
 	c := &InstanceRole{}
@@ -50,12 +55,25 @@ func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, o
 	if err != nil {
 		return nil, failed("instance role", "role", err)
 	}
-	managed, err := iam.NewRolePolicyAttachment(ctx, name+"-managed-instance-core", &iam.RolePolicyAttachmentArgs{
-		Role:      role.Name,
-		PolicyArn: pulumi.String(args.ManagedPolicyARN),
-	}, child)
-	if err != nil {
-		return nil, failed("instance role", "managed-instance-core", err)
+	for _, part := range slices.Sorted(maps.Keys(args.Policies)) {
+		policy, err := iam.NewRolePolicy(ctx, name+"-"+part, &iam.RolePolicyArgs{
+			Role:   role.Name,
+			Policy: pulumi.String(args.Policies[part]),
+		}, child)
+		if err != nil {
+			return nil, failed("instance role", part, err)
+		}
+		c.Ready = append(c.Ready, policy)
+	}
+	if args.ManagedPolicyARN != "" {
+		managed, err := iam.NewRolePolicyAttachment(ctx, name+"-managed-instance-core", &iam.RolePolicyAttachmentArgs{
+			Role:      role.Name,
+			PolicyArn: pulumi.String(args.ManagedPolicyARN),
+		}, child, pulumi.DependsOn(c.Ready)) // what limits it comes first
+		if err != nil {
+			return nil, failed("instance role", "managed-instance-core", err)
+		}
+		c.Ready = append(c.Ready, managed)
 	}
 	profile, err := iam.NewInstanceProfile(ctx, name+"-instance", &iam.InstanceProfileArgs{
 		Role: role.Name,
@@ -66,7 +84,7 @@ func NewInstanceRole(ctx *pulumi.Context, name string, args *InstanceRoleArgs, o
 		return nil, failed("instance role", "instance profile", err)
 	}
 
-	c.Ready = Ready{managed, profile}
+	c.Ready = append(c.Ready, profile)
 	c.RoleARN, c.RoleName, c.ProfileName = role.Arn, role.Name, profile.Name
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"roleArn": role.Arn, "roleName": role.Name, "profileName": profile.Name,

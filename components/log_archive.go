@@ -11,8 +11,10 @@ import (
 // LogArchiveArgs describe the bucket of session logs.
 type LogArchiveArgs struct {
 	// Policy builds the bucket's policy from its name, which the engine
-	// chooses, and from the key; without a key that is empty.
-	Policy func(bucket, keyARN string) string
+	// chooses, from the writer, and from the key; without a key that is empty.
+	Policy func(bucket, writerARN, keyARN string) string
+	// WriterARN is the role of the instances that write to the bucket.
+	WriterARN pulumi.StringInput
 	// KeyARN is the KMS key that session logs are encrypted with. Nil: S3's own
 	// encryption.
 	KeyARN pulumi.StringInput
@@ -65,8 +67,8 @@ const incompleteDays = 7
 
 // NewLogArchive registers the bucket and what protects it.
 func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts ...pulumi.ResourceOption) (*LogArchive, error) {
-	if args == nil || args.Policy == nil {
-		return nil, errors.New("log archive: Policy is required")
+	if args == nil || args.Policy == nil || args.WriterARN == nil {
+		return nil, errors.New("log archive: Policy and WriterARN are required")
 	}
 	if args.RetentionDays < 0 {
 		return nil, fmt.Errorf("log archive: RetentionDays is %d: 0 or more is required", args.RetentionDays)
@@ -134,12 +136,13 @@ func NewLogArchive(ctx *pulumi.Context, name string, args *LogArchiveArgs, opts 
 		}, append(with, pulumi.DependsOn(after))...)
 	}
 	newPolicy := func(after Ready) (*s3.BucketPolicy, error) {
-		text := bucket.Bucket.ApplyT(func(bucket string) string { return args.Policy(bucket, "") }).(pulumi.StringOutput)
-		if args.KeyARN != nil {
-			text = pulumi.All(bucket.Bucket, args.KeyARN).ApplyT(func(known []any) string {
-				return args.Policy(known[0].(string), known[1].(string))
-			}).(pulumi.StringOutput)
+		key := args.KeyARN
+		if key == nil {
+			key = pulumi.String("")
 		}
+		text := pulumi.All(bucket.Bucket, args.WriterARN, key).ApplyT(func(known []any) string {
+			return args.Policy(known[0].(string), known[1].(string), known[2].(string))
+		}).(pulumi.StringOutput)
 		return s3.NewBucketPolicy(ctx, name+"-logs", &s3.BucketPolicyArgs{
 			Bucket: bucket.ID(),
 			Policy: text,

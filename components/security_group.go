@@ -15,7 +15,10 @@ type SecurityGroupArgs struct {
 	CidrBlocks     []string // IPv4 ranges from which HTTPS is open
 	Ipv6CidrBlocks []string
 	S3PrefixListID pulumi.StringInput // the addresses of S3 in the Region
-	Labels         Labels
+	// HTTPSOnly narrows what members may send each other to HTTPS, which the
+	// endpoints need. Otherwise it is everything.
+	HTTPSOnly bool
+	Labels    Labels
 }
 
 // SecurityGroup is the one group of the recipe. Its members talk to each other,
@@ -58,13 +61,19 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 	}
 	id := group.ID().ToStringOutput()
 
-	if err := c.ingress(ctx, name+"-from-members", vpc.SecurityGroupIngressRuleArgs{
+	fromMembers := vpc.SecurityGroupIngressRuleArgs{
 		SecurityGroupId:           id,
 		ReferencedSecurityGroupId: id,
 		IpProtocol:                pulumi.String("-1"),
 		Description:               pulumi.String("Members talk to each other"),
 		Tags:                      args.Labels.For("from-members"),
-	}); err != nil {
+	}
+	if args.HTTPSOnly {
+		fromMembers.IpProtocol = pulumi.String("tcp")
+		fromMembers.FromPort, fromMembers.ToPort = pulumi.Int(https), pulumi.Int(https)
+		fromMembers.Description = pulumi.String("HTTPS from members")
+	}
+	if err := c.ingress(ctx, name+"-from-members", fromMembers); err != nil {
 		return nil, err
 	}
 	for _, block := range args.CidrBlocks {

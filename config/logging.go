@@ -17,6 +17,7 @@ import (
 type Logging struct {
 	Required              bool     `json:"required"`
 	BucketName            string   `json:"bucketName"`
+	WriterRoleARNs        []string `json:"writerRoleArns"`
 	KeyPrefix             string   `json:"keyPrefix"`
 	RetentionDays         int      `json:"retentionDays"`
 	TransitionDays        int      `json:"transitionDays"`
@@ -79,8 +80,10 @@ func (l Logging) LogGroups(owner string) []string {
 }
 
 var (
-	bucketName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
-	keyPrefix    = regexp.MustCompile(`^[A-Za-z0-9!_.*'()/-]*$`)
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+	keyPrefix  = regexp.MustCompile(`^[A-Za-z0-9!_.*'()/-]*$`)
+	// AWS's own wildcards are not among these characters: a pattern would let in a role that somebody else creates.
+	roleARN      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]+$`)
 	logGroupName = regexp.MustCompile(`^[A-Za-z0-9_/.#-]{1,512}$`)
 )
 
@@ -108,6 +111,11 @@ func (l Logging) validate(v *validator, c *Config) {
 	v.check(l.TransitionDays == 0 || l.RetentionDays == 0 || l.TransitionDays < l.RetentionDays,
 		"logging.transitionDays", strconv.Itoa(l.TransitionDays), "session logs would expire (logging.retentionDays) before they move",
 		fmt.Sprintf("0, or less than %d days", l.RetentionDays))
+	for i, arn := range l.WriterRoleARNs {
+		key := settings.Element("logging.writerRoleArns", i)
+		v.check(roleARN.MatchString(arn), key, arn, "not the ARN of a role", "arn:PARTITION:iam::ACCOUNT:role/NAME, with the role's path before its name")
+		v.check(slices.Index(l.WriterRoleARNs, arn) == i, key, arn, "named twice", "each role once", v.remove(key))
+	}
 	l.validateObjectLock(v, c)
 	l.validateCloudWatch(v)
 	l.validateEncryption(v)

@@ -16,6 +16,7 @@ type Network struct {
 	SubnetIDs             []string `json:"subnetIds"`
 	CidrBlock             string   `json:"cidrBlock"`
 	AvailabilityZoneCount int      `json:"availabilityZoneCount"`
+	MemberTraffic         string   `json:"memberTraffic"`
 }
 
 // Existing reports whether the stack goes into a network that it did not create.
@@ -28,7 +29,11 @@ var (
 	sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")
 )
 
+// HTTPSOnly is the choice of network.memberTraffic that allows only HTTPS.
+const HTTPSOnly = "https"
+
 func (n Network) validate(v *validator) {
+	v.oneOf("network.memberTraffic", n.MemberTraffic, "all", HTTPSOnly)
 	v.between("network.availabilityZoneCount", n.AvailabilityZoneCount, 1, 6, "zones, each with a subnet")
 	if n.Existing() {
 		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the id of a VPC", "vpc- and 8 to 17 hexadecimal digits")

@@ -111,6 +111,17 @@ func (c *awsCLI) aws(args ...string) object {
 	return answer
 }
 
+// as runs one command with the credentials of a session of the role, such as an
+// instance has them.
+func (c *awsCLI) as(role string, args ...string) object {
+	c.test.Helper()
+	arn := c.aws("iam", "get-role", "--role-name", role).text("Role.Arn")
+	session := c.aws("sts", "assume-role", "--role-arn", arn, "--role-session-name", "i-0123456789abcdef0")
+	own := &awsCLI{test: c.test, environ: append(slices.Clone(c.environ), "AWS_ACCESS_KEY_ID="+session.text("Credentials.AccessKeyId"),
+		"AWS_SECRET_ACCESS_KEY="+session.text("Credentials.SecretAccessKey"), "AWS_SESSION_TOKEN="+session.text("Credentials.SessionToken"))}
+	return own.aws(args...)
+}
+
 // The answers and exit codes are those of a process of its own.
 func TestAWSCLI_SeveralCommandsInOneProcess(t *testing.T) {
 	t.Parallel()

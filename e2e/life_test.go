@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -298,7 +300,7 @@ func TestDestroy_LogsKept_SessionLogsStay(t *testing.T) {
 	put := func(bucket, text string) {
 		file := filepath.Join(t.TempDir(), "session.log")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		in.aws("s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
+		in.as(s.outputs().text("roleName"), "s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
 	}
 	put(bucket, "the first")
 	put(bucket, "the second")
@@ -344,8 +346,16 @@ func TestDestroy_LogsKept_SessionLogsStay(t *testing.T) {
 	s.destroy()
 	require.Equal(t, []string{bucket}, inventory(in)["Buckets"])
 
-	// Or it reuses the kept bucket.
+	// Or it reuses the kept bucket, once its policy accepts another role.
 	s.set("logging.bucketName", bucket)
+	out, err = s.preview()
+	require.Error(t, err)
+	require.Contains(t, out, "session logs of this stack would be refused silently")
+	policy := parsed(t, in.aws("s3api", "get-bucket-policy", "--bucket", bucket).text("Policy")).(map[string]any)
+	policy["Statement"] = slices.DeleteFunc(policy["Statement"].([]any), func(s any) bool { return s.(map[string]any)["Sid"] == "OnlyWriters" })
+	unlimited, err := json.Marshal(policy)
+	require.NoError(t, err)
+	in.aws("s3api", "put-bucket-policy", "--bucket", bucket, "--policy", string(unlimited))
 	out = s.up()
 	require.Contains(t, out, "session logs go on in the log bucket "+bucket+" of a previous deployment of this stack")
 	require.Equal(t, bucket, s.outputs().text("logBucket"))

@@ -216,7 +216,9 @@ func requireRole(t *testing.T, in *account, outputs object) {
 	}
 	require.Len(t, attached, 2)
 	require.Contains(t, attached, "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")
-	require.Empty(t, in.aws("iam", "list-role-policies", "--role-name", role).list("PolicyNames"))
+	inline := texts(in.aws("iam", "list-role-policies", "--role-name", role).at("PolicyNames"))
+	require.Len(t, inline, 1)
+	require.Contains(t, inline[0], "-parameters-")
 	trust := in.aws("iam", "get-role", "--role-name", role).at("Role.AssumeRolePolicyDocument")
 	require.Contains(t, texts(trust), "ec2.amazonaws.com")
 	profile := in.aws("iam", "get-instance-profile", "--instance-profile-name", outputs.text("instanceProfileName"))
@@ -279,6 +281,8 @@ func requireArchive(t *testing.T, in *account, outputs object) {
 		{"Sid":"OnlyOverTLS","Effect":"Deny","Principal":"*","Action":["s3:*"],"Resource":["arn:aws:s3:::`+bucket+`","arn:aws:s3:::`+bucket+`/*"],
 			"Condition":{"Bool":{"aws:SecureTransport":"false"}}},
 		{"Sid":"OnlyUnderThePrefix","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"NotResource":["arn:aws:s3:::`+bucket+`/sessions/*"]},
+		{"Sid":"OnlyWriters","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"Resource":["arn:aws:s3:::`+bucket+`/*"],
+			"Condition":{"ArnNotEquals":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/`+outputs.text("roleName")+`"}}},
 		{"Sid":"NoOtherEncryption","Effect":"Deny","Principal":"*","Action":["s3:PutObject"],"Resource":["arn:aws:s3:::`+bucket+`/*"],
 			"Condition":{"Null":{"s3:x-amz-server-side-encryption":"false"},"StringNotEquals":{"s3:x-amz-server-side-encryption":["AES256","aws:kms"]}}}]}`,
 		ask("get-bucket-policy").text("Policy"))

@@ -103,11 +103,11 @@ func TestDestroy_KilledWithLogsKept_SessionLogsStay(t *testing.T) {
 		}
 		var outputs object
 		require.NoError(t, json.Unmarshal([]byte(r.must("bash", "-c", "make -s outputs 2>/dev/null")), &outputs))
-		bucket := outputs.text("logBucket")
+		bucket, role := outputs.text("logBucket"), outputs.text("roleName")
 		for _, text := range []string{"the first", "the second"} {
 			file := filepath.Join(t.TempDir(), "session.log")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			r.aws("s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
+			r.as(role, "s3api", "put-object", "--bucket", bucket, "--key", "sessions/user-0123.log", "--body", file)
 		}
 		versions := r.aws("s3api", "list-object-versions", "--bucket", bucket).at("Versions")
 		require.Len(t, versions, 2)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 // It checks the statements and resources of policies. Another test checks their conditions with the evaluator.
 type replay struct {
 	region    string
+	role      string                       // the ARN of the instances' role
 	documents map[string]*versions         // by name
 	buckets   map[string]*replayedBucket   // by name
 	groups    map[string]string            // by name, to the key's ARN
@@ -177,6 +179,8 @@ func (r *replay) apply(c emulator.Call) bool {
 	case "kms:ScheduleKeyDeletion", "kms:DisableKey":
 		r.keys[path.Base(p["KeyId"])] = false
 
+	case "iam:CreateRole":
+		r.role = "arn:aws:iam::123456789012:role" + cmp.Or(p["Path"], "/") + p["RoleName"]
 	case "iam:CreatePolicy":
 		r.managed[p["PolicyName"]] = read(p["PolicyDocument"])
 	case "iam:CreatePolicyVersion":
@@ -268,6 +272,9 @@ func (r *replay) missing(document string) (found []string) {
 			if s.Sid == "OnlyUnderThePrefix" {
 				require(s.NotResource.matches(log), "the bucket's policy refuses %s", log)
 			}
+			if writers := s.Condition["ArnNotEquals"]["aws:PrincipalArn"]; s.Effect == "Deny" && len(writers) > 0 {
+				require(writers.matches(r.role), "the bucket's policy refuses the role %s", r.role)
+			}
 			if keys := s.Condition["StringNotEquals"]["s3:x-amz-server-side-encryption-aws-kms-key-id"]; s.Effect == "Deny" && len(keys) > 0 && b.key != "" {
 				require(keys.matches(b.key), "the bucket's policy refuses the key %s, which is its default", b.key)
 			}
@@ -348,6 +355,7 @@ func TestReplay_RemovedOrNamedTooEarly_ReportsFault(t *testing.T) {
 			prefix, group, group != "", key)
 	}
 	prepare := []emulator.Call{
+		call("iam:CreateRole", "RoleName", "own"),
 		call("s3:CreateBucket", "Bucket", bucket), call("s3:PutBucketPolicy", "Bucket", bucket, "Body", only("arn:aws:s3:::logs/sessions/*")),
 		call("kms:CreateAlias", "TargetKeyId", "k"), call("kms:PutKeyPolicy", "KeyId", "k", "Policy", keyPolicy),
 		call("s3:PutBucketEncryption", "Bucket", bucket, "Body", encryption), call("logs:CreateLogGroup", "logGroupName", group, "kmsKeyId", key),
@@ -384,6 +392,7 @@ func TestReplay_RemovedOrNamedTooEarly_ReportsFault(t *testing.T) {
 	for name, wrong := range map[string]emulator.Call{
 		"the bucket goes":                      call("s3:DeleteBucket", "Bucket", bucket),
 		"the bucket refuses the prefix":        call("s3:PutBucketPolicy", "Bucket", bucket, "Body", only("arn:aws:s3:::logs/other/*")),
+		"the bucket refuses the role":          call("s3:PutBucketPolicy", "Bucket", bucket, "Body", text(`{"Sid":"OnlyWriters","Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"ArnNotEquals":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/another"}}}`)),
 		"the group's key goes":                 call("logs:DisassociateKmsKey", "logGroupName", group),
 		"the key is disabled":                  call("kms:DisableKey", "KeyId", "k"),
 		"the key is to be deleted":             call("kms:ScheduleKeyDeletion", "KeyId", key),

@@ -21,12 +21,14 @@ var update = flag.Bool("update", false, "regenerate docs/verdicts.md")
 // configurations are the stacks whose policies are evaluated.
 var configurations = map[string]func(*account) map[string]any{
 	"The default": func(*account) map[string]any { return nil },
-	"Everything on": func(*account) map[string]any {
+	"Everything on": func(in *account) map[string]any {
 		return map[string]any{
 			"logging": map[string]any{
 				"required": true, "cloudWatch": true, "encryption": "kms", "objectLock": "governance", "objectLockDays": 30,
+				"writerRoleArns": []string{in.aws("iam", "create-role", "--role-name", fleetRole, "--path", "/service-role/", "--assume-role-policy-document", "{}").text("Role.Arn")},
 			},
 			"session": map[string]any{"encryption": true},
+			"role":    map[string]any{"parameterPaths": []string{"/app"}},
 		}
 	},
 	"Existing bucket and keys": func(in *account) map[string]any {
@@ -37,9 +39,13 @@ var configurations = map[string]func(*account) map[string]any{
 				"required": true, "cloudWatch": true, "encryption": "kms", "kmsKeyArn": key(),
 			},
 			"session": map[string]any{"encryption": true, "kmsKeyArn": key()},
+			"role":    map[string]any{"policy": "session"},
 		}
 	},
 }
+
+// fleetRole is the role of instances that no stack manages.
+const fleetRole = "AWSSystemsManagerDefaultEC2InstanceManagementRole"
 
 const existingBucket, earlierBucket, earlierGroup = "existing-logs", "earlier-logs", "/earlier/sessions"
 
@@ -86,6 +92,11 @@ func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 	for _, name := range texts(in.aws("iam", "list-role-policies", "--role-name", d.Role).at("PolicyNames")) {
 		policy := in.aws("iam", "get-role-policy", "--role-name", d.Role, "--policy-name", name).at("PolicyDocument")
 		kind := ofRole + "session key"
+		for _, part := range []string{"parameters", "sessions"} {
+			if strings.Contains(name, "-access-"+part) {
+				kind = ofRole + part
+			}
+		}
 		if strings.Contains(name, "-archive-key-") {
 			kind = ofRole + "key of session logs"
 			d.Key = texts(object(policy.(map[string]any)).at("Statement[0].Resource"))[0]
@@ -389,6 +400,10 @@ type caller struct {
 	name, arn string
 	account   string   // empty: none, as for a service and for who does not sign
 	policies  []string // its policies in IAM
+	// role is the path and name of a session's role. The session's own ARN has
+	// no path; the request's aws:PrincipalArn is the role's
+	// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn).
+	role string
 }
 
 // change is one difference between two requests.
@@ -492,17 +507,23 @@ func (j *judged) may(what string, r request, denied ...change) {
 }
 
 func (j *judged) instance() caller {
-	policies := []string{ofRole + managed}
+	var policies []string
+	if j.managed() {
+		policies = append(policies, ofRole+managed)
+	}
 	for _, name := range slices.Sorted(maps.Keys(j.Policies)) {
 		if strings.HasPrefix(name, ofRole) {
 			policies = append(policies, name)
 		}
 	}
-	return caller{"the instance", "arn:aws:sts::" + here + ":assumed-role/" + j.Role + "/" + j.Instance, here, policies}
+	return caller{"the instance", "arn:aws:sts::" + here + ":assumed-role/" + j.Role + "/" + j.Instance, here, policies, j.Role}
 }
 
+// managed reports whether the instance role has AWS's policy.
+func (j *judged) managed() bool { return j.AWS[ofRole+managed] != nil }
+
 func role(who, account string, policies ...string) caller {
-	return caller{who, "arn:aws:iam::" + account + ":role/" + strings.ReplaceAll(who, " ", "-"), account, policies}
+	return caller{who, "arn:aws:iam::" + account + ":role/" + strings.ReplaceAll(who, " ", "-"), account, policies, ""}
 }
 
 func service(name string) caller { return caller{name: name, arn: name} }
@@ -525,8 +546,11 @@ func (j *judged) sessions() {
 		j.may("the instance opens its channels: "+action, request{by: i, action: "ssmmessages:" + action, resource: "*", through: "ssmmessages"},
 			by("a colleague without a policy does", colleague), through("through another service's endpoint", "ssm"))
 	}
-	j.may("the instance polls the older service", request{by: i, action: "ec2messages:GetMessages", resource: "*", through: "ec2messages"},
-		by("a colleague without a policy does", colleague), through("through another service's endpoint", "ssm"))
+	if j.managed() {
+		j.may("the instance polls the older service", request{by: i, action: "ec2messages:GetMessages", resource: "*", through: "ec2messages"},
+			by("a colleague without a policy does", colleague), through("through another service's endpoint", "ssm"))
+		j.parameters()
+	}
 	for _, call := range []request{
 		{action: "ssm:PutParameter", resource: "arn:aws:ssm:" + j.Region + ":" + here + ":parameter/x", through: "ssm"},
 		{action: "ssmmessages:OpenDataChannel", resource: "*", through: "ssmmessages"},
@@ -537,12 +561,51 @@ func (j *judged) sessions() {
 		j.may("the endpoint by itself: credentials of this account", call, by("credentials of another account", outsider))
 	}
 	document := "arn:aws:ssm:" + j.Region + ":" + here + ":document/SSM-SessionManagerRunShell"
-	j.may("the instance reads the session document", request{by: i, action: "ssm:GetDocument", resource: document, through: "ssm"},
-		asking("changes it", "ssm:UpdateDocument"), asking("makes another version the default", "ssm:UpdateDocumentDefaultVersion"), asking("deletes it", "ssm:DeleteDocument"))
+	if j.managed() {
+		j.may("the instance reads the session document", request{by: i, action: "ssm:GetDocument", resource: document, through: "ssm"},
+			asking("changes it", "ssm:UpdateDocument"), asking("makes another version the default", "ssm:UpdateDocumentDefaultVersion"), asking("deletes it", "ssm:DeleteDocument"))
+	} else {
+		report := request{by: i, action: "ssm:UpdateInstanceInformation", resource: self}
+		calls := func(fact, action, resource string) change {
+			return change{fact, func(r *request) { r.action, r.resource = action, resource }}
+		}
+		j.may("the role by itself: reports to Systems Manager", report, calls("reads a document", "ssm:GetDocument", document),
+			calls("reads a parameter", "ssm:GetParameter", "arn:aws:ssm:"+j.Region+":"+here+":parameter/prod/password"),
+			calls("reports inventory", "ssm:PutInventory", "*"), calls("polls the older service", "ec2messages:GetMessages", "*"))
+	}
 
 	own := "arn:aws:iam::" + here + ":role/" + j.Role
 	j.may("EC2 hands the role to an instance", request{by: service("ec2.amazonaws.com"), action: "sts:AssumeRole", resource: own, policy: ofTrust},
 		asking("names a person behind it", "sts:SetSourceIdentity"), by("another service takes it", service("lambda.amazonaws.com")), by("an outsider takes it", outsider))
+}
+
+// parameters are the reads of SSM parameters: public ones, and those that the
+// config names.
+func (j *judged) parameters() {
+	i := j.instance()
+	// On AWS the ARN of a public parameter has no account. The evaluator requires one.
+	arn := func(name string) string { return "arn:aws:ssm:" + j.Region + ":" + here + ":parameter" + name }
+	limited := caller{"the instance role with every permission", i.arn, here, []string{everything, ofRole + "parameters"}, j.Role}
+	others := []change{
+		on("a parameter of the account", arn("/prod/password")), on("a parameter without a path", arn("/password")),
+		on("a secret, by its name among parameters", arn("/aws/reference/secretsmanager/prod")), on("a parameter whose name begins alike", arn("/aws/service-of-ours")),
+	}
+	for _, action := range []string{"GetParameter", "GetParameters"} {
+		j.may("the instance reads a public parameter: "+action, request{by: i, action: "ssm:" + action, resource: arn("/aws/service/ami-amazon-linux-latest/al2023"), through: "ssm"},
+			append(others, by("a colleague without a policy does", colleague), asking("changes it", "ssm:PutParameter"))...)
+	}
+	// What another policy allows the role is limited, too.
+	everywhere := append(others, on("the parameters under a path of the account", arn("/prod")))
+	for _, action := range []string{"GetParametersByPath", "GetParameterHistory"} {
+		j.may("the limit by itself: public parameters by "+action, request{by: limited, action: "ssm:" + action, resource: arn("/aws/service/ami-amazon-linux-latest")}, everywhere...)
+	}
+	if j.Key == "" {
+		return
+	}
+	for _, name := range []string{"/app", "/app/db/password"} {
+		j.may("the instance reads "+name+", which the config names", request{by: i, action: "ssm:GetParameter", resource: arn(name), through: "ssm"},
+			append(others, on("one whose name begins like the path", arn("/apple")))...)
+	}
 }
 
 // amazon are the requests to AWS's own buckets. Everyone may read those, so the role's and the endpoint's policies decide.
@@ -657,19 +720,44 @@ func (j *judged) bucketByItself() {
 	j.may("an administrator reads a session log", ask("GetObject", record), plainHTTP, by("an outsider does", outsider), by("a colleague without a policy does", colleague))
 	j.may("an administrator lists the session logs", ask("ListBucket", bucket), plainHTTP)
 	j.may("an administrator deletes a session log", ask("DeleteObject", record), plainHTTP)
-	j.may("an administrator writes outside the prefix by a copy's tags only", ask("PutObjectTagging", outside), asking("writes the object", "s3:PutObject"))
-	j.may("an upload without a header of encryption", ask("PutObject", record), with("with the header of another encryption", header, "aws:kms:dsse"), plainHTTP, on("outside the prefix", outside))
+	j.may("an administrator changes the tags of an object outside the prefix", ask("PutObjectTagging", outside), asking("writes the object", "s3:PutObject"))
+
+	// Writers: the instance role, in whatever session, and the roles that the config names.
+	session := func(who, path, role string) caller {
+		return caller{who, "arn:aws:sts::" + here + ":assumed-role/" + role + "/" + j.Instance, here, []string{everything}, path + role}
+	}
+	writer := session("the instance role with every permission", "", j.Role)
+	others := []change{
+		by("an administrator does", administrator),
+		by("the session of another role, named like the instance", session("another role's session", "", "another")),
+		by("a role of the same name under a path does", session("a role of that name under a path", "another/", j.Role)),
+		by("a role whose name begins like it does", session("a role whose name begins like it", "", j.Role+"-2")),
+		by("the account's root user does", caller{"the root user", "arn:aws:iam::" + here + ":root", here, []string{everything}, ""}),
+		by("an outsider does", outsider), by("who does not sign does", unsigned),
+	}
+	write := func(more ...string) request {
+		r := ask("PutObject", record, more...)
+		r.by = writer
+		return r
+	}
+	j.may("an upload without a header of encryption", write(), append(others, with("with the header of another encryption", header, "aws:kms:dsse"), plainHTTP, on("outside the prefix", outside))...)
+	if j.Key != "" { // the config names a role
+		fleet := write()
+		fleet.by = session("the role that the config names", "service-role/", fleetRole)
+		j.may("an upload by a role that the config names", fleet, by("a role of the same name under no path does", session("a role of that name without a path", "", fleetRole)),
+			plainHTTP, on("outside the prefix", outside))
+	}
 	if j.Key == "" {
 		for _, algorithm := range []string{"AES256", "aws:kms"} {
-			j.may("an upload with the header "+algorithm, ask("PutObject", record, header, algorithm), with("of another encryption", header, "aws:kms:dsse"), plainHTTP)
+			j.may("an upload with the header "+algorithm, write(header, algorithm), with("of another encryption", header, "aws:kms:dsse"), plainHTTP)
 		}
 		return
 	}
 	foreign := "arn:aws:kms:" + j.Region + ":" + here + ":key/another"
-	j.may("an upload with the header aws:kms and the bucket's key", ask("PutObject", record, header, "aws:kms", headerKey, j.Key),
+	j.may("an upload with the header aws:kms and the bucket's key", write(header, "aws:kms", headerKey, j.Key),
 		with("with another key", headerKey, foreign), with("with the header AES256", header, "AES256"), with("with two layers", header, "aws:kms:dsse"), plainHTTP)
 	// S3 would use its own key of this account, aws/s3: encrypted, but not under this key's policy.
-	j.may("an upload with the header aws:kms, naming no key", ask("PutObject", record, header, "aws:kms"),
+	j.may("an upload with the header aws:kms, naming no key", write(header, "aws:kms"),
 		with("naming another key", headerKey, foreign), with("with the header AES256", header, "AES256"))
 }
 
@@ -809,6 +897,9 @@ func (j *judged) simulation(r request) map[string]any {
 	maps.Copy(context, r.context)
 	if r.by.account != "" {
 		context["aws:PrincipalAccount"] = r.by.account
+	}
+	if r.by.role != "" {
+		context["aws:PrincipalArn"] = "arn:aws:iam::" + r.by.account + ":role/" + r.by.role
 	}
 	made := map[string]any{
 		"identityPolicies": r.by.policies,

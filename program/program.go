@@ -64,6 +64,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 
 		CidrBlocks:             []string{c.Network.CidrBlock},
 		AvailabilityZones:      d.Zones,
+		HTTPSBetweenMembers:    c.Network.MemberTraffic == config.HTTPSOnly,
 		S3PrefixListID:         f.S3PrefixListID,
 		Endpoints:              d.Services,
 		NarrowEndpointPolicies: d.NarrowPolicies,
@@ -72,6 +73,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 		Logging: access.Logging{
 			BucketName:        l.BucketName,
 			CreateBucket:      d.CreateBucket,
+			WriterRoleARNs:    l.WriterRoleARNs,
 			KeyPrefix:         l.KeyPrefix,
 			EarlierLocations:  l.EarlierLocations,
 			RetentionDays:     l.RetentionDays,
@@ -100,7 +102,10 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 			DeletionWindowInDays: c.Key.DeletionWindowInDays,
 			RotationPeriodInDays: c.Key.RotationPeriodInDays,
 		},
-		Role:          access.Role{PermissionsBoundaryARN: c.Role.PermissionsBoundary, Path: c.Role.Path},
+		Role: access.Role{
+			SessionsOnly: c.Role.Policy == config.SessionsOnly, ParameterPaths: c.Role.ParameterPaths,
+			PermissionsBoundaryARN: c.Role.PermissionsBoundary, Path: c.Role.Path,
+		},
 		KeepRecords:   d.KeepRecords,
 		RefuseDestroy: d.RefuseDestroy,
 	}

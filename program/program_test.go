@@ -68,6 +68,8 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			return nil, errors.New("no matching EC2 VPN Gateway found")
 		case "getResources":
 			return map[string]any{"resourceTagMappingLists": []any{}}, nil
+		case "getBucketPolicy":
+			return nil, fmt.Errorf("reading S3 Bucket Policy (%v): couldn't find resource", args["bucket"])
 		case "getAlias":
 			return nil, fmt.Errorf("reading KMS Alias (%v): couldn't find resource", args["name"])
 		case "getLogGroup":
@@ -152,6 +154,7 @@ var recipeNames = []string{
 	"aws:iam/instanceProfile:InstanceProfile private-ec2-access-instance",
 	"aws:iam/policy:Policy private-ec2-access-instance",
 	"aws:iam/role:Role private-ec2-access-instance",
+	"aws:iam/rolePolicy:RolePolicy private-ec2-access-parameters",
 	"aws:iam/rolePolicyAttachment:RolePolicyAttachment private-ec2-access-managed-instance-core",
 	"aws:iam/rolePolicyAttachment:RolePolicyAttachment private-ec2-access-session-logs",
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2 private-ec2-access-logs",
@@ -197,6 +200,7 @@ func requireParent(t *testing.T, r pulumitest.Resource) {
 // untaggable are the types that AWS has no tags for.
 var untaggable = []string{
 	"aws:ec2/routeTableAssociation:RouteTableAssociation",
+	"aws:iam/rolePolicy:RolePolicy",
 	"aws:iam/rolePolicyAttachment:RolePolicyAttachment",
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2",
 	"aws:s3/bucketOwnershipControls:BucketOwnershipControls",

@@ -13,7 +13,7 @@ func runWithRole(t *testing.T, role map[string]any) ([]pulumitest.Resource, erro
 	t.Helper()
 	recorder := &pulumitest.Recorder{Answer: ohio.answers(nil)}
 	config := pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(local(ohio), map[string]any{
-		"role": role, "session.encryption": true, "logging.encryption": "kms",
+		"role.permissionsBoundary": role["permissionsBoundary"], "role.path": role["path"], "session.encryption": true, "logging.encryption": "kms",
 	})))
 	return recorder.Run(t, "private-ec2-access", "test", false, New(config, pulumitest.LocalEnvironment))
 }

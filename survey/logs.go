@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	awsiam "github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/kms"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/resourcegroupstaggingapi"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
@@ -78,28 +79,84 @@ func (s surveyor) key() error {
 	return nil
 }
 
-// bucketKeys reads, by the policies of the stack's own buckets that its document
-// names, which key session logs are encrypted with. It is asked only where the
-// key may be replaced.
-func (s surveyor) bucketKeys() error {
-	s.facts.BucketKeys = map[string]string{}
-	if s.config.Logging.Encryption != config.ByKMS || s.config.Logging.BucketName != "" || s.facts.Document.Mark.Owner != s.facts.Owner() {
+// bucketPolicies reads, by the policies of the stack's own buckets that its
+// document names, which key session logs are encrypted with and who may write;
+// and who may write to a bucket of this program's that the config names.
+func (s surveyor) bucketPolicies() error {
+	s.facts.BucketKeys, s.facts.Writers = map[string]string{}, map[string]decide.Writers{}
+	l := s.config.Logging
+	if l.BucketName != "" {
+		if !decide.OwnBucket(s.facts.Project, l.BucketName) {
+			return nil
+		}
+		// The bucket may be another account's, whose policy is not to be read from here.
+		policy, err := bucketPolicy(s.ctx, l.BucketName)
+		if err != nil || policy == "" {
+			s.facts.Writers[l.BucketName] = decide.Writers{Problem: err}
+			return nil
+		}
+		return s.writers(l.BucketName, policy)
+	}
+	if s.facts.Document.Mark.Owner != s.facts.Owner() {
 		return nil
 	}
 	for _, location := range s.facts.Document.Locations() {
 		if !decide.OwnBucket(s.facts.Project, location.Bucket) {
 			continue
 		}
-		found, err := s3.LookupBucketPolicy(s.ctx, &s3.LookupBucketPolicyArgs{Bucket: location.Bucket})
-		switch {
-		case isAbsent(err):
-			continue
-		case err != nil:
-			return fmt.Errorf("reading the policy of the log bucket %s: %w", location.Bucket, err)
+		policy, err := bucketPolicy(s.ctx, location.Bucket)
+		if err != nil {
+			return err
 		}
-		if s.facts.BucketKeys[location.Bucket], err = iam.BucketKey(found.Policy); err != nil {
+		if policy == "" {
+			continue
+		}
+		if l.Encryption == config.ByKMS {
+			if s.facts.BucketKeys[location.Bucket], err = iam.BucketKey(policy); err != nil {
+				return err
+			}
+		}
+		if err := s.writers(location.Bucket, policy); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// bucketPolicy is empty where the bucket has none.
+func bucketPolicy(ctx *pulumi.Context, bucket string) (string, error) {
+	found, err := s3.LookupBucketPolicy(ctx, &s3.LookupBucketPolicyArgs{Bucket: bucket})
+	switch {
+	case isAbsent(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading the policy of the log bucket %s: %w", bucket, err)
+	}
+	return found.Policy, nil
+}
+
+// writers finds who may write by a bucket's policy, and, where the config names
+// the bucket, whether the role of this stack is among them.
+func (s surveyor) writers(bucket, policy string) error {
+	roles, limited, err := iam.BucketWriters(policy)
+	if err != nil {
+		return err
+	}
+	writers := decide.Writers{Limited: limited, RoleARNs: roles}
+	for _, arn := range roles {
+		name := arn[strings.LastIndex(arn, "/")+1:]
+		if bucket != s.config.Logging.BucketName || writers.Own || !decide.OwnRole(s.facts.Project, name) {
+			continue
+		}
+		role, err := awsiam.LookupRole(s.ctx, &awsiam.LookupRoleArgs{Name: name})
+		switch {
+		case isAbsent(err):
+		case err != nil:
+			return fmt.Errorf("reading the role %s, which may write to the log bucket %s: %w", name, bucket, err)
+		default:
+			writers.Own = role.Tags[scope.OwnerTag] == s.facts.Owner()
+		}
+	}
+	s.facts.Writers[bucket] = writers
 	return nil
 }

@@ -48,6 +48,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.locations()
 	d.key()
 	d.bucketKey()
+	d.writers()
 	d.keepRecords()
 	d.logGroups()
 	d.guarantees()
@@ -75,6 +76,11 @@ func (d *decider) fail(err error)           { d.failures = append(d.failures, er
 // set is the command that gives a key of the config a value.
 func (d *decider) set(key, value string) string {
 	return settings.SetCommand(d.facts.Project, key, value)
+}
+
+// unset is the command that removes a key of the config.
+func (d *decider) unset(key string) string {
+	return settings.RemoveCommand(d.facts.Project, key)
 }
 
 // Architectures are those of the instances that name no image, sorted.

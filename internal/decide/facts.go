@@ -23,9 +23,10 @@ type Facts struct {
 	Document        session.Existing // of the name in the config
 	DefaultDocument session.Existing // the account's default, where the config names another one
 
-	Key        Key               // behind the alias of the stack's own key
-	BucketKeys map[string]string // by the stack's own buckets that the document names: the KMS key of their policies; empty: none
-	LogGroups  map[string]Group  // the groups that the config names
+	Key        Key                // behind the alias of the stack's own key
+	BucketKeys map[string]string  // by the stack's own buckets that the document names: the KMS key of their policies; empty: none
+	Writers    map[string]Writers // by those buckets, and the one that the config names where it is one of this program's
+	LogGroups  map[string]Group   // the groups that the config names
 	// OwnLogGroups carry the stack's tag, whatever the config says today. Sorted.
 	OwnLogGroups []string
 }
@@ -63,6 +64,14 @@ type Network struct {
 // Key is the KMS key behind an alias. The zero value: there is no such alias.
 type Key struct {
 	ID, ARN, Description, State string
+}
+
+// Writers are the roles that a bucket's policy lets write.
+type Writers struct {
+	Limited  bool     // false: whomever IAM allows
+	RoleARNs []string // in the order of the policy
+	Own      bool     // one of them is this stack's instance role
+	Problem  error    // why the policy could not be read
 }
 
 // Group is a log group. The zero value: there is no such group.

@@ -15,6 +15,10 @@ import (
 // gives to its log bucket.
 func OwnBucket(component, bucket string) bool { return strings.HasPrefix(bucket, component+"-logs-") }
 
+// OwnRole reports whether a role's name is one that a component of this name
+// gives to its instances' role.
+func OwnRole(component, role string) bool { return strings.HasPrefix(role, component+"-instance-") }
+
 // createsBucket: where the config names no bucket, and where open sessions may
 // still write to the one that the stack has.
 func (d *decider) createsBucket() bool {
@@ -119,6 +123,55 @@ func (d *decider) bucketKey() {
 				d.set(settings.Element("logging.earlierKmsKeyArns", len(l.EarlierKMSKeyARNs)), key)),
 		})
 		return
+	}
+}
+
+// writers refuses writers of a bucket that the stack does not manage, and a
+// bucket whose policy would refuse this stack's session logs. It says when the
+// stack's bucket begins to refuse those of other roles.
+func (d *decider) writers() {
+	l, account := d.config.Logging, d.facts.Scope.AccountID
+	if len(l.WriterRoleARNs) > 0 && !d.CreateBucket {
+		d.refuse(mistake.Mistake{
+			Key: "logging.writerRoleArns", Got: settings.Show(l.WriterRoleARNs),
+			Problem: "this stack does not manage the bucket " + l.BucketName + " (logging.bucketName), so it cannot set who writes to it",
+			Allowed: "empty with an existing bucket", Fix: mistake.Run(d.unset("logging.writerRoleArns")),
+		})
+	}
+	for i, arn := range l.WriterRoleARNs {
+		if !strings.HasPrefix(arn, "arn:"+d.facts.Scope.Partition+":iam::"+account+":") {
+			d.refuse(mistake.Mistake{
+				Key: settings.Element("logging.writerRoleArns", i), Got: arn,
+				Problem: "this role is not in the account " + account + "; the bucket's policy allows nobody of another account to write",
+				Allowed: "roles of the stack's account", Fix: mistake.Run(d.unset(settings.Element("logging.writerRoleArns", i))),
+			})
+		}
+	}
+	if w := d.facts.Writers[l.BucketName]; l.BucketName != "" && w.Limited && !w.Own {
+		d.refuse(mistake.Mistake{
+			Key: "logging.bucketName", Got: l.BucketName,
+			Problem: "the policy of this bucket lets only " + strings.Join(w.RoleARNs, ", ") + " write, so session logs of this stack would be refused silently",
+			Allowed: "a bucket whose policy lets this stack's instance role write",
+			Fix: []mistake.Fix{
+				{Text: "if another stack has the bucket, name this stack's instance role in its logging.writerRoleArns first"},
+				{Text: "if a previous deployment left the bucket, remove the limit:", Commands: []string{
+					"aws s3api get-bucket-policy --bucket " + l.BucketName + " --query Policy --output text | jq 'del(.Statement[] | select(.Sid == \"OnlyWriters\"))' > policy.json",
+					"aws s3api put-bucket-policy --bucket " + l.BucketName + " --policy file://policy.json",
+				}},
+			},
+		})
+	}
+	if err := d.facts.Writers[l.BucketName].Problem; err != nil {
+		d.warn("whether the bucket " + l.BucketName + " accepts session logs of this stack's instance role is not known. After the update, run make verify: " + err.Error())
+	}
+	if d.facts.Document.Mark.Owner != d.facts.Owner() || l.BucketName != "" {
+		return
+	}
+	for _, location := range d.facts.Document.Locations() {
+		if w, asked := d.facts.Writers[location.Bucket]; asked && !w.Limited {
+			d.warn("from this update on, the log bucket " + location.Bucket + " refuses session logs of every role but the instance role and logging.writerRoleArns, and nothing reports it. " +
+				"If other roles write there, such as those of existing instances, name them first:\n    " + d.set("logging.writerRoleArns[0]", "ROLE_ARN"))
+		}
 	}
 }
 

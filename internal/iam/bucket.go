@@ -12,11 +12,18 @@ import (
 type BucketRules struct {
 	Prefixes []string // the key prefixes that may be written under; none or an empty one: any key
 	KeyARNs  []string // the KMS keys that objects may be encrypted with, the current one first; none: S3's own encryption
+	Writers  []string // the ARNs of the roles that may write; none: whomever IAM allows
 }
 
 // BucketPolicy is the policy of the log bucket. It refuses, whoever asks, what
-// does not come over TLS, a write elsewhere than under the prefixes, and a write
-// that asks for another encryption than the bucket's.
+// does not come over TLS, a write elsewhere than under the prefixes, a write by
+// another role than the writers, and a write that asks for another encryption
+// than the bucket's.
+//
+// The caller's ARN that a condition sees is the role's, whichever session of the
+// role asks, and a request without a signature has none, which the negated
+// operator refuses
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn).
 //
 // A write that asks for none gets the bucket's default: the agent asks for none
 // when it could not learn the default, and must not lose the record by it
@@ -49,6 +56,16 @@ func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 			NotResource: written,
 		})
 	}
+	if len(rules.Writers) > 0 {
+		statements = append(statements, Statement{
+			Sid:       onlyWriters,
+			Effect:    Deny,
+			Principal: Anyone(),
+			Action:    []string{"s3:PutObject"},
+			Resource:  []string{everywhere},
+			Condition: Condition{"ArnNotEquals": {caller: rules.Writers}},
+		})
+	}
 	algorithms := []string{"AES256", "aws:kms"}
 	if len(rules.KeyARNs) == 1 {
 		algorithms = []string{"aws:kms"}
@@ -78,6 +95,8 @@ func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 }
 
 const (
+	onlyWriters  = "OnlyWriters"
+	caller       = "aws:PrincipalArn"
 	noOtherKey   = "NoOtherKey"
 	keyOfRequest = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 )
@@ -85,24 +104,42 @@ const (
 // BucketKey reads, from a policy that BucketPolicy made, the key that records
 // are encrypted with; empty: S3's own encryption.
 func BucketKey(policy string) (string, error) {
+	keys, found, err := compared(policy, noOtherKey, "StringNotEquals", keyOfRequest)
+	if err == nil && found && len(keys) == 0 {
+		err = fmt.Errorf("the statement %s of the bucket's policy names no key", noOtherKey)
+	}
+	if err != nil || !found {
+		return "", err
+	}
+	return keys[0], nil
+}
+
+// BucketWriters reads, from a policy that BucketPolicy made, the ARNs of the
+// roles that may write. Limited is false when the policy limits nobody.
+func BucketWriters(policy string) (roles []string, limited bool, err error) {
+	return compared(policy, onlyWriters, "ArnNotEquals", caller)
+}
+
+// compared are the values that a condition of a policy's statement has.
+func compared(policy, sid, operator, key string) (values []string, found bool, err error) {
 	var read struct {
 		Statement []struct {
 			Sid       string
-			Condition Condition
+			Condition json.RawMessage // of another statement, it may have a form that none of ours has
 		}
 	}
 	if err := json.Unmarshal([]byte(policy), &read); err != nil {
-		return "", fmt.Errorf("the bucket's policy is not JSON: %w", err)
+		return nil, false, fmt.Errorf("the bucket's policy is not JSON: %w", err)
 	}
 	for _, s := range read.Statement {
-		if s.Sid != noOtherKey {
+		if s.Sid != sid {
 			continue
 		}
-		allowed := s.Condition["StringNotEquals"][keyOfRequest]
-		if len(allowed) == 0 {
-			return "", fmt.Errorf("the statement %s of the bucket's policy names no key", noOtherKey)
+		var condition Condition
+		if err := json.Unmarshal(s.Condition, &condition); err != nil {
+			return nil, true, fmt.Errorf("the condition of the statement %s of the bucket's policy: %w", sid, err)
 		}
-		return allowed[0], nil
+		return condition[operator][key], true, nil
 	}
-	return "", nil
+	return nil, false, nil
 }

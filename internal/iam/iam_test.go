@@ -15,6 +15,7 @@ var (
 	here     = scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
 	archives = []iam.Archive{{Bucket: "logs", Prefix: "sessions"}}
 	groups   = []string{"/project/stack/sessions"}
+	writer   = "arn:aws:iam::111122223333:role/r"
 	key      = "arn:aws:kms:us-east-2:111122223333:key/1"
 )
 
@@ -22,6 +23,8 @@ func documents() map[string]iam.Document {
 	return map[string]iam.Document{
 		"trust":     iam.EC2Trust(here),
 		"instance":  iam.InstancePolicy(here, iam.Recording{Archives: archives, LogGroups: groups}),
+		"sessions":  iam.SessionsOnly(),
+		"limit":     iam.ParameterLimit(here, []string{"/", "/app"}),
 		"archive":   iam.ArchiveKeyAccess(here, key, archives),
 		"session":   iam.SessionKeyAccess(key),
 		"s3":        iam.S3EndpointPolicy(here, archives),
@@ -29,8 +32,8 @@ func documents() map[string]iam.Document {
 		"kms":       iam.KMSEndpointPolicy(here, key),
 		"interface": iam.InterfaceEndpointPolicy(here, "ssm"),
 		"full":      iam.FullAccess(),
-		"bucket":    iam.BucketPolicy(here, "logs", iam.BucketRules{Prefixes: []string{"sessions"}, KeyARNs: []string{key}}),
-		"key":       iam.KeyPolicy(here, iam.KeyUses{Bucket: "logs", RoleARN: "arn:aws:iam::111122223333:role/r", LogGroups: groups}),
+		"bucket":    iam.BucketPolicy(here, "logs", iam.BucketRules{Prefixes: []string{"sessions"}, KeyARNs: []string{key}, Writers: []string{writer}}),
+		"key":       iam.KeyPolicy(here, iam.KeyUses{Bucket: "logs", Writers: []string{writer}, LogGroups: groups}),
 	}
 }
 
@@ -72,7 +75,7 @@ func TestPolicies_Principal_OnlyInResourcePolicies(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(d.JSON()), &parsed), name)
 		require.Equal(t, "2012-10-17", parsed.Version)
 		for _, s := range parsed.Statement {
-			ofIdentity := name == "instance" || name == "archive" || name == "session"
+			ofIdentity := name == "sessions" || name == "limit" || name == "instance" || name == "archive" || name == "session"
 			require.Equal(t, !ofIdentity, s["Principal"] != nil, name)
 			require.Equal(t, name != "trust", s["Resource"] != nil || s["NotResource"] != nil, name)
 			require.False(t, s["Resource"] != nil && s["NotResource"] != nil, name)
@@ -109,6 +112,27 @@ func TestBucketKey_Policy_ReturnsNewestKey(t *testing.T) {
 	require.ErrorContains(t, err, "names no key")
 	_, err = iam.BucketKey("no policy")
 	require.ErrorContains(t, err, "is not JSON")
+}
+
+// A later preview learns from a bucket's policy who may write.
+func TestBucketWriters(t *testing.T) {
+	t.Parallel()
+	for _, want := range [][]string{{writer}, {writer, writer + "2"}} {
+		got, limited, err := iam.BucketWriters(iam.BucketPolicy(here, "logs", iam.BucketRules{Writers: want}).JSON())
+		require.NoError(t, err)
+		require.True(t, limited)
+		require.Equal(t, want, got)
+	}
+	for _, policy := range []string{
+		iam.BucketPolicy(here, "logs", iam.BucketRules{KeyARNs: []string{key}}).JSON(),
+		`{"Statement":[{"Sid":"Theirs","Condition":{"Bool":{"aws:SecureTransport":false}}}]}`,
+	} {
+		_, limited, err := iam.BucketWriters(policy)
+		require.NoError(t, err)
+		require.False(t, limited)
+	}
+	_, _, err := iam.BucketWriters(`{"Statement":[{"Sid":"OnlyWriters","Condition":"?"}]}`)
+	require.ErrorContains(t, err, "OnlyWriters")
 }
 
 // A list of one is valid, and common linters and scanners misread it: a rule

@@ -42,6 +42,52 @@ func InstancePolicy(s scope.Scope, r Recording) Document {
 	return document(append([]Statement{readSystemsManagerBuckets(s)}, writeRecords(s, r)...)...)
 }
 
+// SessionsOnly is what an agent needs to carry sessions, and nothing else. It
+// takes the place of AmazonSSMManagedInstanceCore, which also lets an instance
+// read every document and parameter, and report associations and inventory
+// (https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html).
+func SessionsOnly() Document {
+	return document(Statement{
+		Sid:    "CarrySessions",
+		Effect: Allow,
+		Action: []string{
+			"ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+		},
+		// The service ssmmessages has no resource types, and a node has no ARN
+		// before it is registered.
+		Resource: []string{"*"},
+	})
+}
+
+// ParameterLimit denies reads of SSM parameters outside the paths and AWS's
+// public ones, however the role was allowed them: AmazonSSMManagedInstanceCore
+// allows the parameters of the whole account. Each of the four calls that return
+// a value is authorized by its own action, and GetParametersByPath on the path
+// that it names, not on what it returns
+// (https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-retrieval-authorization.html).
+//
+// It is for a role of this stack's own. In somebody else's it would take away
+// what that role is for.
+func ParameterLimit(s scope.Scope, paths []string) Document {
+	// Public parameters are in no account. No account can create a parameter
+	// under /aws, so the account in the ARN need not be told.
+	allowed := []string{s.PublicParametersARN()}
+	for _, path := range paths {
+		if path == "/" {
+			allowed = append(allowed, s.ParameterARN("/*"))
+			continue
+		}
+		allowed = append(allowed, s.ParameterARN(path), s.ParameterARN(path+"/*"))
+	}
+	return document(Statement{
+		Sid:         "OnlyTheseParameters",
+		Effect:      Deny,
+		Action:      []string{"ssm:GetParameter*"},
+		NotResource: allowed,
+	})
+}
+
 // writeRecords are the calls that the agent makes to record a session.
 func writeRecords(s scope.Scope, r Recording) []Statement {
 	var objects, buckets, streams []string

@@ -5,7 +5,7 @@ import "private-ec2-access/internal/scope"
 // KeyUses are what the stack's own KMS key encrypts.
 type KeyUses struct {
 	Bucket    string   // the log bucket of the stack's own; empty: none
-	RoleARN   string   // of the instances that write to it
+	Writers   []string // the ARNs of the roles that write to it
 	LogGroups []string // of the stack's own, kept ones too
 }
 
@@ -44,7 +44,7 @@ func KeyPolicy(s scope.Scope, u KeyUses) Document {
 				// upload together, and the agent swallows the refusal.
 				Sid:       "WriteRecords",
 				Effect:    Allow,
-				Principal: AWS(u.RoleARN),
+				Principal: AWS(u.Writers...),
 				Action:    []string{"kms:Decrypt", "kms:GenerateDataKey"},
 				Resource:  thisKey,
 				Condition: throughS3(s, s.BucketARN(u.Bucket)),

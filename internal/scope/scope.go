@@ -65,6 +65,15 @@ func (s Scope) ManagedPolicyARN(name string) string {
 // DocumentARN spells the ARN of a Systems Manager document of this account.
 func (s Scope) DocumentARN(name string) string { return s.ARN("ssm", "document/"+name) }
 
+// ParameterARN spells the ARN of an SSM parameter of this account by its name,
+// which begins with a slash that the ARN has only once.
+func (s Scope) ParameterARN(name string) string { return s.ARN("ssm", "parameter"+name) }
+
+// PublicParametersARN spells the ARN of every parameter that AWS publishes.
+func (s Scope) PublicParametersARN() string {
+	return s.arn("ssm", s.Region, "*", "parameter/aws/service/*")
+}
+
 // LogGroupARN spells the ARN of a log group, without the ending that stands for
 // its streams.
 func (s Scope) LogGroupARN(group string) string { return s.ARN("logs", "log-group:"+group) }

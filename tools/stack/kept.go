@@ -59,6 +59,7 @@ func (a *app) printKept(k kept) {
 		a.say("Kept: the log bucket %s, with every session log and version in it, its public access block, policy, encryption, versioning and lifecycle.\n"+
 			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
 			"  To reuse:    pulumi config set --path '%[3]s:logging.bucketName' %[1]s, then make up STACK=%[2]s. Without it, make up creates another bucket.\n"+
+			"               First remove the statement OnlyWriters from its policy, which lets only the role of this deployment write: the preview shows how.\n"+
 			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name, a.stack.Project)
 	}
 	for _, group := range k.logGroups {

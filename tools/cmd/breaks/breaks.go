@@ -20,6 +20,9 @@ var breaks = []breakage{
 	{"an instance that reads its logs", []edit{{"internal/iam/instance.go", `"s3:PutObject", "s3:PutObjectAcl"`, `"s3:PutObject", "s3:PutObjectAcl", "s3:GetObject"`}}},
 	{"one of the seven buckets missing", []edit{{"internal/scope/buckets.go", `		s.Region + "-birdwatcher-prod",` + "\n", ""}}},
 	{"an endpoint open to other accounts", []edit{{"internal/iam/endpoint.go", `"aws:PrincipalAccount": {s.AccountID}`, `"aws:PrincipalAccount": {"*"}`}}},
+	{"parameters read through their path", []edit{{"internal/iam/instance.go", `[]string{"ssm:GetParameter*"}`, `[]string{"ssm:GetParameter", "ssm:GetParameters"}`}}},
+	{"session logs written by anybody", []edit{{"internal/iam/bucket.go", `"ArnNotEquals": {caller: rules.Writers}`, `"ArnEquals": {caller: rules.Writers}`}}},
+	{"a bucket of Patch Manager by a wildcard", []edit{{"internal/scope/buckets.go", `"aws-patch-manager-"+s.Region+"-"+suffix`, `"aws-patch-manager-"+s.Region+"-*"`}}},
 	{"plain HTTP to the bucket", []edit{{"internal/iam/bucket.go", `"Bool": {"aws:SecureTransport": {"false"}}`, `"Bool": {"aws:SecureTransport": {"true"}}`}}},
 
 	// The network.

@@ -90,8 +90,7 @@ def _principal(bucket: Any) -> dict[str, str]:
         )
         arn, kind = key.arn, "User"
         if ":assumed-role/" in arn:
-            role = arn.split(":assumed-role/")[1].split("/")[0]
-            arn = f"arn:{bucket.partition}:iam::{bucket.account_id}:role/{role}"
+            arn = _role_arn(bucket, arn.split(":assumed-role/")[1].split("/")[0])
             kind = "AssumedRole"
     except CreateAccessKeyFailure:
         pass  # keys that moto did not issue act as the account
@@ -101,6 +100,15 @@ def _principal(bucket: Any) -> dict[str, str]:
         "aws:principaltype": kind,
         "aws:requestedregion": found[2],
     }
+
+
+def _role_arn(bucket: Any, name: str) -> str:
+    """The role's ARN has its path, which the ARN of a session does not have."""
+    from moto.iam.models import iam_backends
+
+    roles = iam_backends[bucket.account_id][bucket.partition].roles.values()
+    plain = f"arn:{bucket.partition}:iam::{bucket.account_id}:role/{name}"
+    return next((role.arn for role in roles if role.name == name), plain)
 
 
 def applies(
