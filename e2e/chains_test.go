@@ -453,7 +453,9 @@ func tell(actor string, m move) bool {
 		}
 		return !on.own
 	}
-	return false // a role of instances: compared with the boundary
+	// A role of instances is compared with the boundary, which must not allow these.
+	return slices.Contains([]string{"the key of the state", "the state bucket", "the stack's state", "prod's state", "an admin's role"}, m.on) ||
+		m.on == "a session log" && m.action != "s3:PutObject"
 }
 
 // search looks for chains of up to three calls.
