@@ -48,8 +48,8 @@ history: command ## list sessions: FORMAT=table|json|csv WHO= INSTANCE= SINCE= U
 	@$(run) history $(call option,FORMAT,format) $(call option,WHO,who) $(call option,INSTANCE,instance) $(call option,SINCE,since) $(call option,UNTIL,until) \
 		$(call option,LIMIT,limit) $(call option,NEXT,next) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
 
-record: command ## print the session log of a session: SESSION=id
-	@$(run) record $(call option,SESSION,session) $(call switch,V,verbose) $(ARGS)
+record: command ## print the session log of a session: SESSION=id (default: your last), RAW=1: its bytes
+	@$(run) record $(call option,SESSION,session) $(call switch,RAW,raw) $(call switch,V,verbose) $(ARGS)
 
 end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all users, YES=1: do not ask)
 	@$(run) end $(call option,SESSION,session) $(call option,INSTANCE,instance) $(call switch,ALL,all) $(call switch,YES,yes) $(call switch,V,verbose) $(ARGS)

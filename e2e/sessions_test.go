@@ -441,8 +441,8 @@ func archived(d *desk) {
 	require.Len(d.t, entries, 1)
 	require.Equal(d.t, "archive", entries[0].text("source"))
 	require.Equal(d.t, "alice", entries[0].text("who"))
-	require.Equal(d.t, "s3://session-records/earlier/alice-0123456789abcdef0.log", entries[0].text("record"))
-	for _, key := range []string{"instance", "start", "end", "seconds", "status", "owner"} {
+	require.Equal(d.t, "s3://session-records/earlier/alice-0123456789abcdef0.log", entries[0].text("logs[0]"))
+	for _, key := range []string{"instance", "start", "end", "status", "owner"} {
 		require.Equal(d.t, "unknown", entries[0].text(key), key)
 	}
 	out, problems, code = d.do("record", "--session", "alice-0123456789abcdef0")

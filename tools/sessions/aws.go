@@ -76,7 +76,7 @@ func (e *callError) action() string {
 		return m[1]
 	}
 	if special := map[string]string{
-		"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket",
+		"s3:ListObjectsV2": "s3:ListBucket", "s3:ListObjectVersions": "s3:ListBucketVersions", "s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket",
 		"s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
 	}[e.service+":"+e.operation]; special != "" {
 		return special
@@ -96,25 +96,42 @@ func isDenied(err error) bool {
 
 var cliError = regexp.MustCompile(`An error occurred \(([^)]+)\) when calling the (\w+) operation(?: \([^)]*\))?: (?s:(.*))`)
 
-// call runs one operation and reads its JSON answer; into may be nil.
-func (c *client) call(ctx context.Context, into any, args ...string) error {
-	out, err := c.output(ctx, c.line(args...))
+// input has the parameters of an operation, by their names in the API.
+type input map[string]any
+
+// call runs one operation and reads its JSON answer; into may be nil. Options are those of the AWS CLI itself.
+func (c *client) call(ctx context.Context, into any, service, command string, in input, options ...string) error {
+	line, err := c.line(service, command, in, options...)
+	if err != nil {
+		return err
+	}
+	out, err := c.output(ctx, line)
 	if err != nil || into == nil || len(bytes.TrimSpace(out)) == 0 {
 		return err
 	}
 	if err := json.Unmarshal(out, into); err != nil {
-		return fmt.Errorf("the answer of aws %s %s cannot be read: %w", args[0], args[1], err)
+		return fmt.Errorf("the answer of aws %s %s cannot be read: %w", service, command, err)
 	}
 	return nil
 }
 
-// line is the whole plain line, without `aws`.
-func (c *client) line(args ...string) []string {
-	line := []string{args[0], args[1]}
+// line is the whole command, without `aws`. All parameters are in one JSON object: as options of their own, values such as
+// file://… and http://… would be read or fetched by the AWS CLI, values with a comma would be split, and values that begin
+// with - would be taken for options.
+func (c *client) line(service, command string, in input, options ...string) ([]string, error) {
+	line := []string{service, command}
 	if c.region != "" {
 		line = append(line, "--region", c.region)
 	}
-	return append(append(line, "--output", "json"), args[2:]...)
+	line = append(line, "--output", "json")
+	if len(in) > 0 {
+		text, err := asciiJSON(in)
+		if err != nil {
+			return nil, fmt.Errorf("the input of aws %s %s: %w", service, command, err)
+		}
+		line = append(line, "--cli-input-json", text)
+	}
+	return append(line, options...), nil
 }
 
 func (c *client) show(line []string) {
@@ -125,7 +142,7 @@ func (c *client) show(line []string) {
 		}
 		b.WriteString(" " + word)
 	}
-	fmt.Fprintf(c.echo, "+ aws%s\n", b.String())
+	fmt.Fprintf(c.echo, "+ aws%s\n", visible(b.String()))
 }
 
 func (c *client) output(ctx context.Context, line []string) ([]byte, error) {
@@ -205,9 +222,9 @@ func (r *run) grant(action string) string {
 		return ", on the instance and on the document " + r.outputs.SessionDocument
 	case "ssm:TerminateSession", "ssm:ResumeSession", "ssmmessages:OpenDataChannel":
 		return ", on its own sessions (arn:…:session/${aws:userid}-* or /${aws:username}-*)"
-	case "s3:GetObject":
+	case "s3:GetObject", "s3:GetObjectVersion":
 		return ", on " + r.outputs.LogLocation + "*"
-	case "s3:ListBucket":
+	case "s3:ListBucket", "s3:ListBucketVersions":
 		return ", on the bucket " + r.current().Bucket
 	case "kms:Decrypt":
 		return ", on the key that encrypts the session log"
@@ -225,7 +242,7 @@ type identity struct {
 
 func (c *client) caller(ctx context.Context) (identity, error) {
 	var me identity
-	err := c.call(ctx, &me, "sts", "get-caller-identity")
+	err := c.call(ctx, &me, "sts", "get-caller-identity", nil)
 	return me, err
 }
 
@@ -258,7 +275,7 @@ func Parameter(ctx context.Context, environ []string, region, name string) (stri
 		return "", err
 	}
 	var answer struct{ Parameter struct{ Value string } }
-	err = c.call(ctx, &answer, "ssm", "get-parameter", "--name", name)
+	err = c.call(ctx, &answer, "ssm", "get-parameter", input{"Name": name})
 	return answer.Parameter.Value, err
 }
 
@@ -294,32 +311,33 @@ const maxPage = 200
 
 // sessionsPage reads one page of at most maxPage sessions, with exactly one call.
 func (c *client) sessionsPage(ctx context.Context, state string, most int, token string, filters ...filter) ([]session, string, error) {
-	options := []string{"--no-paginate", "--max-results", strconv.Itoa(most)}
+	in := input{"MaxResults": most}
 	if token != "" {
-		options = append(options, "--next-token", token)
+		in["NextToken"] = token
 	}
-	return c.sessions(ctx, state, options, filters)
+	return c.sessions(ctx, state, in, filters, "--no-paginate")
 }
 
 // allSessions reads every page, which the AWS CLI does by itself.
 func (c *client) allSessions(ctx context.Context, state string, filters ...filter) ([]session, error) {
-	all, _, err := c.sessions(ctx, state, []string{"--page-size", strconv.Itoa(maxPage)}, filters)
+	all, _, err := c.sessions(ctx, state, input{}, filters, "--page-size", strconv.Itoa(maxPage))
 	return all, err
 }
 
-func (c *client) sessions(ctx context.Context, state string, options []string, filters []filter) ([]session, string, error) {
+func (c *client) sessions(ctx context.Context, state string, in input, filters []filter, options ...string) ([]session, string, error) {
 	var answer struct {
 		Sessions  []session
 		NextToken string
 	}
-	args := append([]string{"ssm", "describe-sessions", "--state", state}, options...)
+	in["State"] = state
 	if len(filters) > 0 {
-		args = append(args, "--filters")
+		var all []input
 		for _, f := range filters {
-			args = append(args, "key="+f.key+",value="+f.value)
+			all = append(all, input{"key": f.key, "value": f.value})
 		}
+		in["Filters"] = all
 	}
-	err := c.call(ctx, &answer, args...)
+	err := c.call(ctx, &answer, "ssm", "describe-sessions", in, options...)
 	return answer.Sessions, answer.NextToken, err
 }
 

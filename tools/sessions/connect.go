@@ -38,7 +38,9 @@ func (r *run) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	line := r.startLine(n)
+	// It tells this session from others that the same person opens at the same time.
+	reason := "connect-" + randomHex()
+	line := append(r.startLine(n), "--reason", reason)
 	r.aws.show(line)
 	if process.IsTerminal(r.Out) {
 		r.say("A session on %s. `exit` or Ctrl-D ends it.", n)
@@ -46,7 +48,7 @@ func (r *run) connect(ctx context.Context) error {
 	if r.Emulated {
 		r.say("This is the local emulator: the session is a shell on this machine, and that is no sandbox.")
 	}
-	opened := r.follow(ctx, n)
+	opened := r.follow(ctx, n, reason)
 	said, code, err := r.handOver(line)
 	session, known := opened()
 	if err != nil {
@@ -138,7 +140,7 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 	cmd.Env = r.aws.environ
 	cmd.Stdin, cmd.Stdout = r.In, r.Out
 	var kept bytes.Buffer
-	cmd.Stderr = io.MultiWriter(r.Err, &kept)
+	cmd.Stderr = io.MultiWriter(safeWriter{r.Err}, &kept)
 	// The plugin inherits that pipe and may outlive aws.
 	cmd.WaitDelay = time.Second
 	if process.IsTerminal(r.In) {
@@ -169,22 +171,17 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 
 // follow finds out, while a session runs, which one it is. The returned function asks once more if that is not known when the
 // session ends.
-func (r *run) follow(ctx context.Context, n named) func() (session, bool) {
-	started := r.now().Add(-5 * time.Second)
+func (r *run) follow(ctx context.Context, n named, reason string) func() (session, bool) {
 	quiet := *r.aws
 	quiet.echo = io.Discard // the terminal is the session's
 	look := func(ctx context.Context) (session, bool, error) {
-		me, err := quiet.caller(ctx)
-		if err != nil {
-			return session{}, false, err
-		}
 		for _, state := range []string{active, past} {
-			page, _, err := quiet.sessionsPage(ctx, state, 10, "", filter{"Target", n.id})
+			page, _, err := quiet.sessionsPage(ctx, state, 50, "", filter{"Target", n.id})
 			if err != nil {
 				return session{}, false, err
 			}
 			for _, s := range page {
-				if s.Owner == me.ARN && s.StartDate.After(started) {
+				if s.Reason == reason {
 					return s, true, nil
 				}
 			}

@@ -112,9 +112,9 @@ func (r *run) endOne(ctx context.Context, me identity) error {
 }
 
 func (r *run) terminate(ctx context.Context, s session) error {
-	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", "--session-id", s.SessionID); err != nil {
+	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", input{"SessionId": s.SessionID}); err != nil {
 		return r.explain(err)
 	}
-	fmt.Fprintf(r.Out, "ended %s of %s on %s; its session log: %s\n", s.SessionID, s.who(), r.byID(s.Target), r.command("record SESSION="+s.SessionID))
+	r.print("ended %s of %s on %s; its session log: %s", s.SessionID, s.who(), r.byID(s.Target), r.command("record SESSION="+s.SessionID))
 	return nil
 }

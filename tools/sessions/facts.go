@@ -28,7 +28,7 @@ func (c *client) managedInstances(ctx context.Context, ids []string) (map[string
 	found := map[string]managed{}
 	for chunk := range slices.Chunk(ids, 50) {
 		var answer struct{ InstanceInformationList []managed }
-		err := c.call(ctx, &answer, "ssm", "describe-instance-information", "--filters", "Key=InstanceIds,Values="+strings.Join(chunk, ","))
+		err := c.call(ctx, &answer, "ssm", "describe-instance-information", input{"Filters": []input{{"Key": "InstanceIds", "Values": chunk}}})
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +104,7 @@ func (c *client) instance(ctx context.Context, n named) (fact reach.Read[reach.I
 			}
 		}
 	}
-	err := c.call(ctx, &answer, "ec2", "describe-instances", "--instance-ids", n.id)
+	err := c.call(ctx, &answer, "ec2", "describe-instances", input{"InstanceIds": []string{n.id}})
 	if isAbsent(err) {
 		return fact
 	}
@@ -141,7 +141,7 @@ func (c *client) role(ctx context.Context, f *reach.Facts) {
 			}
 		}
 	}
-	err := c.call(ctx, &answer, "iam", "get-instance-profile", "--instance-profile-name", f.Instance.Value.Profile)
+	err := c.call(ctx, &answer, "iam", "get-instance-profile", input{"InstanceProfileName": f.Instance.Value.Profile})
 	if err != nil && !isAbsent(err) || len(answer.InstanceProfile.Roles) == 0 {
 		if !isAbsent(err) {
 			f.Role.Problem = problem(err)
@@ -161,11 +161,11 @@ func (c *client) policies(ctx context.Context, role string) ([]reach.Policy, err
 			PolicyArn string
 		}
 	}
-	if err := c.call(ctx, &attached, "iam", "list-attached-role-policies", "--role-name", role); err != nil {
+	if err := c.call(ctx, &attached, "iam", "list-attached-role-policies", input{"RoleName": role}); err != nil {
 		return nil, err
 	}
 	var inline struct{ PolicyNames []string }
-	if err := c.call(ctx, &inline, "iam", "list-role-policies", "--role-name", role); err != nil {
+	if err := c.call(ctx, &inline, "iam", "list-role-policies", input{"RoleName": role}); err != nil {
 		return nil, err
 	}
 	var all []reach.Policy
@@ -175,13 +175,13 @@ func (c *client) policies(ctx context.Context, role string) ([]reach.Policy, err
 				DefaultVersionID string `json:"DefaultVersionId"`
 			}
 		}
-		if err := c.call(ctx, &policy, "iam", "get-policy", "--policy-arn", a.PolicyArn); err != nil {
+		if err := c.call(ctx, &policy, "iam", "get-policy", input{"PolicyArn": a.PolicyArn}); err != nil {
 			return nil, err
 		}
 		var version struct {
 			PolicyVersion struct{ Document json.RawMessage }
 		}
-		err := c.call(ctx, &version, "iam", "get-policy-version", "--policy-arn", a.PolicyArn, "--version-id", policy.Policy.DefaultVersionID)
+		err := c.call(ctx, &version, "iam", "get-policy-version", input{"PolicyArn": a.PolicyArn, "VersionId": policy.Policy.DefaultVersionID})
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +189,7 @@ func (c *client) policies(ctx context.Context, role string) ([]reach.Policy, err
 	}
 	for _, name := range inline.PolicyNames {
 		var policy struct{ PolicyDocument json.RawMessage }
-		if err := c.call(ctx, &policy, "iam", "get-role-policy", "--role-name", role, "--policy-name", name); err != nil {
+		if err := c.call(ctx, &policy, "iam", "get-role-policy", input{"RoleName": role, "PolicyName": name}); err != nil {
 			return nil, err
 		}
 		all = append(all, reach.Policy{Name: name, Document: string(policy.PolicyDocument)})
@@ -236,6 +236,11 @@ func unique(list []string) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// inVPC selects what is in a VPC.
+func inVPC(vpc string) input {
+	return input{"Filters": []input{{"Name": "vpc-id", "Values": []string{vpc}}}}
+}
+
 func (c *client) endpoints(ctx context.Context, vpc string) ([]reach.Endpoint, error) {
 	var answer struct {
 		VpcEndpoints []struct {
@@ -252,7 +257,7 @@ func (c *client) endpoints(ctx context.Context, vpc string) ([]reach.Endpoint, e
 			}
 		}
 	}
-	if err := c.call(ctx, &answer, "ec2", "describe-vpc-endpoints", "--filters", "Name=vpc-id,Values="+vpc); err != nil {
+	if err := c.call(ctx, &answer, "ec2", "describe-vpc-endpoints", inVPC(vpc)); err != nil {
 		return nil, err
 	}
 	var all []reach.Endpoint
@@ -308,7 +313,7 @@ func (c *client) groups(ctx context.Context, ids []string) (map[string]reach.Gro
 			IPPermissionsEgress []permission `json:"IpPermissionsEgress"`
 		}
 	}
-	err := c.call(ctx, &answer, append([]string{"ec2", "describe-security-groups", "--group-ids"}, ids...)...)
+	err := c.call(ctx, &answer, "ec2", "describe-security-groups", input{"GroupIds": ids})
 	for _, g := range answer.SecurityGroups {
 		found[g.GroupID] = reach.Group{Ingress: rules(g.IPPermissions), Egress: rules(g.IPPermissionsEgress)}
 	}
@@ -326,7 +331,7 @@ func (c *client) subnets(ctx context.Context, ids []string) (map[string]string, 
 			CidrBlock string
 		}
 	}
-	err := c.call(ctx, &answer, append([]string{"ec2", "describe-subnets", "--subnet-ids"}, ids...)...)
+	err := c.call(ctx, &answer, "ec2", "describe-subnets", input{"SubnetIds": ids})
 	for _, s := range answer.Subnets {
 		found[s.SubnetID] = s.CidrBlock
 	}
@@ -337,13 +342,13 @@ func (c *client) network(ctx context.Context, vpc string) (n reach.Network, err 
 	var support struct {
 		EnableDNSSupport struct{ Value bool } `json:"EnableDnsSupport"`
 	}
-	if err = c.call(ctx, &support, "ec2", "describe-vpc-attribute", "--vpc-id", vpc, "--attribute", "enableDnsSupport"); err != nil {
+	if err = c.call(ctx, &support, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsSupport"}); err != nil {
 		return n, err
 	}
 	var names struct {
 		EnableDNSHostnames struct{ Value bool } `json:"EnableDnsHostnames"`
 	}
-	err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", "--vpc-id", vpc, "--attribute", "enableDnsHostnames")
+	err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsHostnames"})
 	return reach.Network{DNSSupport: support.EnableDNSSupport.Value, DNSHostnames: names.EnableDNSHostnames.Value}, err
 }
 
@@ -373,7 +378,7 @@ func (c *client) routes(ctx context.Context, vpc, subnet string) (reach.Table, e
 		Routes []route
 	}
 	var answer struct{ RouteTables []table }
-	if err := c.call(ctx, &answer, "ec2", "describe-route-tables", "--filters", "Name=vpc-id,Values="+vpc); err != nil {
+	if err := c.call(ctx, &answer, "ec2", "describe-route-tables", inVPC(vpc)); err != nil {
 		return reach.Table{}, err
 	}
 	var own, main *table

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -52,7 +51,7 @@ their session logs.`,
 	})
 	r.instanceFlag(c)
 	f := c.Flags()
-	f.BoolVar(&r.all, "all", false, "also list sessions on other instances and under other documents")
+	f.BoolVar(&r.all, "all", false, "also list sessions under other documents")
 	f.Func("format", "`FORMAT` of the list: "+strings.Join(formats, ", "), func(value string) error {
 		r.list.format = value
 		if !slices.Contains(formats, value) {
@@ -154,8 +153,6 @@ func (h *historyRun) filters() []filter {
 	var all []filter
 	if h.only != "" {
 		all = append(all, filter{"Target", h.only})
-	} else if one := h.instances(); len(one) == 1 && !h.all {
-		all = append(all, filter{"Target", one[0].id})
 	}
 	if strings.HasPrefix(h.list.who, "arn:") {
 		all = append(all, filter{"Owner", h.list.who})
@@ -247,18 +244,15 @@ func (h *historyRun) keep(page []session) []entry {
 	return kept
 }
 
-// isOurs tells whether a session is on an instance of the stack and under its document.
+// isOurs tells whether a session ran under the stack's document: also on an instance that was replaced since, or that only has
+// the stack's profile.
 func (h *historyRun) isOurs(s session) bool {
-	if h.all {
-		return true
-	}
-	if cmp.Or(s.DocumentName, sessiondoc.DefaultDocument) != h.outputs.SessionDocument {
-		return false
-	}
-	if h.only != "" {
-		return s.Target == h.only
-	}
-	return slices.Contains(slices.Collect(maps.Values(h.outputs.InstanceIDs)), s.Target)
+	return h.all || h.underDocument(s) && (h.only == "" || s.Target == h.only)
+}
+
+// underDocument tells whether a session ran under the stack's document.
+func (r *run) underDocument(s session) bool {
+	return cmp.Or(s.DocumentName, sessiondoc.DefaultDocument) == r.outputs.SessionDocument
 }
 
 func (h *historyRun) wanted(e entry) bool {
@@ -278,7 +272,7 @@ func (h *historyRun) closing() {
 		h.say("No session%s.", map[bool]string{true: " in this account and Region", false: " of the stack " + h.Stack + " under " + h.outputs.SessionDocument}[h.all])
 	}
 	if h.hidden > 0 {
-		h.say("%s on other instances or under other documents: ALL=1 shows them.", sessionsIn(h.hidden))
+		h.say("%s under other documents: ALL=1 shows them.", sessionsIn(h.hidden))
 	}
 	for _, n := range h.noted {
 		h.say("%s", n)

@@ -19,6 +19,9 @@ func (h *historyRun) archive(ctx context.Context, skip int) error {
 		h.noted = append(h.noted, "Session logs older than 30 days do not have whole ARNs, so a list with WHO=arn:… does not have them.")
 		return nil
 	}
+	if err := h.learn(ctx); err != nil {
+		return err
+	}
 	found, err := h.archived(ctx)
 	if err != nil {
 		return err
@@ -33,8 +36,30 @@ func (h *historyRun) archive(ctx context.Context, skip int) error {
 	return h.write(found)
 }
 
+// learn reads the sessions that AWS lists, but did not for the sake of a filter: AWS knows them, so they do not belong to the
+// archive. One that began before SINCE= may have been recorded after it.
+func (h *historyRun) learn(ctx context.Context) error {
+	if len(h.filters()) == 0 {
+		return nil
+	}
+	for _, state := range []string{active, past} {
+		all, err := h.aws.allSessions(ctx, state)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			h.known[s.SessionID] = true
+		}
+	}
+	return nil
+}
+
 // archived looks through every bucket of the stack, and every log group.
 func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
+	me, err := h.aws.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []entry
 	add := func(id, where string, at time.Time) {
 		if h.known[id] {
@@ -42,8 +67,8 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 		}
 		h.known[id] = true
 		e := entry{
-			Session: id, Owner: unknown, Instance: unknown, InstanceID: unknown, Start: unknown, End: unknown, Seconds: unknown, Status: unknown,
-			Details: unknown, Document: unknown, Reason: unknown, Record: where, RecordedAt: rfc(at), Source: "archive", taken: at,
+			Session: id, Owner: unknown, Instance: unknown, InstanceID: unknown, Start: unknown, End: unknown, Status: unknown,
+			Details: unknown, Document: unknown, Reason: unknown, Logs: []string{where}, RecordedAt: rfc(at), Source: "archive", taken: at,
 		}
 		e.Who = id[:strings.LastIndexByte(id, '-')]
 		if h.wanted(e) {
@@ -51,7 +76,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 		}
 	}
 	for _, bucket := range h.buckets(h.places) {
-		objects, err := h.aws.list(ctx, bucket, "")
+		objects, err := h.aws.list(ctx, bucket, me.Account)
 		if isDenied(err) || isAbsent(err) {
 			h.noted = append(h.noted, fmt.Sprintf("The session logs in s3://%s could not be listed: %s.", bucket, problem(err)))
 			continue
@@ -74,7 +99,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 				LastEventTimestamp int64
 			}
 		}
-		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", "--log-group-name", p.LogGroup)
+		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", input{"logGroupName": p.LogGroup})
 		if isDenied(err) || isAbsent(err) {
 			h.noted = append(h.noted, fmt.Sprintf("The streams of %s could not be listed: %s.", p.LogGroup, problem(err)))
 			continue

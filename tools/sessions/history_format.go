@@ -34,7 +34,7 @@ type csvWriter struct{ *csv.Writer }
 
 func (w csvWriter) write(page []entry) error {
 	for _, e := range page {
-		if err := w.Write(e.values()); err != nil {
+		if err := w.Write(e.cells()); err != nil {
 			return err
 		}
 	}
@@ -63,7 +63,7 @@ func (w *jsonWriter) write(page []entry) error {
 			start = ",\n  "
 		}
 		w.begun = true
-		if _, err := io.WriteString(w.to, start+string(line)); err != nil {
+		if _, err := io.WriteString(w.to, start+escaped(string(line), steers)); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package sessions
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +31,7 @@ var allColumns = []column{
 	{"START (UTC)", 16, func(e entry) string { return short(e.Start) }},
 	{"LASTED", 7, lasted},
 	{"STATUS", 13, func(e entry) string { return e.status() }},
-	{"LOG", 0, func(e entry) string { return e.Record }},
+	{"LOG", 0, func(e entry) string { return e.record() }},
 }
 
 // choose sets the columns and their widths after the first page, since later pages must be alike. A terminal gets the
@@ -76,10 +75,10 @@ func short(at string) string {
 }
 
 func lasted(e entry) string {
-	seconds, err := strconv.Atoi(e.Seconds)
-	if err != nil {
-		return e.Seconds
+	if e.Seconds == nil {
+		return e.seconds()
 	}
+	seconds := *e.Seconds
 	d := time.Duration(seconds) * time.Second
 	switch {
 	case d < time.Minute:
@@ -141,13 +140,3 @@ func (t *tableWriter) write(entries []entry) error {
 }
 
 func (t *tableWriter) close() error { return ignorePager(t.to.close()) }
-
-// printable keeps a terminal from being told what to do by somebody's reason or session name.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-}

@@ -20,7 +20,7 @@ func logOf(l sessiondoc.Location, id string) string {
 // document reads a session document as it is in the account today.
 func (c *client) document(ctx context.Context, name string) (sessiondoc.Document, error) {
 	var answer struct{ Content string }
-	if err := c.call(ctx, &answer, "ssm", "get-document", "--name", name, "--document-format", "JSON"); err != nil {
+	if err := c.call(ctx, &answer, "ssm", "get-document", input{"Name": name, "DocumentFormat": "JSON"}); err != nil {
 		return sessiondoc.Document{}, err
 	}
 	read, err := sessiondoc.Read(answer.Content)

@@ -1,10 +1,13 @@
 package sessions
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,10 +23,14 @@ func recordCommand(r *run) *cobra.Command {
 		Short: "Print the session log of one session",
 		Long: `Print the session log of one session.
 
-Exit code 3 means that the session log is not there yet, and 4 that it is missing although it should be there.`,
+Without --session it is that of your last session. Only the stack's own log locations are read.
+
+Exit code 3 means that the session log is not there yet, 4 that it is missing although it should be there, and 5 that it is in
+doubt: it has several versions, or one that is older than the end of the session, or that could not be checked.`,
 		Example: "  stack record --session alice-0123456789abcdef0",
 	})
 	r.sessionFlag(c)
+	c.Flags().BoolVar(&r.raw, "raw", false, "print the bytes as they are, with the sequences that control a terminal")
 	return c
 }
 
@@ -33,28 +40,39 @@ const settling = 5 * time.Minute
 
 // record prints the session log of one session.
 func (r *run) record(ctx context.Context) error {
+	s, isActive, asked := session{}, false, error(nil)
 	if r.session == "" {
-		return process.Usagef("no session is named.\n  Fix: %s; %s lists the ids", r.command("record SESSION=ID"), r.command("history"))
+		var err error
+		if s, isActive, err = r.lastOfMine(ctx); err != nil {
+			return r.explain(err)
+		}
+		r.session = s.SessionID
+		r.say("Your last session: %s, on %s, since %s.", s.SessionID, r.byID(s.Target), s.StartDate.Format(time.RFC3339))
+	} else {
+		if strings.ContainsAny(r.session, "/ \t\n") || printable(r.session) != r.session {
+			return process.Usagef("SESSION: not the id of a session (got %q). Allowed: an id such as alice-0123456789abcdef0", r.session)
+		}
+		s, isActive, asked = r.aws.findSession(ctx, r.session)
 	}
-	if strings.ContainsAny(r.session, "/ \t\n") {
-		return process.Usagef("SESSION: not the id of a session (got %q). Allowed: an id such as alice-0123456789abcdef0", r.session)
-	}
-	s, isActive, asked := r.aws.findSession(ctx, r.session)
-	record, looked, problems, err := r.findRecord(ctx, s, r.session)
+	found, err := r.findRecord(ctx, s, r.session)
 	if err != nil {
 		return r.explain(err)
 	}
-	if record != nil {
-		r.say("From %s:", record.where)
-		to, err := r.pager()
-		if err != nil {
-			return err
-		}
-		_, err = to.Write(record.text)
-		return errors.Join(ignorePipe(err), ignorePager(to.close()))
+	for _, note := range found.notes {
+		r.say("Note: %s", note)
 	}
-	if denied := firstDenied(problems); denied != nil {
+	if len(found.versions) > 0 || len(found.streams) > 0 {
+		if asked != nil {
+			found.doubt("When the session ended could not be read: %s.", problem(asked))
+		}
+		return r.showRecord(ctx, found, s)
+	}
+	if denied := firstDenied(found.problems); denied != nil {
 		return r.explain(denied)
+	}
+	// What failed says nothing about whether the session log is there.
+	if len(found.problems) > 0 {
+		return fmt.Errorf("the session log of %s could not be looked for: %w", r.session, r.explain(found.problems[0]))
 	}
 	if asked != nil {
 		return r.explain(asked)
@@ -72,10 +90,7 @@ func (r *run) record(ctx context.Context) error {
 		r.say("Not there yet: the session %s ended %s ago, and a session log may take some minutes.", r.session, ended.Round(time.Second))
 		return process.Exit{Code: codeNotYet}
 	}
-	r.say("There is no session log of the session %s. Looked in: %s.", r.session, strings.Join(looked, "; "))
-	for _, p := range problems {
-		r.say("  not readable: %v", p)
-	}
+	r.say("There is no session log of the session %s. Looked in: %s.", r.session, strings.Join(found.looked, "; "))
 	switch {
 	case s.SessionID == "":
 		r.say("Session Manager has no such session either; it keeps the history of 30 days. Is the id right? %s lists them.", r.command("history"))
@@ -88,6 +103,128 @@ func (r *run) record(ctx context.Context) error {
 		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), cmp.Or(s.DocumentName, r.outputs.SessionDocument), r.session))
 	}
 	return process.Exit{Code: codeNoRecord}
+}
+
+// lastOfMine is the caller's newest session under the stack's document.
+func (r *run) lastOfMine(ctx context.Context) (last session, isActive bool, err error) {
+	me, err := r.aws.caller(ctx)
+	if err != nil {
+		return last, false, err
+	}
+	for _, state := range []string{active, past} {
+		all, err := r.aws.allSessions(ctx, state, filter{"Owner", me.ARN})
+		if err != nil {
+			return last, false, err
+		}
+		for _, s := range all {
+			if s.Owner == me.ARN && r.underDocument(s) && (last.SessionID == "" || s.StartDate.After(last.StartDate.Time)) {
+				last, isActive = s, state == active
+			}
+		}
+	}
+	if last.SessionID == "" {
+		return last, false, process.Usagef("no session of %s under %s is in the history of 30 days, and no SESSION= is given.\n  Fix: %s; %s lists the ids",
+			me.ARN, r.outputs.SessionDocument, r.command("record SESSION=ID"), r.command("history"))
+	}
+	return last, isActive, nil
+}
+
+// maxBodies is how many versions of a session log in doubt are printed.
+const maxBodies = 20
+
+// showRecord prints a session log. One in doubt is printed in all its versions, and ends with an exit code of its own.
+func (r *run) showRecord(ctx context.Context, found evidence, s session) error {
+	doubts := r.judge(found, s)
+	for _, p := range found.problems {
+		r.say("Note: not every log location could be looked at: %v", p)
+	}
+	type body struct {
+		heading string
+		text    []byte
+	}
+	var bodies []body
+	for i, v := range found.versions {
+		b := body{heading: v.String()}
+		if !v.deleted && i < maxBodies {
+			text, err := r.aws.fetchVersion(ctx, v)
+			if err != nil {
+				return r.explain(err)
+			}
+			b.text = text
+		}
+		for _, other := range found.streams {
+			if b.text != nil {
+				b.heading += map[bool]string{true: "; the same text as in ", false: "; another text than in "}[sameText(b.text, other.text)] + other.where
+			}
+		}
+		bodies = append(bodies, b)
+	}
+	for _, other := range found.streams {
+		if len(found.versions) == 0 || len(doubts) > 0 {
+			bodies = append(bodies, body{other.where, other.text})
+		}
+	}
+	r.warnDoubts(doubts)
+	if len(doubts) == 0 {
+		r.say("From %s:", firstWhere(found))
+		if found.versions != nil && found.versions[0].VersionID == "null" {
+			r.say("Note: the bucket keeps no versions, so an overwritten session log would not be noticed.")
+		}
+	} else if len(found.versions) > maxBodies {
+		r.say("%d versions; the first %d are printed with their text.", len(found.versions), maxBodies)
+	}
+	var text bytes.Buffer
+	for _, b := range bodies {
+		if len(doubts) > 0 {
+			fmt.Fprintf(&text, "==> %s <==\n", printable(b.heading))
+		}
+		if r.raw {
+			text.Write(b.text)
+		} else {
+			text.WriteString(visible(plainText(b.text)))
+		}
+		if len(doubts) > 0 && !bytes.HasSuffix(text.Bytes(), []byte("\n")) {
+			text.WriteByte('\n')
+		}
+	}
+	if err := r.output(text.Bytes()); err != nil {
+		return err
+	}
+	if len(doubts) > 0 {
+		return process.Exit{Code: codeDoubt}
+	}
+	return nil
+}
+
+func firstWhere(found evidence) string {
+	if len(found.versions) > 0 {
+		return found.versions[0].where()
+	}
+	return found.streams[0].where
+}
+
+func (r *run) warnDoubts(doubts []string) {
+	for _, d := range doubts {
+		r.say("DOUBT: %s", d)
+	}
+	if len(doubts) > 0 {
+		r.say("So this is no proof of what was done in the session.")
+	}
+}
+
+// output prints text, through a pager on a terminal unless it is raw.
+func (r *run) output(text []byte) error {
+	to := plain(r.Out)
+	if !r.raw {
+		var err error
+		if to, err = r.pager(); err != nil {
+			return err
+		}
+	} else if process.IsTerminal(r.Out) {
+		r.say("Warning: RAW=1 prints what others wrote to this terminal as it is, and it may control the terminal.")
+	}
+	_, err := to.Write(text)
+	return errors.Join(ignorePipe(err), ignorePager(to.close()))
 }
 
 func because(details string) string {
@@ -112,3 +249,11 @@ func ignorePipe(err error) error {
 
 // ignorePager: how a pager ends says nothing about what was shown.
 func ignorePager(error) error { return nil }
+
+// firstDenied is the first of the problems that is a refusal.
+func firstDenied(problems []error) error {
+	if at := slices.IndexFunc(problems, isDenied); at >= 0 {
+		return problems[at]
+	}
+	return nil
+}

@@ -46,7 +46,7 @@ func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) rea
 }
 
 func (c *client) bucketFacts(ctx context.Context, bucket string, f *reach.LogFacts) {
-	err := c.call(ctx, nil, "s3api", "head-bucket", "--bucket", bucket)
+	err := c.call(ctx, nil, "s3api", "head-bucket", input{"Bucket": bucket})
 	f.BucketMissing = isAbsent(err)
 	f.Bucket.Problem = problem(err)
 	if f.BucketMissing {
@@ -62,7 +62,7 @@ func (c *client) bucketFacts(ctx context.Context, bucket string, f *reach.LogFac
 			}
 		}
 	}
-	err = c.call(ctx, &answer, "s3api", "get-bucket-encryption", "--bucket", bucket)
+	err = c.call(ctx, &answer, "s3api", "get-bucket-encryption", input{"Bucket": bucket})
 	if err != nil && !isAbsent(err) {
 		f.Encryption.Problem = problem(err)
 	}
@@ -78,7 +78,7 @@ func (c *client) bucketFacts(ctx context.Context, bucket string, f *reach.LogFac
 
 func (c *client) keyState(ctx context.Context, key string) reach.Read[string] {
 	var answer struct{ KeyMetadata struct{ KeyState string } }
-	err := c.call(ctx, &answer, "kms", "describe-key", "--key-id", key)
+	err := c.call(ctx, &answer, "kms", "describe-key", input{"KeyId": key})
 	if isAbsent(err) || isCode(err, "NotFoundException") {
 		return reach.Read[string]{}
 	}
@@ -87,7 +87,7 @@ func (c *client) keyState(ctx context.Context, key string) reach.Read[string] {
 
 func (c *client) keyPolicy(ctx context.Context, key string) reach.Read[string] {
 	var answer struct{ Policy string }
-	err := c.call(ctx, &answer, "kms", "get-key-policy", "--key-id", key, "--policy-name", "default")
+	err := c.call(ctx, &answer, "kms", "get-key-policy", input{"KeyId": key, "PolicyName": "default"})
 	return reach.Read[string]{Value: answer.Policy, Problem: problem(err)}
 }
 
@@ -98,7 +98,7 @@ func (c *client) groupFacts(ctx context.Context, group string, f *reach.LogFacts
 			KMSKeyID     string `json:"kmsKeyId"`
 		}
 	}
-	err := c.call(ctx, &answer, "logs", "describe-log-groups", "--log-group-name-prefix", group)
+	err := c.call(ctx, &answer, "logs", "describe-log-groups", input{"logGroupNamePrefix": group})
 	f.GroupKey.Problem = problem(err)
 	f.GroupMissing = err == nil
 	for _, g := range answer.LogGroups {

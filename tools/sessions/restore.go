@@ -30,7 +30,7 @@ func Restore(ctx context.Context, environ []string, region, document, owner stri
 	if newest.mark().Owner != owner || before == "" {
 		return "", false, nil
 	}
-	err = c.call(ctx, nil, "ssm", "update-document-default-version", "--name", document, "--document-version", before)
+	err = c.call(ctx, nil, "ssm", "update-document-default-version", input{"Name": document, "DocumentVersion": before})
 	if err != nil {
 		return before, false, err
 	}
@@ -55,7 +55,7 @@ func Restore(ctx context.Context, environ []string, region, document, owner stri
 		if v.mark().Owner != owner {
 			continue // somebody else's
 		}
-		if err := c.call(ctx, nil, "ssm", "delete-document", "--name", document, "--document-version", strconv.Itoa(n)); err != nil {
+		if err := c.call(ctx, nil, "ssm", "delete-document", input{"Name": document, "DocumentVersion": strconv.Itoa(n)}); err != nil {
 			return before, false, err
 		}
 	}
@@ -79,7 +79,7 @@ func UseNewest(ctx context.Context, environ []string, region, document, owner st
 	if err != nil || used.DocumentVersion == newest.DocumentVersion || newest.mark().Owner != owner {
 		return false, err
 	}
-	return true, c.call(ctx, nil, "ssm", "update-document-default-version", "--name", document, "--document-version", newest.DocumentVersion)
+	return true, c.call(ctx, nil, "ssm", "update-document-default-version", input{"Name": document, "DocumentVersion": newest.DocumentVersion})
 }
 
 type documentVersion struct{ Content, DocumentVersion string }
@@ -92,11 +92,11 @@ func (d documentVersion) mark() sessiondoc.Mark {
 
 // documentVersion reads a version; without one, the version that sessions use.
 func (c *client) documentVersion(ctx context.Context, document, version string) (documentVersion, error) {
-	args := []string{"ssm", "get-document", "--name", document, "--document-format", "JSON"}
+	in := input{"Name": document, "DocumentFormat": "JSON"}
 	if version != "" {
-		args = append(args, "--document-version", version)
+		in["DocumentVersion"] = version
 	}
 	var d documentVersion
-	err := c.call(ctx, &d, args...)
+	err := c.call(ctx, &d, "ssm", "get-document", in)
 	return d, err
 }

@@ -18,7 +18,7 @@ func versionAnswer(t *testing.T, version, number, description string) answer {
 	require.NoError(t, err)
 	text, err := json.Marshal(map[string]string{"Content": string(content), "DocumentVersion": number})
 	require.NoError(t, err)
-	return answer{Contains: "get-document --region us-east-2 --output json --name doc --document-format JSON --document-version " + version, Stdout: string(text)}
+	return answer{Contains: `get-document --region us-east-2 --output json --cli-input-json {"DocumentFormat":"JSON","DocumentVersion":"` + version + `","Name":"doc"}`, Stdout: string(text)}
 }
 
 func restore(t *testing.T, answers []answer) (string, bool, []string, error) {
@@ -39,7 +39,7 @@ func restore(t *testing.T, answers []answer) (string, bool, []string, error) {
 // versions go, the newest last. A version of somebody else's stays.
 func TestRestore(t *testing.T) {
 	const mark = "Session preferences, managed by the Pulumi stack p/dev; revision %d; adopted, version 3 has what was there before"
-	gone := answer{Contains: "--document-version 5", Code: 254, Stderr: "\nAn error occurred (InvalidDocumentVersion) when calling the GetDocument operation: no such version\n"}
+	gone := answer{Contains: `"DocumentVersion":"5"`, Code: 254, Stderr: "\nAn error occurred (InvalidDocumentVersion) when calling the GetDocument operation: no such version\n"}
 	version, restored, changes, err := restore(t, []answer{
 		versionAnswer(t, "$LATEST", "7", fmt.Sprintf(mark, 3)), versionAnswer(t, "4", "4", strings.Replace(mark, "; revision %d", "", 1)),
 		gone, versionAnswer(t, "6", "6", "somebody's"), versionAnswer(t, "7", "7", fmt.Sprintf(mark, 3)),
@@ -49,9 +49,9 @@ func TestRestore(t *testing.T) {
 	require.True(t, restored)
 	require.Equal(t, "3", version)
 	require.Equal(t, []string{
-		"update-document-default-version --region us-east-2 --output json --name doc --document-version 3",
-		"delete-document --region us-east-2 --output json --name doc --document-version 4",
-		"delete-document --region us-east-2 --output json --name doc --document-version 7",
+		`update-document-default-version --region us-east-2 --output json --cli-input-json {"DocumentVersion":"3","Name":"doc"}`,
+		`delete-document --region us-east-2 --output json --cli-input-json {"DocumentVersion":"4","Name":"doc"}`,
+		`delete-document --region us-east-2 --output json --cli-input-json {"DocumentVersion":"7","Name":"doc"}`,
 	}, changes)
 }
 

@@ -26,6 +26,8 @@ const (
 	codeNotYet = 3
 	// codeNoRecord: the session log is missing.
 	codeNoRecord = 4
+	// codeDoubt: there is a session log, and it cannot be trusted.
+	codeDoubt = 5
 )
 
 // Setting is what the commands work with.
@@ -64,6 +66,7 @@ type run struct {
 	timeout  time.Duration
 	session  string
 	all, yes bool
+	raw      bool
 	list     listing
 	// complete completes the names of instances.
 	complete cobra.CompletionFunc
@@ -93,10 +96,14 @@ func (r *run) newCommand(action func(context.Context) error, c *cobra.Command) *
 				return process.FlagError(c, fmt.Errorf("--%s: not more than 0 (got %s)", name, c.Flag(name).Value))
 			}
 		}
-		if err := r.start(); err != nil {
-			return err
+		err := r.start()
+		if err == nil {
+			err = action(c.Context())
 		}
-		return action(c.Context())
+		if err != nil {
+			return safeError{err}
+		}
+		return nil
 	}
 	return c
 }
@@ -136,7 +143,15 @@ func (r *run) start() (err error) {
 	return nil
 }
 
-func (r *run) say(format string, args ...any) { fmt.Fprintf(r.Err, format+"\n", args...) }
+// say prints a message. It may quote what others wrote.
+func (r *run) say(format string, args ...any) {
+	fmt.Fprintln(r.Err, visible(fmt.Sprintf(format, args...)))
+}
+
+// print prints a result on standard output.
+func (r *run) print(format string, args ...any) {
+	fmt.Fprintln(r.Out, visible(fmt.Sprintf(format, args...)))
+}
 
 // named is an instance with the name that the stack gives it; one that is not the stack's has its id as its name.
 type named struct{ name, id string }

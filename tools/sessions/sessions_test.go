@@ -37,7 +37,7 @@ func TestWait_NamedInstance_ReadsOnlyThatInstance(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{online("i-2")}, "--instance", "web")
 	require.Zero(t, got.code, got.err)
-	require.Contains(t, got.calls[0], "Key=InstanceIds,Values=i-2")
+	require.Contains(t, got.calls[0], `"Key":"InstanceIds","Values":["i-2"]`)
 	got = runFake(t, "wait", nil, "--instance", "nobody")
 	require.Equal(t, 2, got.code)
 	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)")
@@ -155,7 +155,7 @@ func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {
 const aliceID = "alice-0123456789abcdef0"
 
 func oneSession(state, status string) answer {
-	return answer{Contains: "--state " + state, Stdout: fmt.Sprintf(`{"Sessions": [{"SessionId": %q, "Target": "i-1", "Status": %q, "StartDate": "2026-03-01T11:00:00.5+00:00",
+	return answer{Contains: `"State":"` + state + `"`, Stdout: fmt.Sprintf(`{"Sessions": [{"SessionId": %q, "Target": "i-1", "Status": %q, "StartDate": "2026-03-01T11:00:00.5+00:00",
 		"EndDate": %s, "DocumentName": "SSM-SessionManagerRunShell", "Owner": "arn:aws:sts::1:assumed-role/r/alice"}]}`, aliceID, status,
 		map[bool]string{true: "null", false: `"2026-03-01T11:00:05Z"`}[state == active])}
 }
@@ -164,7 +164,19 @@ var (
 	noSessions = answer{Contains: "describe-sessions", Stdout: `{"Sessions": []}`}
 	noKey      = answer{Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist.\n"}
 	emptyList  = answer{Contains: "list-objects-v2", Stdout: ""}
+	noVersions = answer{Contains: "list-object-versions", Stdout: ""}
+	noStream   = answer{Contains: "get-log-events", Code: 254, Stderr: "\nAn error occurred (ResourceNotFoundException) when calling the GetLogEvents operation: The specified log stream does not exist.\n"}
+	latest     = versionsOf("sessions/"+aliceID+".log", "2026-03-01T11:00:09Z")
 )
+
+// versionsOf lists versions of a key in the order of their ids: v1, v2, and so on.
+func versionsOf(key string, times ...string) answer {
+	var all []string
+	for i, at := range times {
+		all = append(all, fmt.Sprintf(`{"Key": %q, "VersionId": "v%d", "LastModified": %q, "Size": 6, "Owner": {"ID": "owner-id"}}`, key, i+1, at))
+	}
+	return answer{Contains: `"Prefix":"` + key + `"`, Stdout: `{"Versions": [` + strings.Join(all, ",") + `]}`}
+}
 
 func TestSessionLog_IsFoundInEveryLocation(t *testing.T) {
 	t.Parallel()
@@ -178,28 +190,28 @@ func TestSessionLog_IsFoundInEveryLocation(t *testing.T) {
 		answers []answer
 		where   string
 	}{
-		"where the document says": {[]answer{document, {Contains: "--key sessions/" + aliceID + ".log", File: "typed\n"}}, "s3://logs/sessions/" + aliceID + ".log"},
+		"where the document says": {[]answer{document, latest, {Contains: "--key=sessions/" + aliceID + ".log", File: "typed\n"}}, "s3://logs/sessions/" + aliceID + ".log"},
 		"under an earlier prefix": {[]answer{
-			document, {Contains: "--key before/" + aliceID, File: "typed\n"}, noKey,
-			{Contains: "list-objects-v2 --region us-east-2 --output json --bucket logs", Stdout: `{"Contents": [{"Key": "before/` + aliceID + `.log"}]}`},
+			document, {Contains: "--key=before/" + aliceID, File: "typed\n"}, noKey, versionsOf("before/"+aliceID+".log", "2026-03-01T11:00:09Z"), noVersions,
+			{Contains: `list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "before/` + aliceID + `.log"}]}`},
 		}, "s3://logs/before/" + aliceID + ".log"},
 		"in a bucket of a previous deployment": {[]answer{
-			document, {Contains: "--bucket old --key x/" + aliceID, File: "typed\n"}, noKey,
-			{Contains: "--bucket old", Stdout: `{"Contents": [{"Key": "other.log"}, {"Key": "x/` + aliceID + `.log"}]}`}, emptyList,
+			document, {Contains: "--key=x/" + aliceID, File: "typed\n"}, noKey, versionsOf("x/"+aliceID+".log", "2026-03-01T11:00:09Z"), noVersions,
+			{Contains: `"Bucket":"old"`, Stdout: `{"Contents": [{"Key": "other.log"}, {"Key": "x/` + aliceID + `.log"}]}`}, emptyList,
 		}, "s3://old/x/" + aliceID + ".log"},
 		"in a log group of a previous deployment": {[]answer{
-			document, noKey, {Contains: "--next-token t1", Stdout: `{"events": [], "nextForwardToken": "t1"}`},
-			{Contains: "--log-group-name /before", Stdout: `{"events": [` + event("typed") + `], "nextForwardToken": "t1"}`},
+			document, noKey, {Contains: `"nextToken":"t1"`, Stdout: `{"events": [], "nextForwardToken": "t1"}`},
+			{Contains: `"logGroupName":"/before"`, Stdout: `{"events": [` + event("typed") + `], "nextForwardToken": "t1"}`},
 		}, "log group /before, stream " + aliceID},
 		"streamed": {[]answer{
-			stream, {Contains: "--next-token t1", Stdout: `{"events": [], "nextForwardToken": "t1"}`},
+			stream, {Contains: `"nextToken":"t1"`, Stdout: `{"events": [], "nextForwardToken": "t1"}`},
 			{Contains: "get-log-events", Stdout: `{"events": [` + event("typed") + `], "nextForwardToken": "t1"}`},
 		}, "log group /group, stream " + aliceID},
-		"without the right to read the document": {[]answer{refused("get-document"), {Contains: "--key sessions/" + aliceID + ".log", File: "typed\n"}}, "s3://logs/sessions/"},
+		"without the right to read the document": {[]answer{refused("get-document"), latest, {Contains: "--key=sessions/" + aliceID + ".log", File: "typed\n"}}, "s3://logs/sessions/"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runFake(t, "record", append(test.answers, noSessions), "--session", aliceID)
+			got := runFake(t, "record", append(test.answers, noSessions, me, noVersions, emptyList, noStream), "--session", aliceID)
 			require.Zero(t, got.code, got.err)
 			require.Equal(t, "typed\n", got.out)
 			require.Contains(t, got.err, test.where)
@@ -217,19 +229,19 @@ func TestMissingSessionLog_IsExplained(t *testing.T) {
 		"open":       {[]answer{document, oneSession(active, "Connected"), noKey, emptyList}, codeNotYet, "Not there yet: the session " + aliceID + " is connected"},
 		"ending":     {[]answer{document, oneSession(active, "Terminating"), noKey, emptyList}, codeNotYet, "is ending"},
 		"no such":    {[]answer{document, noSessions, noKey, emptyList}, codeNoRecord, "has no such session either"},
-		"refused":    {[]answer{document, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Failed"), noKey, emptyList}, codeNoRecord, "never opened"},
-		"not mine":   {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: Access Denied\n"}, emptyList, me}, 1, "allow that identity s3:GetObject, on s3://logs/sessions/*"},
-		"the key is": {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: User: x is not authorized to perform: kms:Decrypt on resource: y\n"}, emptyList, me}, 1, "allow that identity kms:Decrypt, on the key"},
+		"refused":    {[]answer{document, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Failed"), noKey, emptyList}, codeNoRecord, "never opened"},
+		"not mine":   {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: Access Denied\n"}, emptyList, refused("list-object-versions"), me}, 1, "allow that identity s3:GetObject, on s3://logs/sessions/*"},
+		"the key is": {[]answer{document, noSessions, {Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the GetObject operation: User: x is not authorized to perform: kms:Decrypt on resource: y\n"}, emptyList, refused("list-object-versions"), me}, 1, "allow that identity kms:Decrypt, on the key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runFake(t, "record", test.answers, "--session", aliceID)
+			got := runFake(t, "record", append(test.answers, noVersions, noStream, me), "--session", aliceID)
 			require.Equal(t, test.code, got.code, got.err)
 			require.Contains(t, got.err, test.says)
 			require.Empty(t, got.out)
 		})
 	}
-	late := []answer{document, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList}
+	late := []answer{document, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList, noVersions, noStream, me}
 	got := runWith(t, "record", testOutputs, late, time.Date(2026, 3, 1, 11, 3, 0, 0, time.UTC), "--session", aliceID)
 	require.Equal(t, codeNotYet, got.code, got.err)
 	require.Contains(t, got.err, "ended 2m55s ago")
@@ -268,7 +280,7 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 	require.Contains(t, got.err, "Nothing to end")
 	require.Zero(t, got.count("terminate-session"))
 
-	got = runFake(t, "end", []answer{me, {Contains: "--state Active", Stdout: "{}"}, oneSession(past, "Terminated")}, "--session", aliceID)
+	got = runFake(t, "end", []answer{me, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated")}, "--session", aliceID)
 	require.Zero(t, got.code)
 	require.Contains(t, got.err, "has ended already, at 2026-03-01T11:00:05Z")
 	got = runFake(t, "end", nil)
@@ -278,27 +290,28 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	t.Parallel()
 	answers := []answer{
-		document,
-		{Contains: "--state Active", Stdout: `{"Sessions": [{"SessionId": "bob-0123456789abcdef1", "Target": "i-2", "Status": "Connected", "StartDate": 1772366340.0, "Owner": "arn:aws:iam::1:user/team/bob", "DocumentName": "SSM-SessionManagerRunShell", "Reason": "a, \"b\""}]}`},
-		{Contains: "--next-token two", Stdout: `{"Sessions": [{"SessionId": "eve-0123456789abcdef2", "Target": "i-9", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "SSM-SessionManagerRunShell"},
+		document, me,
+		{Contains: `"State":"Active"`, Stdout: `{"Sessions": [{"SessionId": "bob-0123456789abcdef1", "Target": "i-2", "Status": "Connected", "StartDate": 1772366340.0, "Owner": "arn:aws:iam::1:user/team/bob", "DocumentName": "SSM-SessionManagerRunShell", "Reason": "a, \"b\""}]}`},
+		{Contains: `"NextToken":"two"`, Stdout: `{"Sessions": [{"SessionId": "eve-0123456789abcdef2", "Target": "i-9", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "SSM-SessionManagerRunShell"},
 			{"SessionId": "eve-0123456789abcdef3", "Target": "i-1", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "AWS-StartSSHSession"}]}`},
-		{Contains: "--state History", Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, "}]}", `}], "NextToken": "two"}`, 1)},
-		{Contains: "--bucket logs", Stdout: `{"Contents": [{"Key": "sessions/` + aliceID + `.log", "LastModified": "2026-03-01T11:00:09+00:00"}, {"Key": "sessions/carol@example.com-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00+00:00"}, {"Key": "readme.txt", "LastModified": "2025-12-24T08:00:00+00:00"}]}`},
-		{Contains: "--bucket old", Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied\n"},
+		{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, "}]}", `}], "NextToken": "two"}`, 1)},
+		{Contains: `"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "sessions/` + aliceID + `.log", "LastModified": "2026-03-01T11:00:09+00:00"}, {"Key": "sessions/carol@example.com-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00+00:00"}, {"Key": "readme.txt", "LastModified": "2025-12-24T08:00:00+00:00"}]}`},
+		{Contains: `"Bucket":"old"`, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied\n"},
 	}
 	got := runFake(t, "history", answers, "--format", "json")
 	require.Zero(t, got.code, got.err)
 	var entries []entry
 	require.NoError(t, json.Unmarshal([]byte(got.out), &entries), got.out)
-	require.Len(t, entries, 3)
-	bob, alice, carol := entries[0], entries[1], entries[2]
+	require.Len(t, entries, 4)
+	bob, alice, replaced, carol := entries[0], entries[1], entries[2], entries[3]
+	require.Equal(t, "i-9", replaced.Instance, "an instance that the stack does not have any more")
 	require.Equal(t, []string{"bob", "arn:aws:iam::1:user/team/bob", "web", "i-2", "2026-03-01T11:59:00Z", "", "60", "Connected"},
-		[]string{bob.Who, bob.Owner, bob.Instance, bob.InstanceID, bob.Start, bob.End, bob.Seconds, bob.Status})
+		[]string{bob.Who, bob.Owner, bob.Instance, bob.InstanceID, bob.Start, bob.End, bob.seconds(), bob.Status})
 	require.Equal(t, []string{"alice", "app", "2026-03-01T11:00:00Z", "2026-03-01T11:00:05Z", "4", "s3://logs/sessions/" + aliceID + ".log", "aws"},
-		[]string{alice.Who, alice.Instance, alice.Start, alice.End, alice.Seconds, alice.Record, alice.Source})
+		[]string{alice.Who, alice.Instance, alice.Start, alice.End, alice.seconds(), alice.record(), alice.Source})
 	require.Equal(t, []string{"carol@example.com", unknown, unknown, unknown, unknown, "s3://logs/sessions/carol@example.com-0123456789abcdef4.log", "2025-12-24T08:00:00Z", "archive"},
-		[]string{carol.Who, carol.Owner, carol.Instance, carol.Start, carol.Status, carol.Record, carol.RecordedAt, carol.Source})
-	require.Contains(t, got.err, "2 sessions on other instances or under other documents: ALL=1 shows them.")
+		[]string{carol.Who, carol.Owner, carol.Instance, carol.Start, carol.Status, carol.record(), carol.RecordedAt, carol.Source})
+	require.Contains(t, got.err, "1 session under other documents: ALL=1 shows them.")
 	require.Contains(t, got.err, "The session logs in s3://old could not be listed: s3:ListBucket was refused.")
 
 	table := runFake(t, "history", answers)
@@ -316,7 +329,7 @@ func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	got = runFake(t, "history", answers, "--format", "json", "--until", "2026-01-01")
 	require.Contains(t, got.out, "carol@example.com")
 	require.NotContains(t, got.out, "alice")
-	require.Contains(t, got.calls[1], "key=InvokedBefore,value=2026-01-01T00:00:00Z")
+	require.Contains(t, got.calls[1], `"key":"InvokedBefore","value":"2026-01-01T00:00:00Z"`)
 }
 
 func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
@@ -326,8 +339,8 @@ func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
 		page = append(page, fmt.Sprintf(`{"SessionId": "alice-%017d", "Target": "i-1", "Status": "Terminated", "StartDate": 1772362800, "EndDate": 1772362900, "Owner": "x/alice", "DocumentName": "SSM-SessionManagerRunShell"}`, i))
 	}
 	answers := []answer{
-		document, {Contains: "--state Active", Stdout: "{}"},
-		{Contains: "--state History", Stdout: `{"Sessions": [` + strings.Join(page, ",") + `], "NextToken": "AAE="}`},
+		document, {Contains: `"State":"Active"`, Stdout: "{}"},
+		{Contains: `"State":"History"`, Stdout: `{"Sessions": [` + strings.Join(page, ",") + `], "NextToken": "AAE="}`},
 	}
 	got := runFake(t, "history", answers)
 	require.Zero(t, got.code, got.err)
@@ -337,7 +350,7 @@ func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
 	require.Contains(t, got.err, "There are more. Next: the same command with NEXT='AAE='")
 	got = runFake(t, "history", answers, "--next", "AAE=")
 	require.Equal(t, 1, got.count("describe-sessions"))
-	require.Contains(t, got.calls[1], "--next-token AAE=")
+	require.Contains(t, got.calls[1], `"NextToken":"AAE="`)
 }
 
 func TestParseTime(t *testing.T) {
@@ -375,5 +388,5 @@ func TestControlCharacters_AreNotPrinted(t *testing.T) {
 func TestVerbose_PrintsAWSCommand(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{online("i-1", "i-2")}, "--verbose")
-	require.Contains(t, got.err, "+ aws ssm describe-instance-information --region us-east-2 --output json --filters Key=InstanceIds,Values=i-1,i-2\n")
+	require.Contains(t, got.err, `+ aws ssm describe-instance-information --region us-east-2 --output json --cli-input-json '{"Filters":[{"Key":"InstanceIds","Values":["i-1","i-2"]}]}'`)
 }

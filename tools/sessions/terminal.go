@@ -58,6 +58,7 @@ func (r *run) progress() *progress {
 
 // show shows a line. What changes with every look, such as the time, goes into live, which is for terminals only.
 func (p *progress) show(text, live string) {
+	text = printable(text)
 	if !p.live {
 		if text != p.last {
 			fmt.Fprintln(p.to, text)

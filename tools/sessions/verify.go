@@ -71,10 +71,12 @@ func (r *run) verify(ctx context.Context) error {
 	return r.recorded(ctx, n, places, t.id, token)
 }
 
-func newToken() string {
+func newToken() string { return "verify-" + randomHex() }
+
+func randomHex() string {
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // it never fails
-	return "verify-" + hex.EncodeToString(random)
+	return hex.EncodeToString(random)
 }
 
 // talk is what was said in a session of our own.
@@ -87,13 +89,7 @@ type talk struct {
 var (
 	startedLine = regexp.MustCompile(`Starting session with SessionId: (\S+)`)
 	refusedLine = regexp.MustCompile(`SessionId: (\S+) : ([^\r\n]+)`)
-	escapes     = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78])`)
 )
-
-// plainText is a terminal's output without what moves cursors and sets colours.
-func plainText(b []byte) string {
-	return strings.ReplaceAll(escapes.ReplaceAllString(string(b), ""), "\r", "")
-}
 
 // hasLine tells whether the token stands alone on a line: the typed command holds it too, which proves no shell.
 func hasLine(text []byte, token string) (string, bool) {
@@ -200,7 +196,7 @@ func (r *run) giveUp(id string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", "--session-id", id); err != nil {
+	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", input{"SessionId": id}); err != nil {
 		r.say("The session %s is still open and could not be ended: %v", id, err)
 	}
 }
@@ -240,17 +236,27 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Location, id, token string) error {
 	start, pause := r.now(), min(r.poll, 2*time.Second)
 	waiting := append([]sessiondoc.Location{}, places...)
-	last := map[sessiondoc.Location]error{}
+	me, err := r.aws.caller(ctx)
+	if err != nil {
+		return r.explain(err)
+	}
+	var all evidence
 	shown := r.progress()
 	for {
 		var missing []sessiondoc.Location
 		for _, p := range waiting {
-			text, err := r.aws.fetch(ctx, p, id)
-			last[p] = err
-			if err != nil || text == nil {
+			text, versions, err := r.fetch(ctx, p, id, me.Account)
+			if err != nil {
+				// What is denied or fails does not become right by waiting.
+				shown.clear()
+				r.say("FAILED: %s could not be read.", logOf(p, id))
+				return r.explain(err)
+			}
+			if text == nil {
 				missing = append(missing, p)
 				continue
 			}
+			all.versions, all.doubts = append(all.versions, versions.versions...), append(all.doubts, versions.doubts...)
 			line, printed := hasLine(text, token)
 			if !printed {
 				if p.LogGroup != "" {
@@ -262,11 +268,10 @@ func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Locatio
 				return process.Exit{Code: 1}
 			}
 			shown.clear()
-			fmt.Fprintf(r.Out, "recorded: %s\n    %s\n", logOf(p, id), line)
+			r.print("recorded: %s\n    %s", logOf(p, id), line)
 		}
 		if waiting = missing; len(waiting) == 0 {
-			r.say("Sessions under %s are recorded.", r.outputs.SessionDocument)
-			return nil
+			return r.trusted(ctx, all, id)
 		}
 		spent := r.now().Sub(start)
 		if spent >= r.timeout {
@@ -278,11 +283,41 @@ func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Locatio
 	}
 	shown.clear()
 	r.say("FAILED: the session %s succeeded, but %s after its end there is no session log in %s.", id, r.timeout, describe(waiting, id))
-	for _, p := range waiting {
-		if err := last[p]; err != nil {
-			r.say("  %v", r.explain(err))
-		}
-	}
 	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
 	return process.Exit{Code: 1}
+}
+
+// fetch reads the session log in a log location; nil if it is not there. Of an object it also gives the versions.
+func (r *run) fetch(ctx context.Context, p sessiondoc.Location, id, account string) (text []byte, found evidence, err error) {
+	if p.LogGroup != "" {
+		text, err = r.aws.fetchStream(ctx, p.LogGroup, id)
+		return text, found, err
+	}
+	r.copies(ctx, &found, p.Bucket, p.Key(id), account)
+	if len(found.problems) > 0 {
+		return nil, found, found.problems[0]
+	}
+	for _, v := range found.versions {
+		if !v.deleted {
+			text, err = r.aws.fetchVersion(ctx, v)
+		}
+	}
+	return text, found, err
+}
+
+// trusted says whether the session logs that were found can be trusted.
+func (r *run) trusted(ctx context.Context, found evidence, id string) error {
+	s, _, err := r.aws.findSession(ctx, id)
+	if err != nil {
+		found.doubt("When the session ended could not be read: %s.", problem(err))
+	}
+	if doubts := r.judge(found, s); len(doubts) > 0 {
+		r.warnDoubts(doubts)
+		for _, v := range found.versions {
+			r.print("    %s", v)
+		}
+		return process.Exit{Code: codeDoubt}
+	}
+	r.say("Sessions under %s are recorded.", r.outputs.SessionDocument)
+	return nil
 }

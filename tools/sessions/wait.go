@@ -48,7 +48,7 @@ func (r *run) wait(ctx context.Context) error {
 		if len(waiting) == 0 {
 			shown.clear()
 			for _, line := range lines {
-				fmt.Fprintln(r.Out, line)
+				r.print("%s", line)
 			}
 			r.say("Next: %s", r.command("connect"))
 			return nil
@@ -107,7 +107,7 @@ func (r *run) neverCame(ctx context.Context, waiting []named) error {
 // tell prints what to fix first, and then the whole list.
 func (r *run) tell(d reach.Diagnosis) {
 	if first := d.First(); first != nil {
-		r.say("%s %s: %s", r.paint(r.Err, bold, "First to fix:"), first.Title, first.Found)
+		r.mark(bold, "", "First to fix:", first.Title+": "+first.Found)
 		if first.Fix != "" {
 			r.say("    %s", first.Fix)
 		}
@@ -116,6 +116,11 @@ func (r *run) tell(d reach.Diagnosis) {
 	}
 	for _, c := range d.Checks {
 		colour := map[reach.Status]string{reach.OK: green, reach.Missing: red, reach.Unknown: yellow}[c.Status]
-		r.say("  %s %s: %s", r.paint(r.Err, colour, fmt.Sprintf("%-11s", c.Status)), c.Title, c.Found)
+		r.mark(colour, "  ", fmt.Sprintf("%-11s", c.Status), c.Title+": "+c.Found)
 	}
+}
+
+// mark prints a line whose first words have a colour.
+func (r *run) mark(colour, indent, first, rest string) {
+	fmt.Fprintln(r.Err, indent+r.paint(r.Err, colour, first), visible(rest))
 }

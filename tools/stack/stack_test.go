@@ -561,7 +561,7 @@ func TestReadParameter(t *testing.T) {
 	aws := func(body string) {
 		require.NoError(t, os.WriteFile(filepath.Join(bin, "aws"), []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 	}
-	aws(`[ "$AWS_ENDPOINT_URL $*" = "http://127.0.0.1:1 ssm get-parameter --region eu-central-1 --output json --name /aws/service/x" ] && echo '{"Parameter": {"Value": "ami-1"}}'`)
+	aws(`[ "$AWS_ENDPOINT_URL $*" = 'http://127.0.0.1:1 ssm get-parameter --region eu-central-1 --output json --cli-input-json {"Name":"/aws/service/x"}' ] && echo '{"Parameter": {"Value": "ami-1"}}'`)
 	image, err := a.readParameter("web", "/aws/service/x")
 	require.NoError(t, err)
 	assert.Equal(t, "ami-1", image)

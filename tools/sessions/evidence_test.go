@@ -1,0 +1,197 @@
+package sessions
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const aliceKey = "sessions/" + aliceID + ".log"
+
+// recorded answers for a session that ended at 11:00:05 with the given versions of its session log.
+func recorded(more ...answer) []answer {
+	return append(more, me, document, answer{Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), noVersions, noStream, emptyList)
+}
+
+func TestSessionLogInDoubt_ShowsEveryVersion(t *testing.T) {
+	t.Parallel()
+	first := answer{Contains: "--version-id=v1", File: "forged\n"}
+	second := answer{Contains: "--version-id=v2", File: "typed\n"}
+	streamed := answer{Contains: "get-log-events", Stdout: `{"events": [{"message": "typed"}], "nextForwardToken": ""}`}
+	for name, test := range map[string]struct {
+		answers []answer
+		says    []string
+		out     []string
+	}{
+		"older than the end": {[]answer{versionsOf(aliceKey, "2026-03-01T10:58:00Z"), first},
+			[]string{"was written at 2026-03-01T10:58:00Z, before the session ended at 2026-03-01T11:00:05Z"}, []string{"version v1, 2026-03-01T10:58:00Z, 6 bytes, owner owner-id", "forged\n"}},
+		"two versions, compared with the stream": {[]answer{versionsOf(aliceKey, "2026-03-01T11:00:07Z", "2026-03-01T11:00:09Z"), first, second, streamed},
+			[]string{"There are 2 versions; the agent writes one."},
+			[]string{"version v1, 2026-03-01T11:00:07Z, 6 bytes, owner owner-id; another text than in log group /before", "version v2, 2026-03-01T11:00:09Z, 6 bytes, owner owner-id; the same text as in log group /before", "forged\n", "typed\n"}},
+		"deleted": {[]answer{{Contains: "list-object-versions", Stdout: `{"DeleteMarkers": [{"Key": "` + aliceKey + `", "VersionId": "v9", "LastModified": "2026-03-01T11:30:00Z"}]}`}},
+			[]string{aliceKey + " was deleted at 2026-03-01T11:30:00Z."}, []string{"version v9, 2026-03-01T11:30:00Z, delete marker"}},
+		"versions not listed": {[]answer{refused("list-object-versions"), {Contains: "head-bucket"}, {Contains: "get-object", File: "typed\n"}},
+			[]string{"could not be listed", "allow that identity ssm:ListObjectVersions"}, []string{"typed\n"}},
+		"the bucket of another account": {[]answer{
+			{Contains: `head-bucket --region us-east-2 --output json --cli-input-json {"Bucket":"logs","ExpectedBucketOwner":"1"}`, Code: 254, Stderr: "\nAn error occurred (403) when calling the HeadBucket operation: Forbidden\n"},
+			{Contains: "head-bucket"},
+			{Contains: `list-object-versions --region us-east-2 --output json --cli-input-json {"Bucket":"logs","ExpectedBucketOwner"`, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectVersions operation: Access Denied\n"},
+			versionsOf(aliceKey, "2026-03-01T11:00:09Z"), first},
+			[]string{"The bucket logs belongs to another account."}, []string{"forged\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runFake(t, "record", recorded(test.answers...), "--session", aliceID)
+			require.Equal(t, codeDoubt, got.code, got.err)
+			for _, text := range test.says {
+				require.Contains(t, got.err, text)
+			}
+			for _, text := range test.out {
+				require.Contains(t, got.out, text)
+			}
+		})
+	}
+}
+
+func TestSessionLog_WrittenWhileOpen_IsInDoubt(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "record", []answer{me, document, oneSession(active, "Connected"), latest, {Contains: "get-object", File: "forged\n"}, noVersions, noStream}, "--session", aliceID)
+	require.Equal(t, codeDoubt, got.code, got.err)
+	require.Contains(t, got.err, "and the session has not ended")
+}
+
+func TestSessionLog_IsReadOnlyFromOwnLocations(t *testing.T) {
+	t.Parallel()
+	reported := oneSession(past, "Terminated")
+	reported.Stdout = strings.Replace(reported.Stdout, `"Owner"`, `"OutputUrl": {"S3OutputUrl": "https://s3.us-east-2.amazonaws.com/evil/x/`+aliceID+`.log"}, "Owner"`, 1)
+	got := runFake(t, "record", append([]answer{reported}, recorded(latest, answer{Contains: "get-object", File: "typed\n"})...), "--session", aliceID)
+	require.Zero(t, got.code, got.err)
+	require.Zero(t, got.count("evil"), got.calls)
+	require.Contains(t, got.err, "It was not read from there")
+	for _, call := range got.calls {
+		if strings.Contains(call, "s3api") {
+			require.Regexp(t, `"ExpectedBucketOwner":"1"|--expected-bucket-owner=1 `, call)
+		}
+	}
+}
+
+func TestSessionLog_FailedLookUp_IsNoAnswer(t *testing.T) {
+	t.Parallel()
+	soon := time.Date(2026, 3, 1, 11, 1, 0, 0, time.UTC)
+	for name, failure := range map[string]string{
+		"key disabled": "\nAn error occurred (KMS.DisabledException) when calling the GetObject operation: the key is disabled\n",
+		"encoding":     "\n'latin-1' codec can't encode character '\\u2014' in position 3\n",
+	} {
+		got := runWith(t, "record", testOutputs, recorded(latest, answer{Contains: "get-object", Code: 254, Stderr: failure}), soon, "--session", aliceID)
+		require.Equal(t, 1, got.code, name)
+		require.NotContains(t, got.err, "Not there yet", name)
+		got = runWith(t, "record", testOutputs, recorded(answer{Contains: "list-object-versions", Code: 254, Stderr: failure}), soon, "--session", aliceID)
+		require.Equal(t, 1, got.code, name)
+		require.Contains(t, got.err, "could not be looked for", name)
+		require.NotContains(t, got.err, "Not there yet", name)
+	}
+}
+
+func TestSessionLog_WithoutID_IsLastOfCaller(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "record", recorded(latest, answer{Contains: "get-object", File: "typed\n"}))
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.err, "Your last session: "+aliceID+", on app (i-1)")
+	require.Equal(t, "typed\n", got.out)
+	got = runFake(t, "record", []answer{me, document, noSessions})
+	require.Equal(t, 2, got.code, got.err)
+}
+
+func TestHostileValues_AreNotTakenForFilesOrOptions(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"file:x", "a,b-0123456789abcdef0", "--endpoint-url=http:x", "-x"} {
+		for _, command := range []string{"record", "end"} {
+			got := runFake(t, command, append([]answer{noSessions}, recorded()...), "--session="+id)
+			require.NotZero(t, got.code)
+			require.NotZero(t, got.count("describe-sessions"))
+			for _, call := range got.calls {
+				for _, word := range strings.Fields(call) {
+					require.NotEqual(t, id, word)
+					require.False(t, strings.HasPrefix(word, "file:"), call)
+				}
+			}
+			require.Contains(t, got.calls[0]+got.calls[len(got.calls)-1]+strings.Join(got.calls, ""), `"value":"`+id+`"`)
+		}
+	}
+	c := &client{}
+	line, err := c.line("s3api", "head-object", input{"Key": "file:///etc/passwd", "Bucket": "http://x"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"s3api", "head-object", "--output", "json", "--cli-input-json", `{"Bucket":"http://x","Key":"file:///etc/passwd"}`}, line)
+	for _, key := range []string{"file:///etc/passwd", "fileb:///etc/passwd", "http://x/y", "HTTPS://x/y"} {
+		_, err := c.fetchObject(t.Context(), "logs", key, "", "1")
+		require.ErrorContains(t, err, "is not read")
+	}
+}
+
+func TestUntrustedText_DoesNotReachTheTerminal(t *testing.T) {
+	t.Parallel()
+	const hostile = "a\x1b]52;c;eA==\x07b\u009b2Jc\u202ed\x1b]8;;http://x\x1b\\e\r\x1bP1\x1b\\f\n"
+	answers := recorded(latest, answer{Contains: "get-object", File: hostile})
+	got := runFake(t, "record", answers, "--session", aliceID)
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, "abc?def\n", got.out)
+	got = runFake(t, "record", answers, "--session", aliceID, "--raw")
+	require.Equal(t, hostile, got.out)
+
+	got = runFake(t, "end", []answer{me, {Contains: "ssm", Code: 254, Stderr: "\nAn error occurred (Odd) when calling the X operation: \x1b]52;c;eA==\x07 \u202e\n"}}, "--session", aliceID)
+	require.NotContains(t, got.err, "\x1b")
+	require.NotContains(t, got.err, "\u202e")
+
+	s, err := json.Marshal(map[string]any{"Sessions": []map[string]any{{"SessionId": aliceID, "Target": "i-1", "Status": "Terminated", "StartDate": 1772362800,
+		"Owner": "x/alice", "Reason": "=1+1\u009b\u202e", "DocumentName": "SSM-SessionManagerRunShell"}}})
+	require.NoError(t, err)
+	listed := []answer{me, document, {Contains: `"State":"Active"`, Stdout: "{}"}, {Contains: "describe-sessions", Stdout: string(s)}, emptyList, noStream}
+	got = runFake(t, "history", listed, "--format", "csv")
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.out, ",'=1+1??,")
+	got = runFake(t, "history", listed, "--format", "json")
+	require.Contains(t, got.out, `"reason":"=1+1\u009b\u202e"`)
+	require.Contains(t, got.out, `"logs":["s3://logs/`)
+	require.Regexp(t, `"seconds":\d+,`, got.out)
+	for text, want := range map[string]string{"+1": "'+1", "-1": "'-1", "@a": "'@a", "\tx": "'?x", "\r=1": "'?=1", " =1": "' =1", "alice": "alice"} {
+		require.Equal(t, want, cell(text))
+	}
+}
+
+func TestHistory_SessionBegunBeforeSince_IsNotUnknown(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "history", []answer{
+		me, document, {Contains: "InvokedAfter", Stdout: "{}"}, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"),
+		{Contains: `"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "` + aliceKey + `", "LastModified": "2026-03-01T11:50:00Z"}]}`}, emptyList,
+	}, "--since", "30m", "--format", "json")
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, "[]\n", got.out)
+}
+
+func TestHistory_CommaInOwner_IsOneFilter(t *testing.T) {
+	t.Parallel()
+	const owner = "arn:aws:sts::1:assumed-role/r/kim,lee"
+	got := runFake(t, "history", []answer{document, noSessions, me}, "--who", owner)
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.calls[1], `"Filters":[{"key":"Owner","value":"`+owner+`"}]`)
+}
+
+func TestConnect_FollowsItsOwnSession(t *testing.T) {
+	t.Parallel()
+	folder := fakeFolder(t, []answer{me, {Contains: "describe-sessions", Stdout: `{"Sessions": [
+		{"SessionId": "alice-2", "Owner": "arn:aws:sts::1:assumed-role/r/alice", "StartDate": "2026-03-01T12:00:01Z", "Reason": "connect-two"},
+		{"SessionId": "alice-1", "Owner": "arn:aws:sts::1:assumed-role/r/alice", "StartDate": "2026-03-01T12:00:00Z", "Reason": "connect-one"}]}`}})
+	environ := []string{"PATH=" + folder, "FAKE_AWS=" + folder}
+	aws, err := newClient(environ, "us-east-2", os.Stderr)
+	require.NoError(t, err)
+	r := &run{aws: aws, now: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }}
+	for reason, id := range map[string]string{"connect-one": "alice-1", "connect-two": "alice-2"} {
+		found, known := r.follow(t.Context(), named{"app", "i-1"}, reason)()
+		require.True(t, known)
+		require.Equal(t, id, found.SessionID)
+	}
+}

@@ -1,0 +1,92 @@
+package sessions
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+)
+
+// escapes are the sequences that tell a terminal to do something: CSI, OSC and the other strings, and the short ones.
+var escapes = regexp.MustCompile(`(?s)(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x{9d}\x{90}\x{98}\x{9e}\x{9f}])[^\x07\x1b\x{9c}]*(?:\x07|\x1b\\|\x{9c})|\x1b[ -/]+[0-~]|\x1b[=>78MDEHNOZc]`)
+
+// plainText is a terminal's output without what moves cursors and sets colours.
+func plainText(b []byte) string {
+	return strings.ReplaceAll(escapes.ReplaceAllString(string(b), ""), "\r", "")
+}
+
+// steers tells whether a character tells a terminal, or the layout of a text, to do something: control characters, and the
+// format characters of Unicode, which can reverse what follows. The joiners stay, since scripts and emoji need them.
+func steers(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d' || r == '\u2028' || r == '\u2029'
+}
+
+// printable makes text of others one line that is safe on a terminal.
+func printable(s string) string { return replaced(s, "") }
+
+// visible makes text of others safe on a terminal. Its lines and tabs stay.
+func visible(s string) string { return replaced(s, "\n\t") }
+
+func replaced(s, allowed string) string {
+	return strings.Map(func(r rune) rune {
+		if steers(r) && !strings.ContainsRune(allowed, r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// safeError is an error whose text is safe on a terminal.
+type safeError struct{ error }
+
+func (e safeError) Error() string { return visible(e.error.Error()) }
+
+func (e safeError) Unwrap() error { return e.error }
+
+// safeWriter writes text that is safe on a terminal.
+type safeWriter struct{ to io.Writer }
+
+func (w safeWriter) Write(text []byte) (int, error) {
+	_, err := io.WriteString(w.to, visible(strings.ReplaceAll(string(text), "\r\n", "\n")))
+	return len(text), err
+}
+
+// asciiJSON writes a value as JSON in ASCII, so that it is safe on a terminal and does not depend on a locale.
+func asciiJSON(value any) (string, error) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "", err
+	}
+	return escaped(strings.TrimSuffix(b.String(), "\n"), func(r rune) bool { return r > '~' }), nil
+}
+
+// escaped writes characters of a JSON text as \u….
+func escaped(text string, which func(rune) bool) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case !which(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// cell is a CSV cell that no spreadsheet takes for a formula.
+func cell(s string) string {
+	first := strings.TrimLeft(s, " \t\r\n\u00a0")
+	if first != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) || strings.HasPrefix(s, "\t") || strings.HasPrefix(s, "\r") {
+		s = "'" + s
+	}
+	return printable(s)
+}
