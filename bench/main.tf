@@ -101,6 +101,18 @@ resource "aws_iam_role_policy_attachment" "session_logs" {
   policy_arn = aws_iam_policy.instance.arn
 }
 
+resource "aws_iam_role_policy" "parameters" {
+  name_prefix = "${local.name}-parameters-"
+  role        = aws_iam_role.instance.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid = "OnlyTheseParameters", Effect = "Deny", Action = ["ssm:GetParameter*"],
+      NotResource = ["arn:${local.partition}:ssm:${local.region}:*:parameter/aws/service/*"]
+    }]
+  })
+}
+
 resource "aws_iam_instance_profile" "instance" {
   name_prefix = "${local.name}-instance-"
   role        = aws_iam_role.instance.name
@@ -394,7 +406,7 @@ resource "aws_instance" "this" {
     tags                  = { Name = "${local.name}-${count.index}" }
   }
   tags       = { Name = "${local.name}-${count.index}" }
-  depends_on = [aws_vpc_endpoint.interface, aws_vpc_endpoint.s3, aws_ssm_document.preferences, aws_iam_role_policy_attachment.session_logs]
+  depends_on = [aws_vpc_endpoint.interface, aws_vpc_endpoint.s3, aws_ssm_document.preferences, aws_iam_role_policy_attachment.session_logs, aws_iam_role_policy.parameters]
 
   lifecycle {
     ignore_changes = [ami] # as the program does: a new image does not replace instances
