@@ -11,8 +11,8 @@ const S3 = "s3"
 
 // Table lists the services in the order in which an instance needs them.
 //
-// The services here carry the plain prefix in every supported partition, China
-// included, unlike ec2 or sts there (the AWS CDK keeps a table of the exceptions).
+// ChinaPrefix marks the services whose names begin with cn. in the China
+// Regions, for example ec2 and sts; the AWS CDK keeps a list of them.
 var Table = []Service{
 	{
 		Name: "ssm", Wanted: always, Policy: ownActions("ssm"),

@@ -96,10 +96,9 @@ func (s Scope) RegionalService(service string) string {
 // the China Regions.
 func (s Scope) ServicePrincipal(service string) string { return service + "." + s.DNSSuffix }
 
-// EndpointService names the service that a VPC endpoint connects to. The
-// services that Session Manager needs, and the S3 gateway, carry the plain
-// prefix in every supported partition, China included, unlike ec2 or sts
-// there (the AWS CDK keeps a table of the exceptions).
+// EndpointService names the service that a VPC endpoint connects to, with the
+// plain prefix. The table in internal/endpoint marks the services that have
+// another one in the China Regions.
 func (s Scope) EndpointService(service string) string {
 	return "com.amazonaws." + s.Region + "." + service
 }
