@@ -37,7 +37,8 @@ func TestConfigurationPage_MatchesPulumiYaml(t *testing.T) {
 		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
 		return
 	}
-	require.Equal(t, want, string(text), "docs/%s is not up to date. Fix: make docs", page)
+	// Both texts are pages long, and make docs writes the difference where git shows it.
+	require.True(t, want == string(text), "docs/%s is not up to date. Fix: make docs", page)
 }
 
 type configKey struct {
