@@ -17,7 +17,7 @@ import (
 
 type lookups = map[string]func(map[string]any) (map[string]any, error)
 
-// everything is every feature of the recording at once.
+// everything is every feature that is off by default, at once.
 var everything = map[string]any{
 	"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "logging.objectLock": "governance",
 	"logging.objectLockDays": 30, "logging.transitionDays": 90, "session.encryption": true, "session.runAsEnabled": true,
@@ -58,6 +58,17 @@ func document(t *testing.T, resources []pulumitest.Resource) session.Document {
 	read, err := session.Read(fmt.Sprint(found.Inputs["content"]))
 	require.NoError(t, err)
 	return read
+}
+
+// A key that turns something on is on in one golden file at least.
+func TestEverything_HasEveryKeyThatIsOffByDefault(t *testing.T) {
+	t.Parallel()
+	for name, key := range pulumitest.Keys(t) {
+		if key.Default != false || name == "emulated" || name == "session.adopt" {
+			continue // the first says where the stack is, the second needs a document that exists
+		}
+		require.Equal(t, true, everything[name], "%s is off in every golden file. Fix: add it to everything, and run go test ./program -update", name)
+	}
 }
 
 func TestProgram_EverySetting_RegistersEveryResource(t *testing.T) {
