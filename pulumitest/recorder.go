@@ -115,10 +115,10 @@ func (r *Recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 	return resource.NewPropertyMapFromMap(answer), nil
 }
 
-// JSON writes what was registered, for a comparison with a golden file.
-func JSON(t *testing.T, resources []Resource) string {
+// JSON writes what was registered or exported, for a comparison with a golden file.
+func JSON(t *testing.T, value any) string {
 	t.Helper()
-	text, err := json.MarshalIndent(resources, "", "  ")
+	text, err := json.MarshalIndent(value, "", "  ")
 	require.NoError(t, err)
 	return string(text) + "\n"
 }
