@@ -101,7 +101,7 @@ func neverOnline(d *desk) {
 	o := d.outputs()
 	d.agent(object{"status": "never"})
 	instance := d.instance()
-	cause := func(first, mend string) {
+	cause := func(first, fix string) {
 		d.t.Helper()
 		out, problems, code := d.do("wait", "--timeout", "1s")
 		require.Equal(d.t, 1, code, problems)
@@ -110,7 +110,7 @@ func neverOnline(d *desk) {
 		require.True(d.t, found, problems)
 		lines := strings.SplitN(after, "\n", 3)
 		require.Contains(d.t, lines[0], first, problems)
-		require.Contains(d.t, lines[1], mend, problems)
+		require.Contains(d.t, lines[1], fix, problems)
 	}
 	d.aws("ec2", "modify-vpc-attribute", "--vpc-id", o.text("vpcId"), "--no-enable-dns-hostnames")
 	cause("the VPC resolves names: the attribute enableDnsHostnames is off", "aws ec2 modify-vpc-attribute --region us-east-2 --vpc-id "+o.text("vpcId")+" --enable-dns-hostnames")
@@ -251,7 +251,7 @@ func connectionCut(d *desk) {
 	id := p.opens()
 	p.types("before=kept\r")
 	d.ask(d.t, http.MethodPost, "sessions/"+id+"/cut", nil, nil)
-	time.Sleep(500 * time.Millisecond)
+	require.Eventually(d.t, func() bool { return len(d.calls("ssm", "ResumeSession")) > 0 }, time.Minute, 50*time.Millisecond, "the plugin does not resume the session")
 	p.types("echo still-$before\r")
 	p.sees(`still-kept\n`)
 	p.types("exit\r")
@@ -457,8 +457,8 @@ func archived(d *desk) {
 func interrupted(d *desk) {
 	p := d.terminal(120, nil, "make", "connect")
 	p.opens()
-	p.types("sleep 300; echo not-reached\r")
-	time.Sleep(time.Second)
+	p.types("echo run''ning; sleep 300; echo not-reached\r")
+	p.sees(`running\n`)
 	p.types("\x03")
 	p.sees(`(?s)\^C.*[$#] `)
 	p.types("echo after-$((1+1))\r")
