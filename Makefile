@@ -8,7 +8,7 @@ SESSION ?=
 command := .local/bin/stack
 run := $(command) --stack '$(STACK)'
 # The flag $2 with the value of the variable $1, if that has one; and a flag without a value, unless $1 is empty, 0 or false.
-option = $(if $($1),--$2 '$($1)')
+option = $(if $($1),--$2 '$(subst ','\'',$($1))')
 switch = $(if $(filter-out 0 false,$($1)),--$2)
 # What the tests need, such as the built stand-in; the line fails if it cannot be had.
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
@@ -41,8 +41,8 @@ env: command ## print the environment for plain pulumi and aws: eval "$(make -s 
 wait: command ## wait until the instances are online, or print what is missing: INSTANCE= TIMEOUT=10m
 	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
 
-connect: command ## open a session: INSTANCE=name or id
-	@$(run) connect $(call option,INSTANCE,instance) $(call switch,V,verbose) $(ARGS)
+connect: command ## open a session: INSTANCE=name or id, REASON="why", which the history keeps
+	@$(run) connect $(call option,INSTANCE,instance) $(call option,REASON,reason) $(call switch,V,verbose) $(ARGS)
 
 history: command ## list sessions: FORMAT=table|json|csv WHO= INSTANCE= SINCE= UNTIL= LIMIT= NEXT= ALL=1
 	@$(run) history $(call option,FORMAT,format) $(call option,WHO,who) $(call option,INSTANCE,instance) $(call option,SINCE,since) $(call option,UNTIL,until) \

@@ -146,6 +146,7 @@ var mistakes = map[string]map[string]any{
 	"role-parameter-paths-without-use": {"role.policy": "session", "role.parameterPaths": []any{"/app"}},
 	"run-as-root":                      {"session.runAsEnabled": true, "session.runAsDefaultUser": "root"},
 	"run-as-not-a-name":                {"session.runAsEnabled": true, "session.runAsDefaultUser": "a b"},
+	"session-reason":                   {"session.reason": "always"},
 	"run-as-without-use":               {"session.runAsDefaultUser": "ec2-user"},
 	"run-as-not-a-boolean":             {"session.runAsEnabled": "sometimes"},
 	"session-adopt-not-a-boolean":      {"session.adopt": "maybe"},

@@ -20,6 +20,7 @@ type Session struct {
 	RunAsEnabled       bool         `json:"runAsEnabled"`
 	RunAsDefaultUser   string       `json:"runAsDefaultUser"`
 	ShellProfile       ShellProfile `json:"shellProfile"`
+	Reason             string       `json:"reason"` // optional or ReasonRequired
 }
 
 // ShellProfile are the commands that run when a session starts.
@@ -27,6 +28,9 @@ type ShellProfile struct {
 	Linux   string `json:"linux"`
 	Windows string `json:"windows"`
 }
+
+// ReasonRequired makes `make connect` refuse to start a session without a reason.
+const ReasonRequired = "required"
 
 // Preferences are the settings of the session document. Bucket and key are
 // empty where the stack creates them. Owner is the stack as PROJECT/STACK.
@@ -80,6 +84,7 @@ func (s Session) validate(v *validator, c *Config) {
 	v.check(!s.Adopt || c.KeepRecords != "false", "keepRecords", string(c.KeepRecords),
 		"the session document is adopted (session.adopt) and stays after a destroy, so the bucket that it names has to stay as well",
 		"auto, true or refuse, with session.adopt")
+	v.oneOf("session.reason", s.Reason, "optional", ReasonRequired)
 	v.keyARN("session.kmsKeyArn", s.KMSKeyARN)
 	v.check(s.KMSKeyARN == "" || s.Encryption, "session.kmsKeyArn", s.KMSKeyARN,
 		"a key is named, but session encryption is off (session.encryption is false)",

@@ -27,7 +27,7 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 	commands := pulumi.All(made.InstanceIDs, document).ApplyT(func(known []any) map[string]string {
 		commands := map[string]string{}
 		for name, id := range known[0].(map[string]string) {
-			commands[name] = fmt.Sprintf("aws ssm start-session --region %s --target %s%s", region, id, documentFlag(known[1].(string)))
+			commands[name] = fmt.Sprintf("aws ssm start-session --region %s --target %s%s%s", region, id, documentFlag(known[1].(string)), reasonFlag(c.Session))
 		}
 		return commands
 	}).(pulumi.StringMapOutput)
@@ -38,6 +38,7 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 		outputs.StartSession:       commands,
 		outputs.ImageParameters:    pulumi.ToStringMap(images),
 		outputs.SessionDocument:    document,
+		outputs.SessionReason:      pulumi.String(c.Session.Reason),
 
 		outputs.LogBucket: made.LogBucket,
 		outputs.LogLocation: made.LogBucket.ApplyT(func(bucket string) string {
@@ -104,6 +105,14 @@ func documentFlag(name string) string {
 		return ""
 	}
 	return " --document-name " + name
+}
+
+// reasonFlag is the option for a reason, with a placeholder that a shell passes on unchanged.
+func reasonFlag(s config.Session) string {
+	if s.Reason != config.ReasonRequired {
+		return ""
+	}
+	return " --reason REASON"
 }
 
 // routeTables is the recipe's route-table check, read back from AWS once the

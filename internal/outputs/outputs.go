@@ -10,6 +10,7 @@ const (
 	ImageParameters        = "imageParameters"
 	SessionDocument        = "sessionDocument"
 	RestoreSessionDocument = "restoreSessionDocument"
+	SessionReason          = "sessionReason"
 	LogBucket              = "logBucket"
 	LogLocation            = "logLocation"
 	EarlierLocations       = "earlierLocations"
@@ -35,6 +36,7 @@ type Values struct {
 	ImageParameters        map[string]string `json:"imageParameters"`
 	SessionDocument        string            `json:"sessionDocument"`
 	RestoreSessionDocument string            `json:"restoreSessionDocument"`
+	SessionReason          string            `json:"sessionReason"`
 	LogBucket              string            `json:"logBucket"`
 	LogLocation            string            `json:"logLocation"`
 	EarlierLocations       []string          `json:"earlierLocations"`

@@ -23,9 +23,10 @@ func connectCommand(r *run) *cobra.Command {
 	c := r.newCommand(r.connect, &cobra.Command{
 		Use:     "connect",
 		Short:   "Open a session on an instance",
-		Example: "  stack connect --stack dev --instance app",
+		Example: "  stack connect --stack dev --instance app --reason 'ticket 1234'",
 	})
 	r.instanceFlag(c)
+	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` that the session history keeps; with session.reason: required, there has to be one")
 	return c
 }
 
@@ -38,8 +39,12 @@ func (r *run) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// It tells this session from others that the same person opens at the same time.
-	reason := "connect-" + randomHex()
+	why, err := r.askReason()
+	if err != nil {
+		return err
+	}
+	// The mark tells this session from others that the same person opens at the same time.
+	reason := reasonOf("connect-"+randomHex(), why)
 	line := append(r.startLine(n), "--reason", reason)
 	r.aws.show(line)
 	if process.IsTerminal(r.Out) {

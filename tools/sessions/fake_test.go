@@ -111,6 +111,12 @@ func runFake(t *testing.T, name string, answers []answer, args ...string) try {
 
 func runWith(t *testing.T, name, outputs string, answers []answer, now time.Time, args ...string) try {
 	t.Helper()
+	return runOn(t, "", name, outputs, answers, now, args...)
+}
+
+// runOn runs a command with more programs on its PATH.
+func runOn(t *testing.T, programs, name, outputs string, answers []answer, now time.Time, args ...string) try {
+	t.Helper()
 	folder := fakeFolder(t, answers)
 	out, err := os.Create(filepath.Join(folder, "out"))
 	require.NoError(t, err)
@@ -123,7 +129,7 @@ func runWith(t *testing.T, name, outputs string, answers []answer, now time.Time
 	}
 	setting := Setting{
 		Stack: "dev", Outputs: func() (string, error) { return outputs, nil }, In: in, Out: out, Err: problems,
-		Environ: []string{"PATH=" + folder, "FAKE_AWS=" + folder},
+		Environ: []string{"PATH=" + folder + string(filepath.ListSeparator) + programs, "FAKE_AWS=" + folder},
 	}
 	root := &cobra.Command{Use: "stack", SilenceErrors: true, SilenceUsage: true}
 	root.SetFlagErrorFunc(process.FlagError)

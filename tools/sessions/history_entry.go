@@ -62,7 +62,7 @@ func (e entry) record() string {
 func (h *historyRun) entry(s session) entry {
 	e := entry{
 		Session: s.SessionID, Who: s.who(), Owner: s.Owner, Instance: h.byID(s.Target).name, InstanceID: s.Target, Start: rfc(s.StartDate.Time), End: rfc(s.EndDate.Time),
-		Status: s.Status, Details: s.Details, Document: s.DocumentName, Reason: s.Reason, Source: "aws", start: s.StartDate.Time,
+		Status: s.Status, Details: s.Details, Document: s.DocumentName, Reason: givenReason(s.Reason), Source: "aws", start: s.StartDate.Time,
 	}
 	end := s.EndDate.Time
 	if end.IsZero() {

@@ -3,6 +3,7 @@ package sessions
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ var allColumns = []column{
 	{"START (UTC)", 16, func(e entry) string { return short(e.Start) }},
 	{"LASTED", 7, lasted},
 	{"STATUS", 13, func(e entry) string { return e.status() }},
+	{"REASON", 30, func(e entry) string { return e.Reason }},
 	{"LOG", 0, func(e entry) string { return e.record() }},
 }
 
@@ -39,6 +41,10 @@ var allColumns = []column{
 func (t *tableWriter) choose(first []entry) {
 	room, used := width(t.Out), 0
 	for _, c := range allColumns {
+		// Where reasons are optional, a column is for those who give one.
+		if c.title == "REASON" && !reasonRequired(t.outputs) && !slices.ContainsFunc(first, func(e entry) bool { return e.Reason != "" && e.Reason != unknown }) {
+			continue
+		}
 		widest := len(c.title)
 		for _, e := range first {
 			widest = max(widest, text.RuneWidthWithoutEscSequences(printable(c.value(e))))

@@ -65,6 +65,7 @@ type run struct {
 	instance string
 	timeout  time.Duration
 	session  string
+	reason   string
 	all, yes bool
 	raw      bool
 	list     listing

@@ -317,8 +317,8 @@ func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	table := runFake(t, "history", answers)
 	require.Zero(t, table.code, table.err)
 	lines := strings.Split(table.out, "\n")
-	require.Regexp(t, `^SESSION +WHO +INSTANCE +START \(UTC\) +LASTED +STATUS +LOG$`, lines[0])
-	require.Regexp(t, `^bob-0123456789abcdef1 +bob +web +2026-03-01 11:59 +1m00s +connected +s3://`, lines[1])
+	require.Regexp(t, `^SESSION +WHO +INSTANCE +START \(UTC\) +LASTED +STATUS +REASON +LOG$`, lines[0])
+	require.Regexp(t, `^bob-0123456789abcdef1 +bob +web +2026-03-01 11:59 +1m00s +connected +a, "b" +s3://`, lines[1])
 
 	got = runFake(t, "history", answers, "--format", "csv", "--who", "BOB")
 	rows, err := csv.NewReader(strings.NewReader(got.out)).ReadAll()

@@ -104,6 +104,9 @@ func hasLine(text []byte, token string) (string, bool) {
 // talk opens a session on a pseudo-terminal of its own, as a person would have it, types a line and leaves.
 func (r *run) talk(ctx context.Context, n named, token string) (talk, error) {
 	line := r.startLine(n)
+	if reasonRequired(r.outputs) {
+		line = append(line, "--reason", verifyReason)
+	}
 	r.aws.show(line)
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()

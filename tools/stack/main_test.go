@@ -103,6 +103,7 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"wait INSTANCE=app V=1":     "'local' wait --instance 'app' --verbose",
 		"wait TIMEOUT=90s ARGS=-v":  "'local' wait --timeout '90s' -v",
 		"connect INSTANCE= V=0":     "'local' connect",
+		"connect REASON=it's":       "'local' connect --reason 'it'\\''s'",
 		"record SESSION=a-1":        "'local' record --session 'a-1'",
 		"end INSTANCE=app YES=1":    "'local' end --instance 'app' --yes",
 		"end SESSION=a-1 ALL=false": "'local' end --session 'a-1'",
@@ -112,7 +113,7 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 	} {
 		cmd := exec.Command("make", append([]string{"-n", "-C", "../.."}, strings.Fields(line)...)...)
 		for _, entry := range os.Environ() {
-			if !regexp.MustCompile(`^(MAKE|MFLAGS|STACK|ARGS|INSTANCE|SESSION|TIMEOUT|V|ALL|YES|FORMAT|WHO|SINCE|UNTIL|LIMIT|NEXT)`).MatchString(entry) {
+			if !regexp.MustCompile(`^(MAKE|MFLAGS|STACK|ARGS|INSTANCE|SESSION|REASON|TIMEOUT|V|ALL|YES|FORMAT|WHO|SINCE|UNTIL|LIMIT|NEXT)`).MatchString(entry) {
 				cmd.Env = append(cmd.Env, entry)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 )
@@ -84,7 +85,7 @@ func (s *Service) startSession(c Call) (any, error) {
 		return nil, invalid("target", in.Target, "Member must have length between 1 and 400")
 	case in.DocumentName != "" && !documentPattern.MatchString(in.DocumentName):
 		return nil, invalid("documentName", in.DocumentName, "Member must satisfy regular expression pattern: ^[a-zA-Z0-9_\\-.:/]{3,128}$")
-	case len(in.Reason) > 256:
+	case utf8.RuneCountInString(in.Reason) > 256:
 		return nil, invalid("reason", in.Reason, "Member must have length less than or equal to 256")
 	}
 	agent, err := s.target(c.Context, c.Region, in.Target)

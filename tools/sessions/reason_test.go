@@ -1,0 +1,81 @@
+package sessions
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	requiresReason = strings.Replace(testOutputs, `{"region"`, `{"sessionReason": "required", "region"`, 1)
+	opened         = answer{Contains: "start-session", Stdout: "Starting session with SessionId: " + aliceID + "\n"}
+)
+
+// withPlugin is a PATH folder with a plugin, which these tests do not get to run.
+func withPlugin(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "session-manager-plugin"), []byte("#!/bin/sh\n"), 0o755))
+	return folder
+}
+
+func TestConnect_Reason_IsPassedBehindTheMark(t *testing.T) {
+	t.Parallel()
+	plugin := withPlugin(t)
+	for given, want := range map[string]string{
+		"":                   `--reason connect-[0-9a-f]{16}$`,
+		" ticket 12, 'why' ": `--reason connect-[0-9a-f]{16}: ticket 12, 'why'$`,
+		"file:///etc/passwd": `--reason connect-[0-9a-f]{16}: file:///etc/passwd$`,
+		"--target=i-2":       `--reason connect-[0-9a-f]{16}: --target=i-2$`,
+	} {
+		got := runOn(t, plugin, "connect", testOutputs, []answer{opened, noSessions}, time.Now(), "--instance", "app", "--reason", given)
+		require.Zero(t, got.code, got.err)
+		require.Regexp(t, want, got.calls[0])
+	}
+	for given, says := range map[string]string{
+		"a\nb":                           "REASON: control characters",
+		strings.Repeat("é", maxReason+1): "REASON: 231 characters. Allowed: at most 230",
+	} {
+		got := runOn(t, plugin, "connect", testOutputs, []answer{opened}, time.Now(), "--instance", "app", "--reason", given)
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.err, says)
+		require.Empty(t, got.calls)
+	}
+}
+
+func TestConnect_ReasonRequiredButMissing_StartsNoSession(t *testing.T) {
+	t.Parallel()
+	plugin := withPlugin(t)
+	for _, given := range []string{"", "  "} {
+		got := runOn(t, plugin, "connect", requiresReason, []answer{opened}, time.Now(), "--instance", "app", "--reason", given)
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.err, "the stack dev requires a reason for each session (session.reason), and there is no terminal to ask on.\n  Fix: make connect REASON='TEXT' STACK=dev")
+		require.Empty(t, got.calls)
+	}
+	got := runOn(t, plugin, "connect", requiresReason, []answer{opened, noSessions}, time.Now(), "--instance", "app", "--reason", "ticket 12")
+	require.Zero(t, got.code, got.err)
+}
+
+func TestHistory_Reason_IsShownWithoutTheMark(t *testing.T) {
+	t.Parallel()
+	row := func(reason string) answer {
+		return answer{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, `"Owner"`, `"Reason": "`+reason+`", "Owner"`, 1)}
+	}
+	none := answer{Contains: `"State":"Active"`, Stdout: "{}"}
+	for _, test := range []struct{ outputs, reason, heading, shown string }{
+		{testOutputs, "connect-0123456789abcdef", `STATUS +LOG`, `terminated +s3://`},
+		{testOutputs, "connect-0123456789abcdef: ticket 12", `STATUS +REASON +LOG`, `terminated +ticket 12 +s3://`},
+		{testOutputs, "typed in the console", `STATUS +REASON +LOG`, `terminated +typed in the console +s3://`},
+		{requiresReason, "connect-0123456789abcdef", `STATUS +REASON +LOG`, `terminated +s3://`},
+	} {
+		got := runWith(t, "history", test.outputs, []answer{document, me, none, row(test.reason), emptyList}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		require.Zero(t, got.code, got.err)
+		lines := strings.Split(got.out, "\n")
+		require.Regexp(t, test.heading, lines[0])
+		require.Regexp(t, test.shown, lines[1])
+	}
+}
