@@ -2,7 +2,7 @@
 // that no test notices is an error: the tests then prove less than they seem to.
 //
 // Nothing is written to the source: each change reaches the compiler through `go test -overlay`. Only the packages whose
-// tests can see the changed file are tested.
+// tests can see the changed file are tested, the cheapest first, until a test fails.
 package main
 
 import (
@@ -114,24 +114,51 @@ func list(root string) ([]goPackage, error) {
 
 // reached returns the packages whose tests a change of the file can make fail: those that have tests, and whose code or
 // tests import the file's package, directly or through other packages. A test file is seen by its own package only.
-func reached(packages []goPackage, file string) ([]string, error) {
+func reached(packages []goPackage, file string) ([]goPackage, error) {
 	i := slices.IndexFunc(packages, func(p goPackage) bool { return p.Dir == filepath.Dir(file) })
 	if i < 0 {
 		return nil, fmt.Errorf("%s is in no package of this module. Fix: the file's name in tools/cmd/breaks/breaks.go", file)
 	}
 	changed := packages[i].ImportPath
-	imports := func(path string) bool {
-		return path == changed || slices.ContainsFunc(packages, func(p goPackage) bool { return p.ImportPath == path && slices.Contains(p.Deps, changed) })
-	}
-	var paths []string
+	var seen []goPackage
 	for _, p := range packages {
 		sees := p.ImportPath == changed || !strings.HasSuffix(file, "_test.go") &&
-			(imports(p.ImportPath) || slices.ContainsFunc(slices.Concat(p.TestImports, p.XTestImports), imports))
+			uses(packages, p, func(path string) bool { return path == changed })
 		if sees && len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
-			paths = append(paths, p.ImportPath)
+			seen = append(seen, p)
 		}
 	}
-	return paths, nil
+	return seen, nil
+}
+
+// uses tells whether the package's code or tests import a package that matches, directly or through others.
+func uses(packages []goPackage, p goPackage, matches func(string) bool) bool {
+	imports := slices.Concat(p.TestImports, p.XTestImports)
+	return slices.ContainsFunc(p.Deps, matches) || slices.ContainsFunc(imports, matches) || slices.ContainsFunc(packages, func(other goPackage) bool {
+		return slices.Contains(imports, other.ImportPath) && slices.ContainsFunc(other.Deps, matches)
+	})
+}
+
+// stages orders the packages for a test that stops at the first failure. Those that do not use the AWS SDK of Pulumi are
+// built and tested together in about a second. Each of the others costs its linking alone several seconds: the program's
+// own tests come first among them, because they see most changes.
+func stages(packages, tested []goPackage) [][]string {
+	var cheap []string
+	var costly [][]string
+	for _, p := range tested {
+		switch heavy := uses(packages, p, func(path string) bool { return strings.HasPrefix(path, "github.com/pulumi/pulumi-aws/") }); {
+		case !heavy:
+			cheap = append(cheap, p.ImportPath)
+		case strings.HasSuffix(p.ImportPath, "/program"):
+			costly = slices.Insert(costly, 0, []string{p.ImportPath})
+		default:
+			costly = append(costly, []string{p.ImportPath})
+		}
+	}
+	if len(cheap) == 0 {
+		return costly
+	}
+	return append([][]string{cheap}, costly...)
 }
 
 // try runs the tests with one break and returns those that fail.
@@ -164,22 +191,22 @@ func failing(root string, packages []goPackage, b breakage) ([]string, error) {
 	}
 	var overlay struct{ Replace map[string]string }
 	overlay.Replace = map[string]string{}
-	var tested []string
+	var tested []goPackage
 	for path, text := range changed {
-		paths, err := reached(packages, path)
+		seen, err := reached(packages, path)
 		if err != nil {
 			return nil, err
 		}
-		tested = append(tested, paths...)
+		for _, p := range seen {
+			if !slices.ContainsFunc(tested, func(other goPackage) bool { return other.ImportPath == p.ImportPath }) {
+				tested = append(tested, p)
+			}
+		}
 		replacement := filepath.Join(folder, fmt.Sprintf("%d.go", len(overlay.Replace)))
 		overlay.Replace[path] = replacement
 		if err := os.WriteFile(replacement, text, 0o600); err != nil {
 			return nil, err
 		}
-	}
-	slices.Sort(tested)
-	if tested = slices.Compact(tested); len(tested) == 0 {
-		return nil, nil
 	}
 	text, err := json.Marshal(overlay)
 	if err != nil {
@@ -190,8 +217,19 @@ func failing(root string, packages []goPackage, b breakage) ([]string, error) {
 		return nil, err
 	}
 
+	for _, stage := range stages(packages, tested) {
+		names, err := runTests(root, file, stage)
+		if err != nil || len(names) > 0 {
+			return names, err
+		}
+	}
+	return nil, nil
+}
+
+// runTests tests the packages with the overlay and returns the names of the failed top-level tests.
+func runTests(root, overlay string, paths []string) ([]string, error) {
 	// Without vet: what vet finds is not found by a test.
-	test := exec.Command("go", append([]string{"test", "-json", "-vet=off", "-overlay", file}, tested...)...)
+	test := exec.Command("go", append([]string{"test", "-json", "-vet=off", "-overlay", overlay}, paths...)...)
 	test.Dir = root
 	var problem bytes.Buffer
 	test.Stderr = &problem

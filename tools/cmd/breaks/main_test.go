@@ -29,9 +29,24 @@ func TestReached(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := reached(packages, c.file)
 			require.NoError(t, err)
-			require.Equal(t, c.want, got)
+			var paths []string
+			for _, p := range got {
+				paths = append(paths, p.ImportPath)
+			}
+			require.Equal(t, c.want, paths)
 		})
 	}
 	_, err := reached(packages, "/m/elsewhere/x.go")
 	require.ErrorContains(t, err, "/m/elsewhere/x.go is in no package of this module")
+}
+
+func TestStages_CheapPackagesFirst_ThenTheProgram(t *testing.T) {
+	const sdk = "github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	packages := []goPackage{
+		{ImportPath: "m/components", Deps: []string{"m/iam", sdk}},
+		{ImportPath: "m/iam"},
+		{ImportPath: "m/program", XTestImports: []string{"m/components"}},
+		{ImportPath: "m/session"},
+	}
+	require.Equal(t, [][]string{{"m/iam", "m/session"}, {"m/program"}, {"m/components"}}, stages(packages, packages))
 }
