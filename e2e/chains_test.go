@@ -337,11 +337,7 @@ func (w world) simulation(b bootstrap, t *testing.T, actor string, m move) map[s
 	case "the preview role", "the deploy role":
 		role := map[string]string{"the preview role": "PreviewRole", "the deploy role": "DeployRole"}[actor]
 		request["principal"] = "arn:aws:iam::" + here + ":role/" + b.properties(t, role)["RoleName"].(string)
-		names := []string{}
-		for _, name := range b.properties(t, role)["ManagedPolicyArns"].([]any) {
-			names = append(names, name.(string))
-		}
-		made["identityPolicies"] = names
+		made["identityPolicies"] = b.policyNames(t, role)
 	case "an outsider":
 		request["principal"], made["identityPolicies"] = "arn:aws:iam::"+stranger+":role/an-outsider", []string{everything}
 	default: // a role of instances, by a session of it, which a resource's policy may name

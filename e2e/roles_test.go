@@ -21,6 +21,8 @@ const (
 	ownStack = "private-ec2-access/dev"
 	here     = "123456789012"
 	boundary = "arn:aws:iam::" + here + ":policy/private-ec2-access-boundary"
+
+	peopleBoundary = "arn:aws:iam::" + here + ":policy/private-ec2-access-boundary-people"
 )
 
 // The policies of the bootstrap's roles allow every call of real runs.
@@ -538,7 +540,13 @@ func TestBootstrap_StackDeleted_StateAndKeyStay(t *testing.T) {
 			require.NotRegexp(t, pattern, bad, name)
 		}
 	}
-	// What AWS takes: 6,144 characters without white space in a policy, and 10 policies in a role.
+	requireWithinQuotas(t, b, "bootstrap.yaml")
+}
+
+// requireWithinQuotas holds a template to what AWS takes: 6,144 characters without white space in a policy, 10 policies in a
+// role, and 51,200 bytes in a template that is not uploaded to S3 first.
+func requireWithinQuotas(t *testing.T, b bootstrap, template string) {
+	t.Helper()
 	for name, made := range b.resources {
 		if made.(map[string]any)["Type"] != "AWS::IAM::ManagedPolicy" {
 			continue
@@ -551,8 +559,7 @@ func TestBootstrap_StackDeleted_StateAndKeyStay(t *testing.T) {
 	for _, role := range []string{"PreviewRole", "DeployRole"} {
 		require.LessOrEqual(t, len(b.policies(t, role)), 10)
 	}
-	// And 51,200 bytes in a template that is not uploaded to S3 first.
-	file, err := os.Stat(filepath.Join(project(t), "bootstrap", "bootstrap.yaml"))
+	file, err := os.Stat(filepath.Join(project(t), "bootstrap", template))
 	require.NoError(t, err)
 	require.LessOrEqual(t, file.Size(), int64(51200))
 }
@@ -567,15 +574,30 @@ type bootstrap struct {
 func (b bootstrap) properties(t *testing.T, resource string) map[string]any {
 	t.Helper()
 	made, _ := b.resources[resource].(map[string]any)
-	require.NotNil(t, made, "bootstrap.yaml has no resource %s", resource)
+	require.NotNil(t, made, "the template has no resource %s", resource)
 	return made["Properties"].(map[string]any)
+}
+
+// policyNames returns the names of a role's policies: those that the role lists, and those that list the role.
+func (b bootstrap) policyNames(t *testing.T, role string) (names []string) {
+	t.Helper()
+	properties := b.properties(t, role)
+	for _, name := range properties["ManagedPolicyArns"].([]any) {
+		names = append(names, name.(string))
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.resources)) {
+		if roles, _ := b.properties(t, name)["Roles"].([]any); slices.Contains(roles, properties["RoleName"]) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // policies returns a role's policies in the evaluator's form.
 func (b bootstrap) policies(t *testing.T, role string) (policies []map[string]any) {
 	t.Helper()
-	for _, name := range b.properties(t, role)["ManagedPolicyArns"].([]any) {
-		text, err := json.Marshal(b.properties(t, name.(string))["PolicyDocument"])
+	for _, name := range b.policyNames(t, role) {
+		text, err := json.Marshal(b.properties(t, name)["PolicyDocument"])
 		require.NoError(t, err)
 		policies = append(policies, map[string]any{"name": name, "policy": parsed(t, publicParameters(string(text)))})
 	}
@@ -588,10 +610,31 @@ func publicParameters(text string) string {
 	return strings.ReplaceAll(text, "::parameter/", ":"+here+":parameter/")
 }
 
-// readBootstrap reads the template and resolves the CloudFormation functions in it. Another function fails the test.
+// readBootstrap reads bootstrap.yaml and resolves the CloudFormation functions in it.
 func readBootstrap(t *testing.T, shared sharedState, parameters map[string]string) bootstrap {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(project(t), "bootstrap", "bootstrap.yaml"))
+	return readTemplate(t, "bootstrap.yaml", map[string]string{
+		"Repository": "owner/name", "RepositoryId": "74", "Key.Arn": shared.key, "Boundary": boundary,
+		"Provider": "arn:aws:iam::" + here + ":oidc-provider/token.actions.githubusercontent.com",
+	}, parameters)
+}
+
+// withOptions adds the resources that options.yaml makes with these parameters.
+func (b bootstrap) withOptions(t *testing.T, parameters map[string]string) bootstrap {
+	t.Helper()
+	options := readTemplate(t, "options.yaml", map[string]string{"PeopleBoundary": peopleBoundary}, parameters)
+	for name := range options.resources {
+		require.NotContains(t, b.resources, name, "the templates may not use a name twice, or these tests mix them up")
+	}
+	b.resources = maps.Clone(b.resources)
+	maps.Copy(b.resources, options.resources)
+	return b
+}
+
+// readTemplate reads a template and resolves the CloudFormation functions in it. Another function fails the test.
+func readTemplate(t *testing.T, name string, values, parameters map[string]string) bootstrap {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(project(t), "bootstrap", name))
 	require.NoError(t, err)
 	// CloudFormation does not support anchors and aliases.
 	require.NotRegexp(t, `(?m)[-:] [&*]\w`, string(text))
@@ -609,9 +652,8 @@ func readBootstrap(t *testing.T, shared sharedState, parameters map[string]strin
 	require.NoError(t, yaml.Unmarshal(text, &raw))
 	b := bootstrap{resources: map[string]any{}, parameters: raw.Parameters, values: map[string]string{
 		"AWS::Partition": "aws", "AWS::AccountId": here, "AWS::Region": "us-east-2", "AWS::URLSuffix": "amazonaws.com",
-		"Repository": "owner/name", "RepositoryId": "74", "Key.Arn": shared.key, "Boundary": boundary,
-		"Provider": "arn:aws:iam::" + here + ":oidc-provider/token.actions.githubusercontent.com",
 	}}
+	maps.Copy(b.values, values)
 	for name, parameter := range file.Parameters {
 		if _, given := b.values[name]; !given {
 			b.values[name] = parameter.Default
@@ -625,7 +667,13 @@ func readBootstrap(t *testing.T, shared sharedState, parameters map[string]strin
 	}
 	r := resolver{t: t, values: b.values, conditions: file.Conditions}
 	for name, node := range file.Resources {
-		b.resources[name] = r.resolve(&node)
+		made := r.resolve(&node).(map[string]any)
+		if condition, found := made["Condition"].(string); found {
+			if node := r.conditions[condition]; !r.resolve(&node).(bool) {
+				continue
+			}
+		}
+		b.resources[name] = made
 	}
 	return b
 }
@@ -642,7 +690,7 @@ type noValue struct{}
 
 func (r resolver) value(name string) string {
 	value, known := r.values[name]
-	require.True(r.t, known, "bootstrap.yaml: this test does not know %s", name)
+	require.True(r.t, known, "this test does not know %s of the template", name)
 	return value
 }
 
@@ -685,7 +733,7 @@ func (r resolver) resolve(n *yaml.Node) any {
 	case "!Not":
 		return !r.resolve(n.Content[0]).(bool)
 	}
-	require.True(r.t, strings.HasPrefix(n.Tag, "!!"), "bootstrap.yaml:%d: this test does not know %s", n.Line, n.Tag)
+	require.True(r.t, strings.HasPrefix(n.Tag, "!!"), "line %d: this test does not know %s", n.Line, n.Tag)
 	switch n.Kind {
 	case yaml.MappingNode:
 		made := map[string]any{}

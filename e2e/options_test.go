@@ -1,0 +1,195 @@
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// allOptions turns on everything in options.yaml. An option that is added there is added here.
+var allOptions = map[string]string{"People": "roles"}
+
+func bootstrapForOptions(t *testing.T) bootstrap {
+	t.Helper()
+	return readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
+}
+
+// With its defaults the template creates nothing, and with everything on it stays within AWS's quotas.
+func TestBootstrapOptions_Defaults_GrantNothing(t *testing.T) {
+	t.Parallel()
+	b := bootstrapForOptions(t)
+	require.Equal(t, b.resources, b.withOptions(t, nil).resources)
+	on := b.withOptions(t, allOptions)
+	require.Greater(t, len(on.resources), len(b.resources))
+	requireWithinQuotas(t, on, "options.yaml")
+	boundary, _ := on.resources["PeopleBoundary"].(map[string]any)
+	require.Equal(t, "Retain", boundary["DeletionPolicy"])
+	require.Equal(t, "Retain", boundary["UpdateReplacePolicy"])
+}
+
+// Each option allows its calls, and only with the option. Everything that another option could reach stays denied.
+//
+// It does not prove that AWS authorizes the calls by these actions, resources and tags.
+func TestBootstrapOptions_People_Verdicts(t *testing.T) {
+	t.Parallel()
+	b := bootstrapForOptions(t)
+	policies, roles := b.withOptions(t, map[string]string{"People": "policies"}), b.withOptions(t, map[string]string{"People": "roles"})
+	const (
+		iam       = "arn:aws:iam::" + here + ":"
+		role      = iam + "role/private-ec2-access-people-dev-operators-dba"
+		policy    = iam + "policy/private-ec2-access-people-dev-operators-dba"
+		instance  = iam + "role/private-ec2-access-instance-1"
+		requested = "aws:RequestTag/" + stackTag
+		tagged    = "aws:ResourceTag/" + stackTag
+		key       = "iam:PermissionsBoundary"
+	)
+	with := func(pairs ...string) map[string]string {
+		made := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			made[pairs[i]] = pairs[i+1]
+		}
+		return made
+	}
+	ofPolicies := []ask{
+		{"iam:CreatePolicy", policy, with(requested, ownStack)},
+		{"iam:TagPolicy", policy, with(requested, ownStack)},
+		{"iam:CreatePolicyVersion", policy, with(tagged, ownStack)},
+		{"iam:DeletePolicyVersion", policy, with(tagged, ownStack)},
+		{"iam:DeletePolicy", policy, with(tagged, ownStack)},
+		{"iam:UntagPolicy", policy, with(tagged, ownStack)},
+	}
+	ofRoles := []ask{
+		{"iam:CreateRole", role, with(requested, ownStack, key, peopleBoundary)},
+		{"iam:TagRole", role, with(requested, ownStack)},
+		{"iam:AttachRolePolicy", role, with(tagged, ownStack, key, peopleBoundary, "iam:PolicyARN", policy)},
+		{"iam:UpdateAssumeRolePolicy", role, with(tagged, ownStack)},
+		{"iam:UpdateRole", role, with(tagged, ownStack)},
+		{"iam:DetachRolePolicy", role, with(tagged, ownStack, "iam:PolicyARN", policy)},
+		{"iam:DeleteRole", role, with(tagged, ownStack)},
+	}
+	reads := []ask{
+		{"iam:GetPolicy", policy, nil}, {"iam:GetPolicyVersion", policy, nil}, {"iam:ListPolicyVersions", policy, nil},
+		{"iam:GetRole", role, nil}, {"iam:GetRolePolicy", role, nil}, {"iam:ListRolePolicies", role, nil},
+		{"iam:ListAttachedRolePolicies", role, nil}, {"iam:ListInstanceProfilesForRole", role, nil},
+	}
+	never := []ask{
+		{"iam:CreatePolicy", policy, with(requested, prodStack)},
+		{"iam:CreatePolicy", policy, nil},
+		{"iam:CreatePolicy", peopleBoundary, with(requested, ownStack)},
+		{"iam:CreatePolicyVersion", policy, with(tagged, prodStack)},
+		{"iam:CreatePolicyVersion", policy, nil},
+		{"iam:CreatePolicyVersion", peopleBoundary, with(tagged, ownStack)},
+		{"iam:SetDefaultPolicyVersion", peopleBoundary, with(tagged, ownStack)},
+		{"iam:TagPolicy", peopleBoundary, with(requested, ownStack)},
+		{"iam:DeletePolicy", peopleBoundary, with(tagged, ownStack)},
+		{"iam:CreateRole", role, with(requested, ownStack)},
+		{"iam:CreateRole", role, with(requested, ownStack, key, boundary)},
+		{"iam:CreateRole", role, with(requested, ownStack, key, policy)},
+		{"iam:CreateRole", role, with(requested, prodStack, key, peopleBoundary)},
+		{"iam:CreateRole", instance, with(requested, ownStack, key, peopleBoundary)}, // an instance may not be an operator
+		{"iam:AttachRolePolicy", role, with(tagged, ownStack, key, peopleBoundary, "iam:PolicyARN", adminPolicy)},
+		{"iam:AttachRolePolicy", role, with(tagged, ownStack, key, boundary, "iam:PolicyARN", policy)},
+		{"iam:AttachRolePolicy", role, with(tagged, ownStack, "iam:PolicyARN", policy)},
+		{"iam:AttachRolePolicy", role, with(tagged, prodStack, key, peopleBoundary, "iam:PolicyARN", policy)},
+		{"iam:AttachRolePolicy", instance, with(tagged, ownStack, key, boundary, "iam:PolicyARN", policy)},
+		{"iam:PutRolePolicy", role, with(tagged, ownStack, key, peopleBoundary)},
+		{"iam:PutRolePermissionsBoundary", role, with(tagged, ownStack, key, adminPolicy)},
+		{"iam:DeleteRolePermissionsBoundary", role, with(tagged, ownStack, key, peopleBoundary)},
+		{"iam:UpdateAssumeRolePolicy", role, with(tagged, prodStack)},
+		{"iam:UpdateAssumeRolePolicy", instance, with(tagged, ownStack)},
+		{"iam:UpdateAssumeRolePolicy", iam + "role/private-ec2-access-deploy", with(tagged, ownStack)},
+		{"iam:DeleteRole", role, with(tagged, prodStack)},
+		{"iam:TagRole", role, with(requested, ownStack, tagged, prodStack)},
+		{"iam:PassRole", role, toEC2},
+		{"sts:AssumeRole", role, nil},
+		{"ssm:StartSession", "arn:aws:ec2:us-east-2:" + here + ":instance/i-1", with("ssm:resourceTag/"+stackTag, ownStack)},
+	}
+	off := append(append(append([]ask{}, ofPolicies...), ofRoles...), reads...)
+	requireDenied(t, b, "DeployRole", off)
+	requireDenied(t, b, "PreviewRole", off)
+	requireAllowed(t, policies, "DeployRole", append(append([]ask{}, ofPolicies...), reads...))
+	requireDenied(t, policies, "DeployRole", append(append([]ask{}, ofRoles...), never...))
+	requireAllowed(t, roles, "DeployRole", append(append(append([]ask{}, ofPolicies...), ofRoles...), reads...))
+	requireDenied(t, roles, "DeployRole", never)
+	requireAllowed(t, roles, "PreviewRole", reads)
+	requireDenied(t, roles, "PreviewRole", append(append(append([]ask{}, ofPolicies...), ofRoles...), never...))
+}
+
+// A role for people can do within its boundary what sessions and their logs need, and no more, whatever its policies and the
+// policies of buckets and keys allow.
+func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
+	t.Parallel()
+	const (
+		ec2  = "arn:aws:ec2:us-east-2:" + here + ":instance/i-1"
+		doc  = "arn:aws:ssm:us-east-2:" + here + ":document/"
+		logs = "arn:aws:s3:::private-ec2-access-logs-1"
+		key  = "arn:aws:kms:us-east-2:" + here + ":key/1"
+		tag  = "ssm:resourceTag/" + stackTag
+	)
+	session := map[string]string{"kms:EncryptionContext:aws:ssm:SessionId": "s", "kms:EncryptionContext:aws:ssm:TargetId": "i-1"}
+	cases := []struct {
+		enter string
+		asked ask
+		want  bool
+	}{
+		{"stack", ask{"ssm:StartSession", ec2, map[string]string{tag: ownStack}}, true},
+		{"stack", ask{"ssm:StartSession", ec2, map[string]string{tag: prodStack}}, false},
+		{"stack", ask{"ssm:StartSession", ec2, nil}, false},
+		{"account", ask{"ssm:StartSession", ec2, nil}, true},
+		{"stack", ask{"ssm:StartSession", doc + "SSM-SessionManagerRunShell", nil}, true},
+		{"stack", ask{"ssm:StartSession", doc + "private-ec2-access-dev", nil}, true},
+		{"account", ask{"ssm:StartSession", doc + "another", nil}, false},
+		{"account", ask{"ssm:StartSession", doc + "AWS-StartSSHSession", nil}, false},
+		{"account", ask{"ssm:SendCommand", ec2, nil}, false},
+		{"stack", ask{"ssmmessages:OpenDataChannel", "*", nil}, true},
+		{"stack", ask{"ssm:TerminateSession", "arn:aws:ssm:us-east-2:" + here + ":session/ana-1", nil}, true},
+		{"stack", ask{"ssm:UpdateDocument", doc + "private-ec2-access-dev", nil}, false},
+		{"stack", ask{"s3:GetObject", logs + "/sessions/a.log", nil}, true},
+		{"stack", ask{"s3:PutObject", logs + "/sessions/a.log", nil}, false},
+		{"stack", ask{"s3:DeleteObjectVersion", logs + "/sessions/a.log", nil}, false},
+		{"stack", ask{"s3:GetObject", "arn:aws:s3:::private-ec2-access-state-" + here + "-us-east-2/.pulumi/meta.yaml", nil}, false},
+		{"stack", ask{"kms:GenerateDataKey", key, session}, true},
+		{"stack", ask{"kms:GenerateDataKey", key, nil}, false},
+		{"stack", ask{"kms:Decrypt", key, nil}, false},
+		{"stack", ask{"kms:ScheduleKeyDeletion", key, nil}, false},
+		{"stack", ask{"iam:CreateUser", "arn:aws:iam::" + here + ":user/somebody", nil}, false},
+		{"stack", ask{"sts:AssumeRole", "arn:aws:iam::" + here + ":role/admin", nil}, false},
+		{"stack", ask{"ec2:CreateTags", ec2, nil}, false},
+	}
+	allow := func(principal any) any {
+		statement := map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"}
+		if principal != nil {
+			statement["Principal"] = principal
+		}
+		return map[string]any{"Version": "2012-10-17", "Statement": []any{statement}}
+	}
+	var simulations []map[string]any
+	for _, c := range cases {
+		options := bootstrapForOptions(t).withOptions(t, map[string]string{"People": "roles", "PeopleEnter": c.enter})
+		text, err := json.Marshal(options.properties(t, "PeopleBoundary")["PolicyDocument"])
+		require.NoError(t, err)
+		context := c.asked.context
+		if context == nil {
+			context = map[string]string{}
+		}
+		simulation := map[string]any{
+			"identityPolicies":           []any{map[string]any{"name": "everything", "policy": allow(nil)}},
+			"permissionBoundaryPolicies": []any{map[string]any{"name": "boundary", "policy": parsed(t, string(text))}},
+			"request": map[string]any{
+				"principal": "arn:aws:iam::" + here + ":role/private-ec2-access-people-dev-x", "action": c.asked.action,
+				"contextVariables": maps.Clone(context), "resource": map[string]any{"resource": c.asked.resource, "accountId": here},
+			},
+		}
+		if strings.HasPrefix(c.asked.action, "kms:") || strings.HasPrefix(c.asked.action, "sts:") {
+			simulation["resourcePolicy"] = allow(map[string]any{"AWS": "arn:aws:iam::" + here + ":root"})
+		}
+		simulations = append(simulations, simulation)
+	}
+	for i, v := range evaluate(t, nil, simulations) {
+		require.Empty(t, v.Error, "%v", cases[i].asked)
+		require.Equal(t, cases[i].want, v.allowed(), "%s: %v", cases[i].enter, cases[i].asked)
+	}
+}
