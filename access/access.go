@@ -271,13 +271,15 @@ func (r recipe) instances(
 		made, err := components.NewPrivateInstance(r.ctx, r.name+"-"+part, &components.PrivateInstanceArgs{
 			ImageID:         pulumi.String(wanted.ImageID),
 			PinImage:        wanted.PinImage,
+			UserData:        wanted.UserData,
+			KeepUserData:    wanted.KeepUserData,
 			Architecture:    wanted.Architecture,
 			InstanceType:    wanted.InstanceType,
 			VolumeSize:      wanted.VolumeSize,
 			SubnetID:        subnet(place, wanted.SubnetIndex),
 			SecurityGroupID: group.GroupID,
 			ProfileName:     role.ProfileName,
-			Labels:          r.labels(),
+			Labels:          r.labels().With(wanted.labels()),
 			Part:            part,
 			After:           ready,
 		}, r.child())

@@ -64,10 +64,24 @@ type Args struct {
 type Instance struct {
 	ImageID      string
 	PinImage     bool   // follow ImageID; otherwise a running instance keeps the image it has
+	UserData     string // runs at the first boot; another one replaces the instance, unless KeepUserData
+	KeepUserData bool   // a running instance keeps the user data it has
+	Fleet        string // as the tag private-ec2-access:fleet; empty: none
+	Tags         map[string]string
 	Architecture string // arm64 or x86_64, of image and type
 	InstanceType string
 	VolumeSize   int // of the root volume in GiB
 	SubnetIndex  int // in SubnetIDs or AvailabilityZones; 0 is the first
+}
+
+// labels are the instance's own.
+func (i Instance) labels() map[string]string {
+	if i.Fleet == "" {
+		return i.Tags
+	}
+	tags := map[string]string{scope.FleetTag: i.Fleet}
+	maps.Copy(tags, i.Tags)
+	return tags
 }
 
 // Logging says where session logs go.

@@ -11,6 +11,8 @@ import (
 type PrivateInstanceArgs struct {
 	ImageID         pulumi.StringInput
 	PinImage        bool   // follow ImageID; otherwise a running instance keeps the image it has
+	UserData        string // runs at the first boot; another one replaces the instance, unless KeepUserData
+	KeepUserData    bool   // a running instance keeps the user data it has
 	Architecture    string // arm64 or x86_64, of image and type
 	InstanceType    string
 	VolumeSize      int // of the root volume, in GiB
@@ -49,13 +51,24 @@ func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceA
 		return nil, err
 	}
 	options := []pulumi.ResourceOption{pulumi.Parent(c), pulumi.DependsOn(args.After)}
+	var kept []string
 	if !args.PinImage {
 		// The newest image changes every few weeks. It must not replace an
 		// instance that somebody works on.
-		options = append(options, pulumi.IgnoreChanges([]string{"ami"}))
+		kept = append(kept, "ami")
+	}
+	if args.KeepUserData {
+		kept = append(kept, "userData", "userDataReplaceOnChange")
+	}
+	if len(kept) > 0 {
+		options = append(options, pulumi.IgnoreChanges(kept))
 	}
 
 	tags := args.Labels.For(args.Part)
+	var replace pulumi.BoolPtrInput
+	if args.UserData != "" {
+		replace = pulumi.Bool(true)
+	}
 	// The architecture is in the name because an image of another architecture
 	// can only go with another instance: a change makes a new one with the
 	// image it needs, rather than keeping the one that is ignored above.
@@ -78,7 +91,9 @@ func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceA
 			DeleteOnTermination: pulumi.Bool(true),
 			Tags:                tags,
 		},
-		Tags: tags,
+		UserData:                optional(args.UserData),
+		UserDataReplaceOnChange: replace,
+		Tags:                    tags,
 	}, options...)
 	if err != nil {
 		return nil, failed("private instance", name, err)

@@ -26,6 +26,16 @@ func (l Labels) For(part string) pulumi.StringMap {
 	return pulumi.ToStringMap(tags)
 }
 
+// With adds tags to those of every resource; one of the same key replaces it.
+func (l Labels) With(tags map[string]string) Labels {
+	if len(tags) == 0 {
+		return l
+	}
+	all := maps.Clone(l.Tags)
+	maps.Copy(all, tags)
+	return Labels{Prefix: l.Prefix, Tags: all}
+}
+
 // optional is no input at all for an empty value, so that AWS's default holds.
 func optional(value string) pulumi.StringPtrInput {
 	if value == "" {

@@ -29,10 +29,15 @@ type Config struct {
 	Endpoints      Endpoints           `json:"endpoints"`
 	Instance       InstanceDefaults    `json:"instance"`
 	Instances      map[string]Instance `json:"instances"`
+	Fleets         map[string]Fleet    `json:"fleets"`
 	Logging        Logging             `json:"logging"`
 	Session        Session             `json:"session"`
 	Key            Key                 `json:"key"`
 	Role           Role                `json:"role"`
+
+	// Upgrade names the instances of fleets that get their fleet's image by this
+	// update, from the environment.
+	Upgrade []string `json:"-"`
 }
 
 // KeepsRecords reports whether a destroy leaves the session logs behind. A
@@ -59,7 +64,7 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 		env[name] = value
 	}
 
-	c := &Config{}
+	c := &Config{Upgrade: strings.FieldsFunc(env[UpgradeVariable], func(r rune) bool { return r == ',' })}
 	unread, misread := settings.Decode(project, raw, literals, c)
 	found, invalid := slices.Clone(unread), c.validate(project, raw["aws:defaultTags"])
 	for _, m := range misread {
@@ -104,6 +109,7 @@ func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	c.Network.validate(v)
 	c.Endpoints.validate(v)
 	c.validateInstances(v)
+	c.validateFleets(v)
 	c.Logging.validate(v, c)
 	c.Session.validate(v, c)
 	c.Key.validate(v)

@@ -68,6 +68,16 @@ var mistakes = map[string]map[string]any{
 		"f": map[string]any{"imageId": "x"}, "e": map[string]any{"imageId": "x"}, "d": map[string]any{"imageId": "x"},
 		"c": map[string]any{"imageId": "x"}, "b": map[string]any{"imageId": "x"}, "a": map[string]any{"imageId": "x"},
 	}},
+	"instance-image-parameter":         {"instances": map[string]any{"app": map[string]any{"imageParameter": "al2023"}}},
+	"instance-user-data-too-long":      {"instances": map[string]any{"app": map[string]any{"userData": strings.Repeat("a", 16385)}}},
+	"instance-tags":                    {"instances": map[string]any{"app": map[string]any{"tags": map[string]any{"Name": "mine", "private-ec2-access:fleet": "web", "a,b": "x"}}}},
+	"instance-tags-too-many":           {"tags": manyTags(30), "instances": map[string]any{"app": map[string]any{"tags": map[string]any{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6", "g": "7", "h": "8", "i": "9", "j": "0", "k": "1", "l": "2", "m": "3", "n": "4", "o": "5", "p": "6", "q": "7", "r": "8"}}}},
+	"fleet-name":                       {"fleets": map[string]any{"Web": map[string]any{"count": 2}, strings.Repeat("w", 28): map[string]any{"count": 2}}},
+	"fleet-count":                      {"fleets": map[string]any{"web": map[string]any{"count": 1000}, "db": map[string]any{}}},
+	"fleet-without":                    {"fleets": map[string]any{"web": map[string]any{"count": 3, "without": []any{4, 2, 2, 0}}}},
+	"fleet-machine":                    {"fleets": map[string]any{"web": map[string]any{"count": 3, "architecture": "x86_64", "imageId": "x", "tags": map[string]any{"Name": "x"}}}},
+	"fleet-name-of-an-instance":        {"instances": map[string]any{"web": map[string]any{}, "web-002": map[string]any{}}, "fleets": map[string]any{"web": map[string]any{"count": 2}}},
+	"fleet-no-such-key":                {"fleets": map[string]any{"web": map[string]any{"count": 2, "subnetIndex": 1}}},
 	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
 	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
 	"instance-subnet":                  {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},
@@ -297,7 +307,10 @@ func TestLoad_EveryKey_HasMistakeCase(t *testing.T) {
 		}
 	}
 	for _, key := range fields("", reflect.TypeFor[config.Instance]()) {
-		require.True(t, covered["instances.app."+key], "no case in the table has a mistake in the %s of an instance", key)
+		require.True(t, covered["instances.app."+key] || covered["instances.app."+key+".Name"], "no case in the table has a mistake in the %s of an instance", key)
+	}
+	for _, key := range []string{"count", "without[0]"} {
+		require.True(t, covered["fleets.web."+key], "no case in the table has a mistake in the %s of a fleet", key)
 	}
 	for _, key := range projectKeys(t) {
 		hit := covered[key]
@@ -363,9 +376,11 @@ func projectKeys(t *testing.T) []string {
 }
 
 func fields(prefix string, of reflect.Type) (keys []string) {
-	for i := range of.NumField() {
-		f := of.Field(i)
+	for _, f := range reflect.VisibleFields(of) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous || name == "-" {
+			continue
+		}
 		if f.Type.Kind() == reflect.Struct {
 			keys = append(keys, fields(prefix+name+".", f.Type)...)
 			continue

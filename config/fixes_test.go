@@ -177,18 +177,23 @@ func (s *stack) config(t *testing.T, verb string, words []string) {
 // valid are values that fit a key where its default does not, by the key or by
 // the case and the key.
 var valid = map[string]string{
-	"keepRecords":            "true",
-	"region":                 "us-east-2",
-	"logging.objectLockDays": "30",
-	"logging.kmsKeyArn":      keyOfOurs,
-	"instances":              `{"app": {}}`,
-	"tags":                   `{"team": "web"}`,
-	"network.subnetIds":      `["subnet-0aaaaaaaaaaaaaaaa"]`,
-	"imageId":                "ami-0123456789abcdef0",
-	"subnetIndex":            "0",
-	"architecture":           "arm64",
-	"instanceType":           "t4g.nano",
-	"volumeSize":             "8",
+	"keepRecords":                           "true",
+	"region":                                "us-east-2",
+	"logging.objectLockDays":                "30",
+	"logging.kmsKeyArn":                     keyOfOurs,
+	"instances":                             `{"app": {}}`,
+	"tags":                                  `{"team": "web"}`,
+	"network.subnetIds":                     `["subnet-0aaaaaaaaaaaaaaaa"]`,
+	"imageId":                               "ami-0123456789abcdef0",
+	"imageParameter":                        "/app/image",
+	"subnetIndex":                           "0",
+	"count":                                 "5",
+	"renamed":                               "x",
+	"fleet-machine/fleets.web.instanceType": "t3.nano",
+	"instance-tags-too-many/instances.app.tags": `{"team": "web"}`,
+	"architecture": "arm64",
+	"instanceType": "t4g.nano",
+	"volumeSize":   "8",
 
 	"architecture-of-another-type/instance.instanceType": "t3.nano",
 	"logging.earlierLocations[0]":                        "s3://logs/b",
@@ -214,8 +219,6 @@ func fill(t *testing.T, name, command string) string {
 	switch {
 	case strings.HasPrefix(key, "tags") && key != "tags":
 		value = "web"
-	case strings.HasPrefix(key, "instances.") && strings.Count(key, ".") == 1:
-		value = "{}"
 	}
 	for _, known := range []string{last, key, name + "/" + key} {
 		if v, ok := valid[known]; ok {
@@ -223,6 +226,9 @@ func fill(t *testing.T, name, command string) string {
 		}
 	}
 	words := strings.Fields(command)
+	if strings.HasPrefix(key, "instances.") && strings.Count(key, ".") == 1 {
+		value = "{}"
+	}
 	switch last := len(words) - 1; words[last] {
 	case "VALUE", "NUMBER", "REGION", "VPC", "SUBNET", "'{…}'", "'[…]'":
 		words[last] = settings.Quote(value)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,42 +18,67 @@ type InstanceDefaults struct {
 	VolumeSize   int    `json:"volumeSize"`
 }
 
-// Instance is one instance by its name; what it leaves out comes from
-// InstanceDefaults.
-type Instance struct {
-	ImageID      string `json:"imageId,omitempty"`
-	SubnetIndex  int    `json:"subnetIndex,omitempty"`
-	Architecture string `json:"architecture,omitempty"`
-	InstanceType string `json:"instanceType,omitempty"`
-	VolumeSize   int    `json:"volumeSize,omitempty"`
+// Machine is what an instance by its name and the instances of a fleet have in
+// common; what it leaves out comes from InstanceDefaults.
+type Machine struct {
+	ImageID        string            `json:"imageId,omitempty"`
+	ImageParameter string            `json:"imageParameter,omitempty"`
+	Architecture   string            `json:"architecture,omitempty"`
+	InstanceType   string            `json:"instanceType,omitempty"`
+	VolumeSize     int               `json:"volumeSize,omitempty"`
+	UserData       string            `json:"userData,omitempty"`
+	Tags           map[string]string `json:"tags,omitempty"`
 }
 
-// Complete gives the instances with every default filled in, by name.
-func (c *Config) Complete() map[string]Instance {
-	complete := map[string]Instance{}
+// Instance is one instance by its name.
+type Instance struct {
+	SubnetIndex int `json:"subnetIndex,omitempty"`
+	Machine
+}
+
+// CompleteInstance has every default filled in.
+type CompleteInstance struct {
+	Machine
+	SubnetIndex int    // of an instance by its name; the place of a fleet's is decided with the facts
+	Fleet       string // empty: the instance is named in instances
+}
+
+// Complete gives the instances, those of the fleets included, with every default
+// filled in, by name.
+func (c *Config) Complete() map[string]CompleteInstance {
+	complete := map[string]CompleteInstance{}
 	for name, instance := range c.Instances {
-		complete[name] = c.Instance.fill(instance)
+		complete[name] = CompleteInstance{Machine: c.Instance.fill(instance.Machine), SubnetIndex: instance.SubnetIndex}
+	}
+	for fleet, f := range c.Fleets {
+		machine := c.Instance.fill(f.Machine)
+		for _, name := range f.names(fleet) {
+			complete[name] = CompleteInstance{Machine: machine, Fleet: fleet}
+		}
 	}
 	return complete
 }
 
-func (d InstanceDefaults) fill(i Instance) Instance {
-	if i.Architecture == "" {
-		i.Architecture = d.Architecture
+func (d InstanceDefaults) fill(m Machine) Machine {
+	m.Architecture = cmp.Or(m.Architecture, d.Architecture)
+	m.InstanceType = cmp.Or(m.InstanceType, d.InstanceType)
+	m.VolumeSize = cmp.Or(m.VolumeSize, d.VolumeSize)
+	if m.ImageParameter == "" {
+		m.ImageParameter = amazonLinux + m.Architecture
 	}
-	if i.InstanceType == "" {
-		i.InstanceType = d.InstanceType
-	}
-	if i.VolumeSize == 0 {
-		i.VolumeSize = d.VolumeSize
-	}
-	return i
+	return m
 }
 
+// amazonLinux begins the name of the public parameter that holds the id of the
+// newest Amazon Linux 2023
+// (https://docs.aws.amazon.com/linux/al2023/ug/ec2.html#launch-via-aws-cli).
+const amazonLinux = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-"
+
 var (
-	instanceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-	imageID      = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
-	instanceType = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
+	instanceName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	imageID       = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
+	parameterName = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$`)
+	instanceType  = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
 	// graviton matches the families with AWS's own processors: a1, and those
 	// with a g after the generation, such as t4g or c7gn
 	// (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html).
@@ -60,8 +86,8 @@ var (
 )
 
 func (c *Config) validateInstances(v *validator) {
-	v.check(len(c.Instances) > 0, "instances", "{}", "no instance is named, so there would be nothing to open a shell on",
-		"at least one name, for example {app: {}}", v.set("instances.app", "'{}'"))
+	v.check(len(c.Instances)+len(c.Fleets) > 0, "instances", "{}", "no instance is named, so there would be nothing to open a shell on",
+		"at least one name, for example {app: {}}, or a fleet", v.set("instances.app", "'{}'"))
 	v.instance("instance.", c.Instance.Architecture, c.Instance.InstanceType, c.Instance.VolumeSize)
 	subnets := c.Network.AvailabilityZoneCount
 	if c.Network.Existing() {
@@ -69,19 +95,33 @@ func (c *Config) validateInstances(v *validator) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Instances)) {
 		i, at := c.Instances[name], settings.Member("instances", name)
-		prefix := at + "."
 		v.check(instanceName.MatchString(name), at, name, "not a name for an instance",
 			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("instances", name, "'{…}'"))
-		v.check(i.ImageID == "" || imageID.MatchString(i.ImageID), prefix+"imageId", i.ImageID,
-			"not the id of an image", "ami- and 8 to 17 hexadecimal digits")
-		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), prefix+"subnetIndex", strconv.Itoa(i.SubnetIndex),
+		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), at+".subnetIndex", strconv.Itoa(i.SubnetIndex),
 			"there is no such subnet", fmt.Sprintf("0 to %d", subnets-1))
-		if i.Architecture != "" || i.InstanceType != "" || i.VolumeSize != 0 {
-			own := c.Instance.fill(i)
-			v.instance(prefix, own.Architecture, own.InstanceType, own.VolumeSize)
+		c.validateMachine(v, at, i.Machine)
+		if len(i.Tags) > 0 {
+			v.machineTags(at, i.Tags, c.Tags)
 		}
 	}
 }
+
+// validateMachine checks what an instance or a fleet says itself.
+func (c *Config) validateMachine(v *validator, at string, m Machine) {
+	v.check(m.ImageID == "" || imageID.MatchString(m.ImageID), at+".imageId", m.ImageID,
+		"not the id of an image", "ami- and 8 to 17 hexadecimal digits")
+	v.check(m.ImageParameter == "" || parameterName.MatchString(m.ImageParameter), at+".imageParameter", m.ImageParameter,
+		"not the name of an SSM parameter", "a path that begins with a slash, for example "+amazonLinux+"arm64")
+	v.check(len(m.UserData) <= maxUserData, at+".userData", fmt.Sprintf("%d bytes", len(m.UserData)), "too long for EC2", fmt.Sprintf("up to %d bytes", maxUserData))
+	if m.Architecture != "" || m.InstanceType != "" || m.VolumeSize != 0 {
+		own := c.Instance.fill(m)
+		v.instance(at+".", own.Architecture, own.InstanceType, own.VolumeSize)
+	}
+}
+
+// maxUserData is EC2's limit, before base64
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
+const maxUserData = 16384
 
 func (v *validator) instance(prefix, architecture, typ string, volumeSize int) {
 	v.oneOf(prefix+"architecture", architecture, "arm64", "x86_64")

@@ -45,6 +45,9 @@ const tagCharacters = "letters and digits of any script, blanks and any of _.:/=
 // programTags are the keys that the program sets itself, on every resource.
 var programTags = []string{"Name", scope.OwnerTag}
 
+// instanceTags are those on an instance.
+var instanceTags = append(slices.Clone(programTags), scope.FleetTag)
+
 // validateTags checks the tags and those that the provider adds to them
 // (aws:defaultTags, as JSON), which IAM gets in one list.
 func (c *Config) validateTags(v *validator, defaultTags string) {
@@ -58,7 +61,7 @@ func (c *Config) validateTags(v *validator, defaultTags string) {
 		taken[strings.ToLower(key)] = key
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
-		v.tag(key, c.Tags[key], taken)
+		v.tag("tags", key, c.Tags[key], taken)
 	}
 	for _, key := range slices.Sorted(maps.Keys(byProvider.Tags)) {
 		lower := strings.ToLower(key)
@@ -74,9 +77,9 @@ func (c *Config) validateTags(v *validator, defaultTags string) {
 		v.set("tags", "'{…}'"))
 }
 
-func (v *validator) tag(key, value string, taken map[string]string) {
-	at, lower := settings.Member("tags", key), strings.ToLower(key)
-	rename := v.rename("tags", key, "VALUE")
+func (v *validator) tag(object, key, value string, taken map[string]string) {
+	at, lower := settings.Member(object, key), strings.ToLower(key)
+	rename := v.rename(object, key, "VALUE")
 	other := taken[lower]
 	switch {
 	case key == "":
@@ -87,7 +90,7 @@ func (v *validator) tag(key, value string, taken map[string]string) {
 		v.check(false, at, value, "the key has a character that not every AWS service allows", tagCharacters, rename)
 	case strings.HasPrefix(lower, "aws:"):
 		v.check(false, at, value, "AWS reserves keys that begin with aws:", "any other key", rename)
-	case slices.Contains(programTags, other) && other == key:
+	case slices.Contains(instanceTags, other) && other == key:
 		v.check(false, at, value, "the program sets this tag itself", "any other key", rename)
 	case other != "":
 		v.check(false, at, value, "IAM takes it for the same key as "+other, "a key that differs in more than upper and lower case", rename)

@@ -22,7 +22,7 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 	region, document := f.Scope.Region, made.SessionDocument
 	images := map[string]string{}
 	for name, instance := range c.Complete() {
-		images[name] = survey.ImageParameter(instance.Architecture)
+		images[name] = instance.ImageParameter
 	}
 	commands := pulumi.All(made.InstanceIDs, document).ApplyT(func(known []any) map[string]string {
 		commands := map[string]string{}
@@ -31,11 +31,16 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 		}
 		return commands
 	}).(pulumi.StringMapOutput)
+	fleets := pulumi.Map{}
+	for fleet := range c.Fleets {
+		fleets[fleet] = pulumi.ToStringArray(c.FleetInstances(fleet))
+	}
 	profile := made.InstanceProfileName
 	found := pulumi.Map{
 		outputs.InstanceIDs:        made.InstanceIDs,
 		outputs.PrivateIPAddresses: made.PrivateIPAddresses,
 		outputs.StartSession:       commands,
+		outputs.Fleets:             fleets,
 		outputs.ImageParameters:    pulumi.ToStringMap(images),
 		outputs.SessionDocument:    document,
 		outputs.SessionReason:      pulumi.String(c.Session.Reason),

@@ -118,12 +118,19 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 	for name, i := range c.Complete() {
 		image := i.ImageID
 		if image == "" {
-			image = f.Images[i.Architecture]
+			image = f.Images[i.ImageParameter]
 		}
-		args.Instances[name] = access.Instance{
+		instance := access.Instance{
 			ImageID: image, PinImage: i.ImageID != "", Architecture: i.Architecture,
 			InstanceType: i.InstanceType, VolumeSize: i.VolumeSize, SubnetIndex: i.SubnetIndex,
+			UserData: i.UserData, Tags: i.Tags,
 		}
+		if i.Fleet != "" {
+			upgrade := c.Upgrades(name)
+			instance.Fleet, instance.SubnetIndex = i.Fleet, d.Subnets[name]
+			instance.PinImage, instance.KeepUserData = upgrade, !upgrade
+		}
+		args.Instances[name] = instance
 	}
 	return args
 }

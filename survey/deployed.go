@@ -2,18 +2,23 @@ package survey
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"private-ec2-access/internal/decide"
 )
 
-// deployed gives the ARNs of what the stack has, sorted. The engine reads them
-// from the stack's state, as it does for a program that refers to another stack,
-// so it asks AWS nothing.
+// deployed gives the ARNs of what the stack has, sorted, and its instances and
+// subnets. The engine reads them from the stack's state, as it does for a program
+// that refers to another stack, so it asks AWS nothing.
 //
 // The stack's outputs would not do: an update that fails does not write them.
-func deployed(ctx *pulumi.Context) ([]string, error) {
+func deployed(ctx *pulumi.Context) ([]string, decide.Deployed, error) {
+	has := decide.Deployed{Instances: map[string]decide.Instance{}, Subnets: map[int]string{}}
 	name := ctx.Stack()
 	if ctx.Organization() != "organization" { // the one organization of a backend of one's own, which may leave it out
 		name = ctx.Organization() + "/" + ctx.Project() + "/" + name
@@ -27,19 +32,34 @@ func deployed(ctx *pulumi.Context) ([]string, error) {
 		Resources map[string]struct {
 			Type    string `pulumi:"type"`
 			Outputs struct {
-				ARN string `pulumi:"arn"`
+				ARN      string `pulumi:"arn"`
+				ID       string `pulumi:"id"`
+				SubnetID string `pulumi:"subnetId"`
+				ImageID  string `pulumi:"ami"`
 			} `pulumi:"outputs"`
 		} `pulumi:"outputs"`
 	}
 	if err := ctx.Invoke("pulumi:pulumi:readStackResourceOutputs", &args, &state); err != nil {
-		return nil, fmt.Errorf("reading the state of the stack %s: %w", name, err)
+		return nil, has, fmt.Errorf("reading the state of the stack %s: %w", name, err)
 	}
 	var arns []string
-	for _, resource := range state.Resources {
+	for _, urn := range slices.Sorted(maps.Keys(state.Resources)) {
+		resource := state.Resources[urn]
 		if strings.HasPrefix(resource.Type, "aws:") && resource.Outputs.ARN != "" {
 			arns = append(arns, resource.Outputs.ARN)
 		}
+		name := urn[strings.LastIndex(urn, "::")+len("::"):]
+		switch resource.Type {
+		case "aws:ec2/instance:Instance":
+			if instance, ok := decide.InstanceName(ctx.Project(), name); ok {
+				has.Instances[instance] = decide.Instance{SubnetID: resource.Outputs.SubnetID, ImageID: resource.Outputs.ImageID}
+			}
+		case "aws:ec2/subnet:Subnet":
+			if index, err := strconv.Atoi(strings.TrimPrefix(name, ctx.Project()+"-private-")); err == nil {
+				has.Subnets[index] = resource.Outputs.ID
+			}
+		}
 	}
 	slices.Sort(arns)
-	return arns, nil
+	return arns, has, nil
 }

@@ -8,42 +8,44 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"private-ec2-access/internal/decide"
 	"private-ec2-access/internal/guard"
 	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/scope"
 )
 
 // region finds out where the stack lives, and refuses a place in which it does
-// not.
-func region(ctx *pulumi.Context) (scope.Scope, error) {
+// not. It also gives what the stack has there.
+func region(ctx *pulumi.Context) (scope.Scope, decide.Deployed, error) {
+	var none decide.Deployed
 	region, err := aws.GetRegion(ctx, nil)
 	if err != nil {
-		return scope.Scope{}, fmt.Errorf("finding the stack's Region: %w", err)
+		return scope.Scope{}, none, fmt.Errorf("finding the stack's Region: %w", err)
 	}
 	partition, err := aws.GetPartition(ctx, nil)
 	if err != nil {
-		return scope.Scope{}, fmt.Errorf("finding the stack's partition: %w", err)
+		return scope.Scope{}, none, fmt.Errorf("finding the stack's partition: %w", err)
 	}
 	identity, err := aws.GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return scope.Scope{}, fmt.Errorf("finding the stack's account: %w", err)
+		return scope.Scope{}, none, fmt.Errorf("finding the stack's account: %w", err)
 	}
 	s := scope.Scope{
 		Partition: partition.Partition, Region: region.Name,
 		AccountID: identity.AccountId, DNSSuffix: partition.DnsSuffix,
 	}
 	if !s.Supported() {
-		return s, mistake.List{{
+		return s, none, mistake.List{{
 			Key: "aws:region", Got: s.Region, Problem: "it lies in the partition " + s.Partition + ", whose service and bucket names this program does not know",
 			Allowed: "a Region of the partitions " + strings.Join(scope.Partitions(), ", "),
 			Fix:     mistake.Run("pulumi config set aws:region REGION"),
 		}}
 	}
-	arns, err := deployed(ctx)
+	arns, has, err := deployed(ctx)
 	if err != nil {
-		return s, err
+		return s, none, err
 	}
-	return s, guard.CheckPlace(ctx.Stack(), arns, s).Err()
+	return s, has, guard.CheckPlace(ctx.Stack(), arns, s).Err()
 }
 
 // zones lists the Region's availability zones by name.

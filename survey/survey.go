@@ -26,7 +26,7 @@ import (
 func Take(ctx *pulumi.Context, c *config.Config) (decide.Facts, error) {
 	f := decide.Facts{Project: ctx.Project(), Stack: ctx.Stack()}
 	var err error
-	if f.Scope, err = region(ctx); err != nil {
+	if f.Scope, f.Deployed, err = region(ctx); err != nil {
 		return f, err
 	}
 	s := surveyor{ctx: ctx, config: c, facts: &f}
@@ -114,26 +114,17 @@ func (s surveyor) prefixList() error {
 	return nil
 }
 
-// images finds the newest Amazon Linux 2023 of each architecture in use, by
-// AWS's public parameter.
+// images finds the newest image of each parameter in use.
 func (s surveyor) images() error {
 	s.facts.Images = map[string]string{}
-	for _, architecture := range decide.Architectures(s.config) {
-		name := ImageParameter(architecture)
+	for _, name := range decide.ImageParameters(s.config) {
 		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name})
 		if err != nil {
-			return fmt.Errorf("finding the newest Amazon Linux 2023 in the public parameter %s: %w", name, err)
+			return fmt.Errorf("finding the newest image in the parameter %s: %w", name, err)
 		}
-		s.facts.Images[architecture] = parameter.InsecureValue // public; value would be a secret
+		s.facts.Images[name] = parameter.InsecureValue // public; value would be a secret
 	}
 	return nil
-}
-
-// ImageParameter names the public parameter that holds the id of the newest
-// Amazon Linux 2023
-// (https://docs.aws.amazon.com/linux/al2023/ug/ec2.html#launch-via-aws-cli).
-func ImageParameter(architecture string) string {
-	return "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-" + architecture
 }
 
 func value(text *string) string {

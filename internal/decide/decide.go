@@ -17,6 +17,8 @@ type Decisions struct {
 	Zones          []string // each with a subnet; of a network that the stack creates
 	NarrowPolicies bool     // of the endpoints
 
+	Subnets map[string]int // of the fleets' instances, by name: the index in the zones or in network.subnetIds
+
 	CreateKey     bool   // the stack has a KMS key of its own
 	ExistingKeyID string // which is there already; empty: it is to be created
 	CreateBucket  bool   // the stack has a log bucket of its own
@@ -55,6 +57,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.role()
 	d.services()
 	d.network()
+	d.fleets()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)
 }
 
@@ -83,12 +86,13 @@ func (d *decider) unset(key string) string {
 	return settings.RemoveCommand(d.facts.Project, key)
 }
 
-// Architectures are those of the instances that name no image, sorted.
-func Architectures(c *config.Config) []string {
+// ImageParameters name the newest image of the instances that have no image id,
+// sorted.
+func ImageParameters(c *config.Config) []string {
 	wanted := map[string]bool{}
 	for _, instance := range c.Complete() {
 		if instance.ImageID == "" {
-			wanted[instance.Architecture] = true
+			wanted[instance.ImageParameter] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(wanted))

@@ -18,7 +18,8 @@ type Facts struct {
 	Services       map[string]Service // interface endpoint services by their short names, as far as they were asked about
 	Network        *Network           // an existing one; nil: the stack creates its own
 	S3PrefixListID string
-	Images         map[string]string // the newest Amazon Linux 2023 by architecture, of the architectures that need one
+	Images         map[string]string // the newest image by its parameter, of the parameters in use
+	Deployed       Deployed          // what the stack has already
 
 	Document        session.Existing // of the name in the config
 	DefaultDocument session.Existing // the account's default, where the config names another one
@@ -33,6 +34,17 @@ type Facts struct {
 
 // Owner is the stack as its marks on resources name it.
 func (f Facts) Owner() string { return f.Project + "/" + f.Stack }
+
+// Deployed is what the stack's state has.
+type Deployed struct {
+	Instances map[string]Instance // by their names in the config
+	Subnets   map[int]string      // the ids of the stack's own subnets, by the number in their names
+}
+
+// Instance is a deployed instance.
+type Instance struct {
+	SubnetID, ImageID string
+}
 
 // Service is what the Region offers of a service, and what the stack has of it.
 type Service struct {

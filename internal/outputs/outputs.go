@@ -7,6 +7,7 @@ const (
 	InstanceIDs            = "instanceIds"
 	PrivateIPAddresses     = "privateIpAddresses"
 	StartSession           = "startSession"
+	Fleets                 = "fleets"
 	ImageParameters        = "imageParameters"
 	SessionDocument        = "sessionDocument"
 	RestoreSessionDocument = "restoreSessionDocument"
@@ -32,16 +33,17 @@ const (
 
 // Values are the outputs that the tools read.
 type Values struct {
-	InstanceIDs            map[string]string `json:"instanceIds"`
-	ImageParameters        map[string]string `json:"imageParameters"`
-	SessionDocument        string            `json:"sessionDocument"`
-	RestoreSessionDocument string            `json:"restoreSessionDocument"`
-	SessionReason          string            `json:"sessionReason"`
-	LogBucket              string            `json:"logBucket"`
-	LogLocation            string            `json:"logLocation"`
-	EarlierLocations       []string          `json:"earlierLocations"`
-	KeptLogBuckets         []string          `json:"keptLogBuckets"`
-	InstanceProfileName    string            `json:"instanceProfileName"`
-	RoleName               string            `json:"roleName"`
-	Region                 string            `json:"region"`
+	InstanceIDs            map[string]string   `json:"instanceIds"`
+	Fleets                 map[string][]string `json:"fleets"`
+	ImageParameters        map[string]string   `json:"imageParameters"`
+	SessionDocument        string              `json:"sessionDocument"`
+	RestoreSessionDocument string              `json:"restoreSessionDocument"`
+	SessionReason          string              `json:"sessionReason"`
+	LogBucket              string              `json:"logBucket"`
+	LogLocation            string              `json:"logLocation"`
+	EarlierLocations       []string            `json:"earlierLocations"`
+	KeptLogBuckets         []string            `json:"keptLogBuckets"`
+	InstanceProfileName    string              `json:"instanceProfileName"`
+	RoleName               string              `json:"roleName"`
+	Region                 string              `json:"region"`
 }

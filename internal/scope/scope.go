@@ -110,3 +110,6 @@ func (s Scope) arn(service, region, account, resource string) string {
 // OwnerTag marks what a stack created, so that it can be found again. Its value
 // is PROJECT/STACK.
 const OwnerTag = "private-ec2-access:stack"
+
+// FleetTag names the fleet of an instance that belongs to one.
+const FleetTag = "private-ec2-access:fleet"

@@ -77,12 +77,10 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 // required reports whether a struct has a field that must have a value, as a
 // group of keys with defaults has.
 func required(of reflect.Type) bool {
-	for i := range of.NumField() {
-		if _, optional := tag(of.Field(i)); !optional {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(fields(of), func(f reflect.StructField) bool {
+		_, optional := tag(f)
+		return !optional
+	})
 }
 
 func article(of reflect.Type) string {
@@ -240,20 +238,20 @@ func (d *decoder) structure(key string, members map[string]any, target reflect.V
 			})
 		}
 	}
-	for i := range target.NumField() {
-		name, optional := tag(target.Type().Field(i))
+	for _, f := range fields(target.Type()) {
+		name, optional := tag(f)
 		value, present := members[name]
-		at := Member(key, name)
+		at, field := Member(key, name), target.FieldByIndex(f.Index)
 		switch {
 		case present:
-			d.value(at, value, target.Field(i))
-		case target.Field(i).Kind() == reflect.Struct:
-			d.structure(at, nil, target.Field(i))
+			d.value(at, value, field)
+		case field.Kind() == reflect.Struct:
+			d.structure(at, nil, field)
 		case !optional:
 			d.mistakes.Add(mistake.Mistake{
 				Key: at, Problem: "it has no value and no default",
 				Fix: mistake.Do("keep the default for it that Pulumi.yaml came with, or:",
-					SetCommand(d.namespace, at, placeholder(target.Field(i).Type()))),
+					SetCommand(d.namespace, at, placeholder(f.Type))),
 			})
 		}
 	}
@@ -364,19 +362,27 @@ func readJSON(text string) any {
 	return read
 }
 
+// fields are those that a key can name, those of an embedded struct included.
+func fields(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
+		return f.Anonymous || f.Tag.Get("json") == "-"
+	})
+}
+
 func find(t reflect.Type, name string) (reflect.StructField, bool) {
-	for i := range t.NumField() {
-		if n, _ := tag(t.Field(i)); n == name {
-			return t.Field(i), true
-		}
+	all := fields(t)
+	at := slices.IndexFunc(all, func(f reflect.StructField) bool { n, _ := tag(f); return n == name })
+	if at < 0 {
+		return reflect.StructField{}, false
 	}
-	return reflect.StructField{}, false
+	return all[at], true
 }
 
 func fieldNames(t reflect.Type) []string {
-	names := make([]string, t.NumField())
-	for i := range names {
-		names[i], _ = tag(t.Field(i))
+	var names []string
+	for _, f := range fields(t) {
+		name, _ := tag(f)
+		names = append(names, name)
 	}
 	return names
 }

@@ -46,7 +46,9 @@ var breaks = []breakage{
 	{"IMDSv1", []edit{{"components/private_instance.go", `pulumi.String("required")`, `pulumi.String("optional")`}}},
 	{"credentials reachable over one hop", []edit{{"components/private_instance.go", "HttpPutResponseHopLimit: pulumi.Int(1)", "HttpPutResponseHopLimit: pulumi.Int(2)"}}},
 	{"an unencrypted root volume", []edit{{"components/private_instance.go", "pulumi.Bool(true),\n			VolumeType", "pulumi.Bool(false),\n			VolumeType"}}},
-	{"a newer image replaces an instance", []edit{{"components/private_instance.go", `pulumi.IgnoreChanges([]string{"ami"})`, `pulumi.IgnoreChanges(nil)`}}},
+	{"a newer image replaces an instance", []edit{{"components/private_instance.go", `kept = append(kept, "ami")`, `kept = append(kept, "userData")`}}},
+	{"a new image replaces a fleet at once", []edit{{"program/program.go", "instance.PinImage, instance.KeepUserData = upgrade, !upgrade", "instance.KeepUserData = !upgrade"}}},
+	{"another number of zones moves a fleet", []edit{{"internal/decide/fleets.go", "if deployed && stays && at < len(load) {", "if false {"}}},
 	{"a pinned image is not followed", []edit{{"components/private_instance.go", "if !args.PinImage", "if true"}}},
 	{"an instance that boots too early", []edit{{"access/access.go", "slices.Concat(role.Ready, policy.Ready, group.Ready, endpoints.Ready, preferences.Ready)", "components.Ready(nil)"}}},
 
