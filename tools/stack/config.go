@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/config"
 )
 
 // Stack is what the files Pulumi.yaml and Pulumi.<name>.yaml say that matters before Pulumi runs.
@@ -32,8 +35,18 @@ type Stack struct {
 	SelfRepair bool
 	// SessionDocument is session.documentName.
 	SessionDocument string
-	// Instances are the names in the setting instances, sorted.
+	// Instances are the names in the setting instances, and those of the fleets' instances, sorted.
 	Instances []string
+	// Fleets is the setting fleets.
+	Fleets map[string]any
+}
+
+// fleetInstances are the names of a fleet's instances, as far as the file is valid: the program judges it.
+func (s *Stack) fleetInstances(fleet string) []string {
+	text, _ := json.Marshal(s.Fleets[fleet])
+	var f config.Fleet
+	_ = json.Unmarshal(text, &f)
+	return (&config.Config{Fleets: map[string]config.Fleet{fleet: f}}).FleetInstances(fleet)
 }
 
 // File is the stack's configuration file.
@@ -99,7 +112,12 @@ func Load(root, name string) (*Stack, error) {
 		s.SessionDocument, _ = projectValue(project.Config["session.documentName"]).(string)
 	}
 	instances, _ := value(s.Project + ":instances").(map[string]any)
-	s.Instances = slices.Sorted(maps.Keys(instances))
+	s.Instances = slices.Collect(maps.Keys(instances))
+	s.Fleets, _ = value(s.Project + ":fleets").(map[string]any)
+	for fleet := range s.Fleets {
+		s.Instances = append(s.Instances, s.fleetInstances(fleet)...)
+	}
+	slices.Sort(s.Instances)
 	s.Emulated = setting("emulated", false)
 	s.ConfirmChanges = setting("confirmChanges", !s.Emulated)
 	s.SelfRepair = setting("selfRepair", s.Emulated)

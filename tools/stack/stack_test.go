@@ -535,6 +535,12 @@ func TestImageParametersOf(t *testing.T) {
 	require.ErrorContains(t, err, "cannot read Pulumi's event log")
 }
 
+// Names of a fleet's instances can be completed as those of others.
+func TestLoad_Fleets_InstancesNamed(t *testing.T) {
+	a, _, _ := testApp(t, "private-ec2-access:instances: {app: {}}\n  private-ec2-access:fleets: {web: {count: 3, without: [2], imageId: ami-1}, bad: 4}", emptyState)
+	assert.Equal(t, []string{"app", "web-001", "web-003"}, a.stack.Instances)
+}
+
 func TestPinnedImage(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:instances: {web: {imageId: ami-1}, app: {}}", emptyState)
 	image, err := a.pinnedImage("web", 2)
