@@ -4,8 +4,10 @@
 package pulumitest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -115,13 +117,27 @@ func (r *Recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 	return resource.NewPropertyMapFromMap(answer), nil
 }
 
-// JSON writes what was registered or exported, for a comparison with a golden file.
+// JSON writes what was registered or exported, for a comparison with a golden file. A string that holds a JSON document,
+// such as a policy, is written as {"json": DOCUMENT}, so that a diff of the file shows the statement that has changed.
 func JSON(t *testing.T, value any) string {
 	t.Helper()
 	text, err := json.MarshalIndent(value, "", "  ")
 	require.NoError(t, err)
-	return string(text) + "\n"
+	return holdsDocument.ReplaceAllStringFunc(string(text), func(line string) string {
+		parts := holdsDocument.FindStringSubmatch(line)
+		var document string
+		require.NoError(t, json.Unmarshal([]byte(parts[3]), &document))
+		if !json.Valid([]byte(document)) {
+			return line
+		}
+		var shown bytes.Buffer
+		require.NoError(t, json.Indent(&shown, []byte(`{"json":`+document+`}`), parts[1], "  "))
+		return parts[1] + parts[2] + shown.String() + parts[4]
+	}) + "\n"
 }
+
+// holdsDocument matches a line with a string that is an object in JSON: its indentation, its key, the string, and what follows.
+var holdsDocument = regexp.MustCompile(`(?m)^( *)("[^"]*": )?("\{.*\}")(,?)$`)
 
 // Find gives the one resource of a type and name.
 func Find(t *testing.T, resources []Resource, typ, name string) Resource {
