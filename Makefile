@@ -23,14 +23,14 @@ help: ## list the targets
 	@echo '  ARGS="…" is passed to pulumi, as in: make preview ARGS=--expect-no-changes'
 	@echo '  V=1 prints each aws command that a command about sessions runs.'
 
-up: command ## create or update the stack's resources
-	@$(run) up -- $(ARGS)
+up: command ## create or update the stack's resources (DIFF=1: with every property)
+	@$(run) up $(call switch,DIFF,diff) -- $(ARGS)
 
-preview: command ## show what `make up` would change
-	@$(run) preview -- $(ARGS)
+preview: command ## show what `make up` would change, one line for each resource (DIFF=1: every property)
+	@$(run) preview $(call switch,DIFF,diff) -- $(ARGS)
 
 destroy: command ## delete the stack's resources
-	@$(run) destroy -- $(ARGS)
+	@$(run) destroy $(call switch,DIFF,diff) -- $(ARGS)
 
 outputs: command ## print the stack's outputs as JSON
 	@$(run) outputs -- $(ARGS)

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "regenerate docs/verdicts.md")
+var update = flag.Bool("update", false, "regenerate docs/verdicts.md and testdata/screens")
 
 // configurations are the stacks whose policies are evaluated.
 var configurations = map[string]func(*account) map[string]any{

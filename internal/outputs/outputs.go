@@ -41,6 +41,7 @@ type Values struct {
 	SessionReason          string              `json:"sessionReason"`
 	LogBucket              string              `json:"logBucket"`
 	LogLocation            string              `json:"logLocation"`
+	LogGroup               string              `json:"logGroup"`
 	EarlierLocations       []string            `json:"earlierLocations"`
 	KeptLogBuckets         []string            `json:"keptLogBuckets"`
 	InstanceProfileName    string              `json:"instanceProfileName"`

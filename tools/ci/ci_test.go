@@ -91,7 +91,7 @@ func TestReport_Preview_IsSummarized(t *testing.T) {
 	c.pulumi(someChanges, "a note\n", 0)
 	_, stderr, code := c.run("report", "dev", "preview", "--target", "a b")
 	assert.Zero(t, code)
-	assert.Equal(t, "--stack dev preview -- --target a b\n", c.read("arguments"))
+	assert.Equal(t, "--stack dev preview --diff -- --target a b\n", c.read("arguments"))
 	assert.Contains(t, stderr, someChanges, "the log has all of it")
 	assert.Contains(t, stderr, "a note\n")
 	assert.Equal(t, "<!-- Preview of the stack dev -->\n### Preview of the stack `dev`\n\n**~ 1 to update, 37 unchanged**\n\n"+
@@ -193,7 +193,7 @@ func TestDrift(t *testing.T) {
 		stdout, _, got := c.run("drift", "dev")
 		assert.Equal(t, want, stdout, "exit code %d", code)
 		assert.Equal(t, want == "", got != 0, "exit code %d", code)
-		assert.Equal(t, "--stack dev preview -- --refresh --expect-no-changes\n", c.read("arguments"))
+		assert.Equal(t, "--stack dev preview --diff -- --refresh --expect-no-changes\n", c.read("arguments"))
 		assert.FileExists(t, filepath.Join(c.root, ".local/ci/drift-dev.md"))
 	}
 }

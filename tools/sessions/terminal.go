@@ -7,9 +7,8 @@ import (
 	"os/exec"
 	"strings"
 
-	"golang.org/x/term"
-
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 // width is that of the terminal; 0 where there is none, and so no limit.
@@ -17,11 +16,7 @@ func width(f *os.File) int {
 	if !process.IsTerminal(f) {
 		return 0
 	}
-	w, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || w <= 0 {
-		return 80
-	}
-	return w
+	return screen.Width(f)
 }
 
 // colours tells whether a stream takes colours: https://no-color.org/.
@@ -44,42 +39,9 @@ const (
 	bold   = "1"
 )
 
-// progress is one line that is renewed on a terminal, and a line for each change elsewhere.
-type progress struct {
-	to       *os.File
-	live     bool
-	last     string
-	unbroken bool
-}
-
-func (r *run) progress() *progress {
-	return &progress{to: r.Err, live: process.IsTerminal(r.Err) && process.Variable(r.Environ, "TERM") != "dumb" && !r.verbose}
-}
-
-// show shows a line. What changes with every look, such as the time, goes into live, which is for terminals only.
-func (p *progress) show(text, live string) {
-	text = printable(text)
-	if !p.live {
-		if text != p.last {
-			fmt.Fprintln(p.to, text)
-		}
-		p.last = text
-		return
-	}
-	line := text + live
-	if w := width(p.to); len([]rune(line)) >= w {
-		line = string([]rune(line)[:w-1])
-	}
-	fmt.Fprint(p.to, "\r\x1b[K"+line)
-	p.unbroken = true
-}
-
-// clear takes the renewed line away.
-func (p *progress) clear() {
-	if p.unbroken {
-		fmt.Fprint(p.to, "\r\x1b[K")
-		p.unbroken = false
-	}
+// progress is a line on standard error. With V=1 other lines come between, so it is not renewed.
+func (r *run) progress() *screen.Line {
+	return screen.NewLine(r.Err, process.IsTerminal(r.Err) && process.Variable(r.Environ, "TERM") != "dumb" && !r.verbose)
 }
 
 // pager is where long output goes: $PAGER, else less, on a terminal; standard output itself elsewhere.

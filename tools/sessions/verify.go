@@ -251,7 +251,7 @@ func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Locatio
 			text, versions, err := r.fetch(ctx, p, id, me.Account)
 			if err != nil {
 				// What is denied or fails does not become right by waiting.
-				shown.clear()
+				shown.Clear()
 				r.say("FAILED: %s could not be read.", logOf(p, id))
 				return r.explain(err)
 			}
@@ -266,11 +266,11 @@ func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Locatio
 					missing = append(missing, p) // it is being streamed
 					continue
 				}
-				shown.clear()
+				shown.Clear()
 				r.say("FAILED: there is a session log, %s, but the token is not in it.", logOf(p, id))
 				return process.Exit{Code: 1}
 			}
-			shown.clear()
+			shown.Clear()
 			r.print("recorded: %s\n    %s", logOf(p, id), line)
 		}
 		if waiting = missing; len(waiting) == 0 {
@@ -280,11 +280,11 @@ func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Locatio
 		if spent >= r.timeout {
 			break
 		}
-		shown.show("waiting for the session log in "+describe(waiting, id), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
+		shown.Show(printable("waiting for the session log in "+describe(waiting, id)), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
 		time.Sleep(min(pause, r.timeout-spent+10*time.Millisecond))
 		pause = min(pause*5/4, 4*r.poll)
 	}
-	shown.clear()
+	shown.Clear()
 	r.say("FAILED: the session %s succeeded, but %s after its end there is no session log in %s.", id, r.timeout, describe(waiting, id))
 	r.tell(r.whyNoRecord(ctx, n, r.outputs.SessionDocument, id))
 	return process.Exit{Code: 1}

@@ -42,11 +42,11 @@ func (r *run) wait(ctx context.Context) error {
 	for {
 		waiting, lines, err := r.look(ctx, wanted)
 		if err != nil {
-			shown.clear()
+			shown.Clear()
 			return r.explain(err)
 		}
 		if len(waiting) == 0 {
-			shown.clear()
+			shown.Clear()
 			for _, line := range lines {
 				r.print("%s", line)
 			}
@@ -54,9 +54,9 @@ func (r *run) wait(ctx context.Context) error {
 			return nil
 		}
 		spent := r.now().Sub(start)
-		shown.show("waiting for "+strings.Join(lines, "; "), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
+		shown.Show(printable("waiting for "+strings.Join(lines, "; ")), fmt.Sprintf("  %s of %s", spent.Round(time.Second), r.timeout))
 		if spent >= r.timeout {
-			shown.clear()
+			shown.Clear()
 			return r.neverCame(ctx, waiting)
 		}
 		time.Sleep(min(pause, r.timeout-spent+10*time.Millisecond))

@@ -8,7 +8,7 @@ import (
 )
 
 func (a *app) destroyCommand() *cobra.Command {
-	return a.onStack(a.destroy, &cobra.Command{
+	return a.withDiff(a.onStack(a.destroy, &cobra.Command{
 		Use:   "destroy",
 		Short: "Delete the stack's resources",
 		Long: `Delete the stack's resources. The setting keepRecords decides what happens to the session logs.
@@ -16,7 +16,7 @@ func (a *app) destroyCommand() *cobra.Command {
 A stack in an AWS account asks first, also if CI=true; -- --yes answers yes.`,
 		Example: `  stack destroy
   stack destroy --stack dev -- --yes`,
-	})
+	}))
 }
 
 func (a *app) destroy(args []string) error {
@@ -48,7 +48,7 @@ func (a *app) destroyPrepared(args []string) error {
 			"  To delete the session logs:    pulumi config set %[2]s:keepRecords false, then make up STACK=%[1]s\n"+
 			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "))
 	}
-	if err := a.pulumi(a.change("destroy", args)); err != nil {
+	if err := a.apply("destroy", args); err != nil {
 		return err
 	}
 	after, err := a.export()
@@ -56,8 +56,10 @@ func (a *app) destroyPrepared(args []string) error {
 		return err
 	}
 	left := before.kept()
-	a.say("Deleted %d AWS resources of the stack %s. Its state has %d left.",
-		before.cloudResources()-after.cloudResources()-left.resources, a.stack.Name, after.cloudResources())
+	a.say("Deleted %d AWS resources of the stack %s.", before.cloudResources()-after.cloudResources()-left.resources, a.stack.Name)
+	if n := after.cloudResources(); n > 0 {
+		a.say("Its state has %d left.", n)
+	}
 	a.printKept(left)
 	if err := a.restoreDocument(before); err != nil {
 		return err

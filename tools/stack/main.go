@@ -14,10 +14,12 @@ import (
 // app is one run of the command.
 type app struct {
 	root           string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
-	// name is the value of --stack.
+	// name is the value of --stack; diff is that of --diff.
 	name string
+	diff bool
 
 	tools *toolchain.Toolchain
 	stack *Stack
@@ -34,7 +36,7 @@ type app struct {
 
 // Main runs the command and returns its exit code.
 func Main(args []string) int {
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
 	a.sweep, a.useNewest = a.sweepAccount, a.useNewestInAccount
 	root := a.command()
 	root.SetArgs(args)

@@ -2,8 +2,12 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
+
+	"golang.org/x/term"
 
 	"private-ec2-access/tools/process"
 )
@@ -36,6 +40,32 @@ func (a *app) prepare(create bool) error {
 	err := a.pulumi(c)
 	if err != nil && !create && !a.stack.Emulated {
 		a.say("If the stack does not exist yet, make up STACK=%s creates it.", a.stack.Name)
+	}
+	if err == nil {
+		err = a.askPassphrase()
+	}
+	return err
+}
+
+// askPassphrase asks once for the passphrase of a stack that keeps its secrets by one. What Pulumi prints goes to a log from
+// here on, so its own question would not be seen.
+func (a *app) askPassphrase() error {
+	var file struct {
+		Salt string `yaml:"encryptionsalt"`
+	}
+	if err := readYAML(a.stack.File(), &file); err != nil || file.Salt == "" || !process.IsTerminal(os.Stdin) {
+		return err
+	}
+	for _, entry := range a.env.Apply(a.environ) {
+		if name, _, _ := strings.Cut(entry, "="); name == "PULUMI_CONFIG_PASSPHRASE" || name == "PULUMI_CONFIG_PASSPHRASE_FILE" {
+			return nil
+		}
+	}
+	fmt.Fprintf(a.stderr, "Passphrase of the stack %s (PULUMI_CONFIG_PASSPHRASE is not set): ", a.stack.Name)
+	passphrase, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(a.stderr)
+	if err == nil {
+		a.env.set("PULUMI_CONFIG_PASSPHRASE", string(passphrase))
 	}
 	return err
 }

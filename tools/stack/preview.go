@@ -1,14 +1,20 @@
 package stack
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/screen"
+)
 
 func (a *app) previewCommand() *cobra.Command {
-	return a.onStack(a.preview, &cobra.Command{
+	return a.withDiff(a.onStack(a.preview, &cobra.Command{
 		Use:   "preview",
 		Short: "Show what up would change",
 		Example: `  stack preview
   stack preview --stack dev -- --refresh --expect-no-changes`,
-	})
+	}))
 }
 
 func (a *app) preview(args []string) error {
@@ -18,12 +24,26 @@ func (a *app) preview(args []string) error {
 	if err := a.tools.CompileProgram(); err != nil {
 		return err
 	}
-	args = append([]string{"preview", "--stack", a.stack.Name, "--diff"}, args...)
+	args = append([]string{"preview", "--stack", a.stack.Name}, args...)
 	if restarted, err := a.emulatorRestarted(); err != nil {
 		return err
 	} else if restarted {
 		a.say("• the emulator was restarted and has lost the resources of this stack, so the preview compares with what exists (--refresh)")
 		args = append(args, "--refresh")
 	}
-	return a.pulumi(call{args: args})
+	if a.asPulumi(args) {
+		if a.diff {
+			args = append(args, "--diff")
+		}
+		return a.pulumi(call{args: args})
+	}
+	r := &screen.Run{Stack: a.stack.Name}
+	if err := a.watch("preview", call{args: args}, r); err != nil {
+		return err
+	}
+	fmt.Fprint(a.stdout, r.Preview(false))
+	if r.Changes() > 0 {
+		a.say("Next: %s applies this; %s shows every property.", screen.Make(a.stack.Name, "up"), screen.Make(a.stack.Name, "preview DIFF=1"))
+	}
+	return nil
 }

@@ -22,6 +22,8 @@ type call struct {
 	stderr io.Writer
 	// env is added to the environment.
 	env []string
+	// interrupted is called when Ctrl-C was pressed; it may be nil.
+	interrupted func()
 }
 
 // pulumi runs Pulumi in the project's folder.
@@ -45,6 +47,9 @@ func (a *app) pulumi(c call) error {
 	started := make(chan struct{})
 	stop := process.OnSignal(func(s os.Signal) {
 		<-started
+		if c.interrupted != nil {
+			c.interrupted()
+		}
 		if s == syscall.SIGTERM && cmd.Process != nil {
 			_ = cmd.Process.Signal(s) // it may have ended
 		}

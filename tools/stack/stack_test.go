@@ -294,7 +294,7 @@ func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func()
 	s, err := Load(root, "local")
 	require.NoError(t, err)
 	var out bytes.Buffer
-	a := &app{root: root, stdout: &out, stderr: &out, environ: os.Environ(), stack: s, tools: toolchain.New(root, &out), emulator: Running{Instance: "new"}}
+	a := &app{root: root, stdin: strings.NewReader(""), stdout: &out, stderr: &out, environ: os.Environ(), stack: s, tools: toolchain.New(root, &out), emulator: Running{Instance: "new"}}
 	a.useNewest = func() (bool, error) { return false, nil }
 	a.sweep = func(state string) ([]leftover, error) {
 		assert.JSONEq(t, export, state)
@@ -303,7 +303,10 @@ func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func()
 	}
 	calls := filepath.Join(root, "calls")
 	a.cli.Path = filepath.Join(root, "pulumi")
-	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %s\n[ \"$2\" = export ] && echo '%s'\n[ -e fail ] && exit 7\nexit 0\n", calls, export)
+	script := fmt.Sprintf("#!/bin/sh\nfor i in \"$@\"; do [ \"$last\" = --event-log ] && events=$i; last=$i; done\n"+
+		"echo \"$*\" | sed \"s|${events:-none}|EVENTS|\" >> %s\n"+
+		"[ -n \"$events\" ] && [ -e events.jsonl ] && cp events.jsonl \"$events\"\n"+
+		"[ \"$2\" = export ] && echo '%s'\n[ -e fail ] && exit 7\nexit 0\n", calls, export)
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte(script), 0o755))
 	require.NoError(t, os.MkdirAll(a.tools.Path("emulator"), 0o755))
 	a.env = EmulatedEnvironment(s, a.tools, a.cli, "http://127.0.0.1:1", a.environ)
@@ -486,22 +489,27 @@ func TestRepair_RealStack_Refused(t *testing.T) {
 }
 
 func TestUp_Confirmation_Asked(t *testing.T) {
+	const export, quiet, preview, update = "stack export --stack local --color auto --non-interactive\n", " --event-log EVENTS --color auto --non-interactive\n",
+		"preview --stack local", "up --stack local --yes --skip-preview"
 	for _, c := range []struct {
 		name          string
-		confirm       bool
+		confirm, diff bool
 		ci            string
 		args          []string
 		want, refused string
 	}{
-		{name: "emulated", want: "up --stack local --yes --skip-preview --color auto --non-interactive\n"},
+		{name: "emulated", want: update + quiet},
+		{name: "emulated, every property", diff: true, want: "up --stack local --yes --skip-preview --diff --color auto --non-interactive\n"},
+		{name: "an output of Pulumi", args: []string{"--json"}, want: "up --stack local --json --yes --skip-preview --color auto --non-interactive\n"},
 		{name: "confirm without a terminal", confirm: true, refused: "there is no terminal to ask on. Nothing was changed"},
 		{name: "confirm in CI", confirm: true, ci: "true", want: "up --stack local --diff --yes --color auto --non-interactive\n"},
-		{name: "confirmed with --yes", confirm: true, args: []string{"--yes"}, want: "up --stack local --yes --color auto --non-interactive\n"},
+		{name: "confirmed with --yes", confirm: true, args: []string{"--yes"}, want: export + preview + quiet + update + quiet},
+		{name: "confirmed without a preview", confirm: true, args: []string{"--yes", "--skip-preview"}, want: update + quiet},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("CI", c.ci)
 			a, _, calls := testApp(t, "", emptyState)
-			a.stack.ConfirmChanges = c.confirm
+			a.stack.ConfirmChanges, a.diff = c.confirm, c.diff
 			if process.IsTerminal(os.Stdin) {
 				t.Skip("standard input is a terminal")
 			}
@@ -511,28 +519,13 @@ func TestUp_Confirmation_Asked(t *testing.T) {
 				return
 			}
 			require.NoError(t, a.canConfirm("up", c.args))
-			require.NoError(t, a.pulumiUp(c.args))
+			require.NoError(t, a.apply("up", c.args))
 			assert.Equal(t, c.want, calls())
 			if c.ci == "true" {
 				assert.Error(t, a.canConfirm("destroy", c.args))
 			}
 		})
 	}
-}
-
-func TestImageParametersOf(t *testing.T) {
-	event := func(kind, oldOutputs, newOutputs string) string {
-		return fmt.Sprintf(`{"resOutputsEvent":{"metadata":{"type":%q,"old":{"outputs":%s},"new":{"outputs":%s}}}}`, kind, oldOutputs, newOutputs)
-	}
-	parameters, err := imageParametersOf(strings.NewReader(`{"preludeEvent":{}}` + "\n" +
-		event("pulumi:pulumi:Stack", `{"imageParameters":{"web":"/old"}}`, `{"n":1,"imageParameters":{"web":"/new"}}`) + "\n" + `{"cancelEvent":{}}`))
-	require.NoError(t, err)
-	assert.Equal(t, map[string]string{"web": "/new"}, parameters)
-	parameters, err = imageParametersOf(strings.NewReader(event("aws:x", "{}", `{"imageParameters":{"web":"/other"}}`)))
-	require.NoError(t, err)
-	assert.Empty(t, parameters)
-	_, err = imageParametersOf(strings.NewReader(`{"half`))
-	require.ErrorContains(t, err, "cannot read Pulumi's event log")
 }
 
 // Names of a fleet's instances can be completed as those of others.

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 )
 
 func (a *app) upCommand() *cobra.Command {
-	return a.onStack(a.up, &cobra.Command{
+	return a.withDiff(a.onStack(a.up, &cobra.Command{
 		Use:   "up",
 		Short: "Create or update the stack's resources",
 		Long: `Create or update the stack's resources.
@@ -22,7 +21,13 @@ A stack in an AWS account shows the changes and asks first. CI=true answers yes,
 		Example: `  stack up                       the stack local, in the emulator
   stack up --stack dev           a stack in an AWS account
   stack up -- --refresh          an argument for pulumi up`,
-	})
+	}))
+}
+
+// withDiff adds the flag --diff to a command.
+func (a *app) withDiff(c *cobra.Command) *cobra.Command {
+	c.Flags().BoolVar(&a.diff, "diff", false, "print Pulumi's own output, with every property (make: DIFF=1)")
+	return c
 }
 
 func (a *app) up(args []string) error {
@@ -32,23 +37,10 @@ func (a *app) up(args []string) error {
 	if err := a.prepareUpdate(true); err != nil {
 		return err
 	}
-	return a.pulumiUp(args)
+	return a.apply("up", args)
 }
 
-func (a *app) pulumiUp(args []string) error {
-	err := a.pulumi(a.change("up", args))
-	var exit process.Exit
-	switch {
-	case err == nil || !a.stack.Emulated:
-	case errors.As(err, &exit) && exit.Code > 128: // by a signal
-		a.say("Next: make up continues from there.")
-	default:
-		a.say("Pulumi prints the cause above, under Diagnostics. If the cause is the emulator itself, start with an empty one: make down, then make up.")
-	}
-	return err
-}
-
-// change returns a call of up or destroy, which asks on the terminal unless the changes are confirmed already.
+// change returns a call of up or destroy with Pulumi's own output, which asks on the terminal unless the changes are confirmed already.
 func (a *app) change(command string, args []string) call {
 	c := call{args: append([]string{command, "--stack", a.stack.Name}, args...)}
 	switch {
@@ -61,6 +53,9 @@ func (a *app) change(command string, args []string) call {
 		c.args, c.ask = append(c.args, "--diff"), true
 	default:
 		c.ask = true
+	}
+	if a.diff && !slices.Contains(c.args, "--diff") {
+		c.args = append(c.args, "--diff")
 	}
 	return c
 }

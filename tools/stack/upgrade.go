@@ -2,20 +2,15 @@ package stack
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/spf13/cobra"
 
-	"private-ec2-access/internal/outputs"
+	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
 )
 
@@ -67,7 +62,7 @@ func (a *app) upgrade(instance string, args []string) error {
 			return err
 		}
 	}
-	if err := a.pulumiUp(args); err != nil {
+	if err := a.apply("up", args); err != nil {
 		a.say("%s has the new image. To go back: git diff %[1]s shows the old imageId; set it again.", file)
 		return err
 	}
@@ -131,50 +126,9 @@ func (a *app) imageKey(instance string) string {
 
 // imageParameters returns the output imageParameters as the program would export it now.
 func (a *app) imageParameters() (map[string]string, error) {
-	folder, err := os.MkdirTemp("", "preview-")
-	if err != nil {
+	r := &screen.Run{Stack: a.stack.Name}
+	if err := a.watch("preview", call{args: []string{"preview", "--stack", a.stack.Name}}, r); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(folder)
-	events := filepath.Join(folder, "events.json")
-	var output strings.Builder
-	err = a.pulumi(call{
-		args: []string{"preview", "--stack", a.stack.Name, "--event-log", events},
-		// Pulumi counts the flag --event-log, by which its own automation reads events, among its debug commands.
-		env:    []string{"PULUMI_DEBUG_COMMANDS=true"},
-		stdout: &output,
-	})
-	if err != nil {
-		fmt.Fprint(a.stderr, output.String())
-		return nil, err
-	}
-	file, err := os.Open(events)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return imageParametersOf(file)
-}
-
-// imageParametersOf reads the output imageParameters of the stack in an event log.
-func imageParametersOf(events io.Reader) (map[string]string, error) {
-	parameters := map[string]string{}
-	for decoder := json.NewDecoder(events); ; {
-		var event apitype.EngineEvent
-		err := decoder.Decode(&event)
-		if err == io.EOF {
-			return parameters, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("cannot read Pulumi's event log: %w", err)
-		}
-		// Other resources may have an output of the same name.
-		e := event.ResOutputsEvent
-		if e == nil || e.Metadata.Type != string(resource.RootStackType) || e.Metadata.New == nil {
-			continue
-		}
-		exported, _ := e.Metadata.New.Outputs[outputs.ImageParameters].(map[string]any)
-		for instance, parameter := range exported {
-			parameters[instance], _ = parameter.(string)
-		}
-	}
+	return r.Values().ImageParameters, nil
 }

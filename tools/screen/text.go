@@ -1,0 +1,330 @@
+package screen
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Lists are cut, so that each screen fits a terminal of 50 lines.
+const (
+	mostChanges  = 32
+	mostNotices  = 8
+	mostErrors   = 5
+	mostNames    = 5
+	mostOfAnText = 6000
+)
+
+// Make returns a make command for the stack, to be pasted.
+func Make(stack, command string) string {
+	if stack == "local" {
+		return "make " + command
+	}
+	return "make " + command + " STACK=" + stack
+}
+
+func (r *Run) command(line string) string { return Make(r.Stack, line) }
+
+// Preview lists what an update or, if destroying, a destroy would do.
+func (r *Run) Preview(destroying bool) string {
+	var b strings.Builder
+	r.writeNotices(&b)
+	listed := r.sorted(func(c *change) bool { return c.verb != stays })
+	unchanged := r.unchanged()
+	switch {
+	case len(listed) == 0 && destroying:
+		fmt.Fprintf(&b, "The stack %s has no AWS resources.\n", r.Stack)
+		return b.String()
+	case len(listed) == 0:
+		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", resources(unchanged), r.Stack)
+		r.writeOutputs(&b)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "The stack %s: %s.\n", r.Stack, r.planned())
+	writeChanges(&b, listed)
+	r.writeOutputs(&b)
+	return b.String()
+}
+
+func (r *Run) writeOutputs(b *strings.Builder) {
+	if names := r.changedOutputs(); len(names) > 0 {
+		fmt.Fprintf(b, "Outputs that change: %s\n", shortList(names))
+	}
+}
+
+func (r *Run) unchanged() int {
+	return len(r.sorted(func(c *change) bool { return c.verb == stays }))
+}
+
+func writeChanges(b *strings.Builder, listed []*change) {
+	cut := 0
+	if len(listed) > mostChanges {
+		cut, listed = len(listed)-mostChanges+1, listed[:mostChanges-1]
+	}
+	kinds, names := 0, 0
+	for _, c := range listed {
+		kinds, names = max(kinds, len(c.kind)), max(names, len(c.name))
+	}
+	for _, c := range listed {
+		v := verbs[c.verb]
+		line := fmt.Sprintf("  %s %-7s  %-*s  %-*s", v.symbol, v.infinitive, kinds, c.kind, names, c.name)
+		switch {
+		case c.verb == replaces && len(c.properties) > 0:
+			line += "  " + c.id + ", because of " + shortList(c.properties)
+		case holdsData[c.kind] && c.verb < updates:
+			line += "  " + c.id
+		case c.verb == updates:
+			line += "  " + shortList(c.properties)
+		}
+		fmt.Fprintln(b, strings.TrimRight(line, " "))
+	}
+	if cut > 0 {
+		fmt.Fprintf(b, "  and %d more\n", cut)
+	}
+}
+
+// holdsData are the types whose deletion is worth a look at the id.
+var holdsData = map[string]bool{
+	"aws:ec2:Instance": true, "aws:s3:BucketV2": true, "aws:cloudwatch:LogGroup": true, "aws:kms:Key": true,
+}
+
+func shortList(names []string) string {
+	if len(names) > mostNames {
+		return strings.Join(names[:mostNames-1], ", ") + fmt.Sprintf(" and %d more", len(names)-mostNames+1)
+	}
+	return strings.Join(names, ", ")
+}
+
+func resources(n int) string {
+	if n == 1 {
+		return "1 AWS resource"
+	}
+	return fmt.Sprintf("%d AWS resources", n)
+}
+
+// planned counts the changes of a preview, as "2 to create, 1 to replace, 8 unchanged".
+func (r *Run) planned() string {
+	return r.count(func(v verb, n int) string { return fmt.Sprintf("%d to %s", n, verbs[v].infinitive) }, func(*change) bool { return true })
+}
+
+// finished counts what an update has done, as "2 created, 8 unchanged".
+func (r *Run) finished() string {
+	return r.count(func(v verb, n int) string { return fmt.Sprintf("%d %s", n, verbs[v].past) }, func(c *change) bool { return c.done })
+}
+
+func (r *Run) count(words func(verb, int) string, counts func(*change) bool) string {
+	number := map[verb]int{}
+	for _, c := range r.changes {
+		if counts(c) {
+			number[c.verb]++
+		}
+	}
+	var parts []string
+	for _, v := range slices.Sorted(maps.Keys(number)) {
+		if v == stays {
+			parts = append(parts, fmt.Sprintf("%d unchanged", number[v]))
+		} else {
+			parts = append(parts, words(v, number[v]))
+		}
+	}
+	if parts == nil {
+		return "nothing changed"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// writeNotices writes the notices and warnings of the program, warnings last.
+func (r *Run) writeNotices(b *strings.Builder) {
+	for _, kind := range []struct{ severity, label string }{{"info", "Note"}, {"warning", "Warning"}} {
+		var lines []string
+		for _, m := range r.told {
+			if m.severity == kind.severity {
+				lines = append(lines, kind.label+": "+m.String())
+			}
+		}
+		if len(lines) > mostNotices {
+			lines = append(lines[:mostNotices-1], fmt.Sprintf("%s: and %d more, in the log", kind.label, len(lines)-mostNotices+1))
+		}
+		for _, line := range lines {
+			fmt.Fprintln(b, line)
+		}
+	}
+}
+
+func (m message) String() string {
+	text := m.text
+	if len(text) > mostOfAnText {
+		text = strings.ToValidUTF8(text[:mostOfAnText], "") + " …"
+	}
+	if m.resource == "" {
+		return text
+	}
+	return m.resource + ": " + text
+}
+
+// Notices are those of a run that says nothing else.
+func (r *Run) Notices() string {
+	var b strings.Builder
+	r.writeNotices(&b)
+	return b.String()
+}
+
+// Updated is the result of an update: where to go from here.
+func (r *Run) Updated() string {
+	var b strings.Builder
+	r.writeNotices(&b)
+	after := seconds(r.seconds)
+	if r.Changes() == 0 {
+		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", resources(r.unchanged()), r.Stack)
+	} else {
+		fmt.Fprintf(&b, "Updated the stack %s in %s. AWS resources: %s.\n", r.Stack, after, r.finished())
+	}
+	r.writeOutputs(&b)
+	v := r.Values()
+	names := slices.Sorted(maps.Keys(v.InstanceIDs))
+	var instances []string
+	for _, name := range names {
+		instances = append(instances, fmt.Sprintf("%s (%s)", name, v.InstanceIDs[name]))
+	}
+	line := func(label, text string) { fmt.Fprintf(&b, "%-14s %s\n", label+":", text) }
+	switch len(names) {
+	case 0:
+		line("Instances", "none. To use your own: the output attachInstanceProfile")
+	case 1:
+		line("Instance", instances[0])
+		line("Connect", r.command("connect"))
+	default:
+		line("Instances", shortList(instances))
+		line("Connect", r.command("connect INSTANCE="+names[0]))
+	}
+	places := v.LogLocation
+	if v.LogGroup != "" {
+		places += " and the log group " + v.LogGroup
+	}
+	line("Session logs", places)
+	line("Next", r.command("wait")+" waits until sessions can start; "+r.command("verify")+" verifies that they are recorded")
+	line("More", r.command("-s outputs"))
+	return b.String()
+}
+
+func seconds(n int) string { return (time.Duration(n) * time.Second).String() }
+
+// Failed is the result of a run that failed: how far it came, and at the end the cause. Command is the run's make target;
+// log is the file that has all that Pulumi printed. The cause is the end of it, if no event has one.
+func (r *Run) Failed(command, log, tail, advice string) string {
+	var b strings.Builder
+	r.writeNotices(&b)
+	changed := r.sorted(func(c *change) bool { return c.verb != stays && (c.done || c.failed) })
+	if command != "preview" && len(changed) > 0 {
+		fmt.Fprintf(&b, "Not finished, after %s. AWS resources: %s", seconds(r.seconds), r.finished())
+		if failed := len(r.sorted(func(c *change) bool { return c.failed })); failed > 0 {
+			fmt.Fprintf(&b, ", %d failed", failed)
+		}
+		fmt.Fprintln(&b, ".")
+	}
+	if log != "" {
+		fmt.Fprintf(&b, "Everything that Pulumi printed: %s\n", log)
+	}
+	var errors []string
+	for _, m := range r.told {
+		if m.severity == "error" {
+			errors = append(errors, m.String())
+		}
+	}
+	if errors == nil {
+		errors = []string{tail}
+	}
+	if len(errors) > mostErrors {
+		errors = append(errors[:mostErrors-1], fmt.Sprintf("and %d more errors, in the log", len(errors)-mostErrors+1))
+	}
+	for _, text := range errors {
+		fmt.Fprintf(&b, "error: %s\n", strings.TrimPrefix(text, "error: "))
+	}
+	if hint := ShellHint(strings.Join(errors, "\n"), r.Stack); hint != "" {
+		fmt.Fprintln(&b, "  "+hint)
+	}
+	if advice != "" {
+		fmt.Fprintln(&b, "  "+advice)
+	}
+	return b.String()
+}
+
+// pasted finds commands that need the stack's environment on lines of their own.
+var pasted = regexp.MustCompile(`(?m)^\s+(pulumi|aws) [a-z]`)
+
+// ShellHint says how a shell gets the stack's environment, if a text has commands that need it.
+func ShellHint(text, stack string) string {
+	if !pasted.MatchString(text) || strings.Contains(text, `eval "$(make`) {
+		return ""
+	}
+	return "In a shell without the stack's environment, first run: " + Environment(stack)
+}
+
+// Environment is the line that gives a shell the stack's environment.
+func Environment(stack string) string { return `eval "$(` + Make(stack, "-s env") + `)"` }
+
+// Canceled is the result of a run that Ctrl-C ended.
+func (r *Run) Canceled(command string) string {
+	if command == "preview" {
+		return "Cancelled. A preview changes nothing.\n"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Cancelled. AWS resources: %s.\n", r.finished())
+	if cut := r.sorted(func(c *change) bool { return c.verb != stays && !c.done }); len(cut) > 0 {
+		var names []string
+		for _, c := range cut {
+			names = append(names, c.kind+" "+c.name)
+		}
+		fmt.Fprintf(&b, "Cut off, so AWS may have done more than the state has: %s\n", shortList(names))
+	}
+	fmt.Fprintf(&b, "Next: %s continues from there.", r.command(command))
+	if command == "up" {
+		fmt.Fprintf(&b, " %s deletes what exists.", r.command("destroy"))
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// WasCanceled tells that Pulumi itself ended early because it was asked to.
+func (r *Run) WasCanceled() bool { return r.canceled }
+
+// reasons say why something takes longer than the call to AWS.
+var reasons = map[string]string{
+	"aws:s3:BucketLifecycleConfigurationV2": "the AWS provider watches for about a minute that S3 keeps the new lifecycle rules",
+	"aws:ec2:VpcEndpoint":                   "AWS creates and deletes network interfaces in the subnets, which takes a minute or two",
+	"aws:ec2:Instance":                      "EC2 starts or ends the instance",
+	"aws:iam:InstanceProfile":               "IAM makes a new profile known everywhere",
+	"aws:kms:Key":                           "KMS makes a new key known everywhere",
+}
+
+// Waiting says what a run is waiting for: a line that changes only when that does. It is empty between the steps.
+func (r *Run) Waiting() string {
+	if len(r.running) == 0 {
+		return ""
+	}
+	oldest := r.changes[r.running[0]]
+	text := fmt.Sprintf("%s of %s %s", gerunds[oldest.verb], oldest.kind, oldest.name)
+	if others := len(r.running) - 1; others > 0 {
+		text += fmt.Sprintf(" and %d more", others)
+	}
+	if why := reasons[oldest.kind]; why != "" {
+		text += ": " + why
+	}
+	return text
+}
+
+var gerunds = map[verb]string{
+	deletes: "deletion", replaces: "replacement", keeps: "removal from the state", updates: "update", imports: "import", creates: "creation",
+}
+
+// Done is how many changes have ended.
+func (r *Run) Done() int {
+	return len(r.sorted(func(c *change) bool { return c.verb != stays && c.done }))
+}
+
+// LogFile is where what Pulumi prints goes, below the folder .local.
+func LogFile(command string) string { return path.Join("log", command+".log") }

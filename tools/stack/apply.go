@@ -1,0 +1,275 @@
+package stack
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
+	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
+	"private-ec2-access/tools/toolchain"
+)
+
+// shows lists arguments that ask Pulumi for another output, or that its preview does not know. Its own output is printed then.
+var shows = []string{"--diff", "--json", "-j", "--event-log", "--debug", "-d", "--help", "-h", "--plan", "--continue-on-error"}
+
+// asPulumi reports whether Pulumi's own output is printed: with DIFF=1, and if the arguments for pulumi ask for an output.
+func (a *app) asPulumi(args []string) bool {
+	return a.diff || slices.ContainsFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return slices.Contains(shows, name) || strings.HasPrefix(name, "--show-") || strings.HasPrefix(name, "--suppress-")
+	})
+}
+
+// apply runs up or destroy. A stack that has to be confirmed shows its changes before, and is asked about unless args or
+// CI=true have answered.
+func (a *app) apply(command string, args []string) error {
+	ci := os.Getenv("CI") == "true" && a.stack.ConfirmChanges
+	if a.asPulumi(args) || ci {
+		return a.pulumi(a.change(command, args))
+	}
+	r := &screen.Run{Stack: a.stack.Name}
+	rest := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--yes" || arg == "-y" || arg == "--skip-preview" })
+	if a.stack.ConfirmChanges && !slices.Contains(args, "--skip-preview") {
+		previewed, err := a.confirm(command, rest, hasYes(args))
+		if err != nil {
+			return err
+		}
+		r.Skip(previewed.Told())
+	}
+	a.say(map[string]string{"up": "• update the resources of the stack %s (the first time more than a minute)", "destroy": "• delete the resources of the stack %s (about half a minute)"}[command], a.stack.Name)
+	c := call{args: append([]string{command, "--stack", a.stack.Name, "--yes", "--skip-preview"}, rest...)}
+	if err := a.watch(command, c, r); err != nil {
+		return err
+	}
+	if command == "up" {
+		fmt.Fprint(a.stdout, r.Updated())
+	} else {
+		fmt.Fprint(a.stdout, r.Notices())
+	}
+	return nil
+}
+
+// confirm shows what an update would change and asks. Pulumi's own question can be asked only below its own output.
+func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, error) {
+	before, err := a.stateText()
+	if err != nil {
+		return nil, err
+	}
+	r := &screen.Run{Stack: a.stack.Name}
+	c := call{args: append([]string{"preview", "--stack", a.stack.Name}, args...)}
+	if command == "destroy" {
+		c.args = append([]string{"destroy", "--preview-only", "--stack", a.stack.Name}, args...)
+	}
+	if err := a.watch("preview", c, r); err != nil {
+		return nil, err
+	}
+	fmt.Fprint(a.stdout, r.Preview(command == "destroy"))
+	if yes || r.Changes() == 0 {
+		return r, nil
+	}
+	question := fmt.Sprintf("Update the stack %s? Type yes: ", a.stack.Name)
+	if command == "destroy" {
+		question = fmt.Sprintf("Delete the resources of the stack %s? Type yes: ", a.stack.Name)
+	}
+	fmt.Fprint(a.stderr, question)
+	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		a.say("Nothing was changed.")
+		return nil, process.Exit{Code: 1}
+	}
+	// The question may have been open for a while.
+	after, err := a.stateText()
+	if err != nil {
+		return nil, err
+	}
+	if before != after {
+		return nil, fmt.Errorf("another command has changed the stack %s since the preview. Nothing was changed.\n  Fix: %s", a.stack.Name, screen.Make(a.stack.Name, command))
+	}
+	return r, nil
+}
+
+func (a *app) stateText() (string, error) {
+	_, text, err := a.exportText()
+	return text, err
+}
+
+// watch runs Pulumi while its events go to a run, and what it prints to a log. It shows what Pulumi is waiting for and, if it
+// fails, the cause.
+func (a *app) watch(command string, c call, r *screen.Run) error {
+	folder, err := os.MkdirTemp("", "events-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	events := filepath.Join(folder, "events.json")
+	path := a.tools.Path(screen.LogFile(command))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	log, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+
+	c.args = append(c.args, "--event-log", events)
+	// Pulumi counts the flag --event-log, by which its own automation reads events, among its debug commands.
+	c.env = append(c.env, "PULUMI_DEBUG_COMMANDS=true")
+	c.stdout, c.stderr = log, log
+	var interrupts atomic.Int32
+	c.interrupted = func() { interrupts.Add(1) }
+	ended, followed := make(chan struct{}), make(chan error, 1)
+	go func() { followed <- a.follow(command, events, ended, r, &interrupts) }()
+	err = a.pulumi(c)
+	close(ended)
+	if broken := <-followed; err == nil {
+		err = broken
+	}
+	var exit process.Exit
+	switch {
+	case err == nil || !errors.As(err, &exit):
+		return err
+	case exit.Code > 128 && exit.Code < 192: // by a signal, which a.pulumi has reported
+		a.say("Next: %s continues from there.", screen.Make(a.stack.Name, command))
+		return err
+	case interrupts.Load() > 0 || r.WasCanceled():
+		fmt.Fprint(a.stderr, r.Canceled(command))
+		return process.Exit{Code: 130}
+	case exit.Code == noChangesExpected:
+		fmt.Fprint(a.stdout, r.Preview(false))
+		a.say("error: there are changes, and --expect-no-changes was given")
+		return err
+	}
+	shown, err2 := filepath.Rel(a.root, path)
+	if err2 != nil {
+		shown = path
+	}
+	advice := ""
+	if command != "preview" {
+		advice = "Next: remove the cause; " + screen.Make(a.stack.Name, command) + " continues from there."
+		if a.stack.Emulated {
+			advice += " If the cause is the emulator itself, start with an empty one: make down, then make up."
+		}
+	}
+	fmt.Fprint(a.stderr, r.Failed(command, shown, errorIn(path), advice))
+	return err
+}
+
+// noChangesExpected is Pulumi's exit code if --expect-no-changes is not met.
+const noChangesExpected = 7
+
+// errorIn is the error at the end of what Pulumi printed, for a failure that no event reports, such as a locked stack.
+func errorIn(path string) string {
+	tail := toolchain.Tail(path, 20)
+	if at := strings.LastIndex("\n"+tail, "\nerror: "); at >= 0 {
+		tail = tail[at:]
+	}
+	return strings.TrimSpace(tail)
+}
+
+// patience is how long a run that has no terminal waits for the same thing before it says so.
+const patience = 10 * time.Second
+
+// follow reads the events until Pulumi has ended, and shows what it is waiting for.
+func (a *app) follow(command, path string, ended <-chan struct{}, r *screen.Run, interrupts *atomic.Int32) error {
+	to, _ := a.stderr.(*os.File)
+	live := process.IsTerminal(to) && process.Variable(a.environ, "TERM") != "dumb"
+	line := screen.NewLine(to, live)
+	defer line.Clear()
+	start, since, shown, canceled := time.Now(), time.Now(), "", int32(0)
+	e := &eventFile{path: path, add: r.Add}
+	defer e.close()
+	for last := false; ; {
+		if err := e.read(); err != nil {
+			return err
+		}
+		if last {
+			return nil
+		}
+		if n := interrupts.Load(); n > canceled {
+			canceled = n
+			line.Clear()
+			a.say("Cancelling: Pulumi first ends what it has begun. Ctrl-C again stops it at once; the state may then lack the result.")
+		}
+		waiting := r.Waiting()
+		switch {
+		case live:
+			done := ""
+			if n := r.Done(); n > 0 {
+				done = fmt.Sprintf("%d done, ", n)
+			}
+			line.Show(fmt.Sprintf("  %s %s", doing[command], time.Since(start).Round(time.Second)), "  "+done+waiting)
+		case waiting != shown:
+			shown, since = waiting, time.Now()
+		case waiting != "" && time.Since(since) > patience:
+			a.say("  waiting for the %s", waiting)
+			since = since.Add(time.Hour) // once
+		}
+		select {
+		case <-ended:
+			last = true
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+var doing = map[string]string{"up": "updating", "preview": "previewing", "destroy": "deleting"}
+
+// eventFile is the growing file of Pulumi's events.
+type eventFile struct {
+	path string
+	add  func(apitype.EngineEvent)
+	file *os.File
+	rest []byte
+}
+
+// read hands on the events that are complete. Pulumi creates the file when it starts.
+func (e *eventFile) read() (err error) {
+	if e.file == nil {
+		if e.file, err = os.Open(e.path); err != nil {
+			e.file = nil
+			if errors.Is(err, os.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+	}
+	more, err := io.ReadAll(e.file)
+	if err != nil {
+		return err
+	}
+	e.rest = append(e.rest, more...)
+	for {
+		line, rest, complete := bytes.Cut(e.rest, []byte("\n"))
+		if !complete {
+			return nil
+		}
+		e.rest = rest
+		var event apitype.EngineEvent
+		if err := json.Unmarshal(line, &event); err != nil {
+			return fmt.Errorf("cannot read Pulumi's event log: %w", err)
+		}
+		e.add(event)
+	}
+}
+
+func (e *eventFile) close() {
+	if e.file != nil {
+		e.file.Close()
+	}
+}

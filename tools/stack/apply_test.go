@@ -1,0 +1,91 @@
+package stack
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
+)
+
+const (
+	createsTopic = `{"resourcePreEvent":{"metadata":{"op":"create","urn":"urn:pulumi:local::p::aws:sns/topic:Topic::t","type":"aws:sns/topic:Topic","new":{"custom":true}}}}
+{"resOutputsEvent":{"metadata":{"op":"create","urn":"urn:pulumi:local::p::aws:sns/topic:Topic::t","type":"aws:sns/topic:Topic","new":{"custom":true}}}}
+`
+	runEnds = `{"summaryEvent":{"durationSeconds":2}}` + "\n"
+)
+
+func withEvents(t *testing.T, a *app, events string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(a.root, "events.jsonl"), []byte(events), 0o644))
+}
+
+// A stack that has to be confirmed is updated after "yes" and nothing else, and only if its state is the one of the preview.
+func TestApply_Question_OnlyYesUpdates(t *testing.T) {
+	for answer, updated := range map[string]bool{"yes\n": true, " yes ": true, "y\n": false, "YES\n": false, "\n": false, "": false, "no\nyes\n": false} {
+		a, out, calls := testApp(t, "", emptyState)
+		a.stack.ConfirmChanges = true
+		withEvents(t, a, createsTopic+runEnds)
+		a.stdin = strings.NewReader(answer)
+		err := a.apply("up", nil)
+		assert.Contains(t, out.String(), "The stack local: 1 to create.\n  +  create   aws:sns:Topic  t\n", "%q", answer)
+		assert.Equal(t, updated, strings.Contains(calls(), "up --stack local --yes --skip-preview"), "%q", answer)
+		if updated {
+			require.NoError(t, err)
+			assert.Contains(t, out.String(), "Updated the stack local in 2s. AWS resources: 1 created.\n")
+		} else {
+			assert.Equal(t, process.Exit{Code: 1}, err)
+			assert.Contains(t, out.String(), "Nothing was changed.\n")
+		}
+	}
+}
+
+func TestApply_StateChangedDuringQuestion_Refused(t *testing.T) {
+	a, _, calls := testApp(t, "", emptyState)
+	a.stack.ConfirmChanges = true
+	withEvents(t, a, createsTopic+runEnds)
+	script, err := os.ReadFile(a.cli.Path)
+	require.NoError(t, err)
+	a.stdin = readerFunc(func(p []byte) (int, error) { // somebody else's update while the question is open
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte(strings.Replace(string(script), `"version":3`, `"version":3,"deployment":{"manifest":{"time":"2026-01-31T00:00:00Z"}},"was":3`, 1)), 0o755))
+		return copy(p, "yes\n"), nil
+	})
+	require.ErrorContains(t, a.apply("up", nil), "another command has changed the stack local since the preview. Nothing was changed.\n  Fix: make up")
+	assert.NotContains(t, calls(), "up --stack")
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// Without changes there is no question.
+func TestApply_NoChanges_NotAsked(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	a.stack.ConfirmChanges = true
+	withEvents(t, a, runEnds)
+	a.stdin = readerFunc(func([]byte) (int, error) { t.Error("asked"); return 0, os.ErrClosed })
+	require.NoError(t, a.apply("up", nil))
+	assert.NotContains(t, out.String(), "Type yes")
+}
+
+func TestWatch_NoEventWithTheCause_EndOfTheLogShown(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho Updating\necho 'error: the stack is currently locked by 1 lock(s)'\necho '  more' >&2\nexit 255\n"), 0o755))
+	assert.Equal(t, process.Exit{Code: 255}, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "dev"}))
+	assert.Equal(t, "Everything that Pulumi printed: .local/log/up.log\nerror: the stack is currently locked by 1 lock(s)\n  more\n"+
+		"  Next: remove the cause; make up continues from there. If the cause is the emulator itself, start with an empty one: make down, then make up.\n", out.String())
+}
+
+func TestWatch_ExpectNoChangesNotMet_KeepsExitCodeAndShowsChanges(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	withEvents(t, a, createsTopic+runEnds)
+	require.NoError(t, os.WriteFile(filepath.Join(a.root, "fail"), nil, 0o644)) // exit code 7
+	assert.Equal(t, process.Exit{Code: 7}, a.watch("preview", call{args: []string{"preview"}}, &screen.Run{Stack: "local"}))
+	assert.Contains(t, out.String(), "1 to create")
+	assert.True(t, strings.HasSuffix(out.String(), "error: there are changes, and --expect-no-changes was given\n"), out.String())
+}
