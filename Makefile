@@ -14,7 +14,7 @@ switch = $(if $(filter-out 0 false,$($1)),--$2)
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all 
 
 verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m
 	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
+
+audit: command ## compare sessions with session logs: SINCE= FORMAT=table|json|csv ALLOW=documents TOPIC=arn ALL=1 WITHOUT_CLOUDTRAIL=1
+	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) \
+		$(call switch,ALL,all) $(call switch,WITHOUT_CLOUDTRAIL,without-cloudtrail) $(call switch,V,verbose) $(ARGS)
 
 picture: up ## regenerate docs/session.svg from a session on the stack local
 	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg

@@ -34,6 +34,7 @@ const (
 // Values are the outputs that the tools read.
 type Values struct {
 	InstanceIDs            map[string]string   `json:"instanceIds"`
+	PrivateIPAddresses     map[string]string   `json:"privateIpAddresses"`
 	Fleets                 map[string][]string `json:"fleets"`
 	ImageParameters        map[string]string   `json:"imageParameters"`
 	SessionDocument        string              `json:"sessionDocument"`

@@ -52,7 +52,17 @@ their session logs.`,
 	r.instanceFlag(c)
 	f := c.Flags()
 	f.BoolVar(&r.all, "all", false, "also list sessions under other documents")
-	f.Func("format", "`FORMAT` of the list: "+strings.Join(formats, ", "), func(value string) error {
+	r.formatFlag(c)
+	f.StringVar(&r.list.who, "who", "", "`USER`: the last part of the ARN, or the whole ARN")
+	r.timeFlag(c, &r.list.since, "since", "sessions that started at this `TIME` or later")
+	r.timeFlag(c, &r.list.until, "until", "sessions that started before this `TIME`")
+	f.IntVar(&r.list.limit, "limit", 0, "the `NUMBER` of sessions at most")
+	f.StringVar(&r.list.next, "next", "", "`TOKEN` that the previous page printed")
+	return c
+}
+
+func (r *run) formatFlag(c *cobra.Command) {
+	c.Flags().Func("format", "`FORMAT` of the list: "+strings.Join(formats, ", "), func(value string) error {
 		r.list.format = value
 		if !slices.Contains(formats, value) {
 			return errors.New("no such format. Allowed: " + strings.Join(formats, ", "))
@@ -60,12 +70,6 @@ their session logs.`,
 		return nil
 	})
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	f.StringVar(&r.list.who, "who", "", "`USER`: the last part of the ARN, or the whole ARN")
-	r.timeFlag(c, &r.list.since, "since", "sessions that started at this `TIME` or later")
-	r.timeFlag(c, &r.list.until, "until", "sessions that started before this `TIME`")
-	f.IntVar(&r.list.limit, "limit", 0, "the `NUMBER` of sessions at most")
-	f.StringVar(&r.list.next, "next", "", "`TOKEN` that the previous page printed")
-	return c
 }
 
 func (r *run) timeFlag(c *cobra.Command, t *time.Time, name, usage string) {

@@ -69,12 +69,13 @@ type run struct {
 	all, yes bool
 	raw      bool
 	list     listing
+	auditing auditing
 	// complete completes the names of instances.
 	complete cobra.CompletionFunc
 }
 
 // builders has one function for each command.
-var builders = []func(*run) *cobra.Command{waitCommand, connectCommand, historyCommand, recordCommand, endCommand, verifyCommand}
+var builders = []func(*run) *cobra.Command{waitCommand, connectCommand, historyCommand, recordCommand, endCommand, verifyCommand, auditCommand}
 
 // Commands returns the commands about sessions. Each calls open once its flags have been read. Complete completes the names
 // of instances.

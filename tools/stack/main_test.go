@@ -108,12 +108,13 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"end INSTANCE=app YES=1":    "'local' end --instance 'app' --yes",
 		"end SESSION=a-1 ALL=false": "'local' end --session 'a-1'",
 		"verify TIMEOUT=2m":         "'local' verify --timeout '2m'",
-		"upgrade INSTANCE=app":      "'local' upgrade --instance 'app' --",
+		"audit SINCE=25h FORMAT=json ALLOW=a,b TOPIC=arn:x ALL=1 WITHOUT_CLOUDTRAIL=1": "'local' audit --since '25h' --format 'json' --allow 'a,b' --topic 'arn:x' --all --without-cloudtrail",
+		"upgrade INSTANCE=app": "'local' upgrade --instance 'app' --",
 		"history FORMAT=csv WHO=a,b SINCE=1d UNTIL=1h LIMIT=5 NEXT=A= ALL=1": "'local' history --format 'csv' --who 'a,b' --since '1d' --until '1h' --limit '5' --next 'A=' --all",
 	} {
 		cmd := exec.Command("make", append([]string{"-n", "-C", "../.."}, strings.Fields(line)...)...)
 		for _, entry := range os.Environ() {
-			if !regexp.MustCompile(`^(MAKE|MFLAGS|STACK|ARGS|INSTANCE|SESSION|REASON|TIMEOUT|V|ALL|YES|FORMAT|WHO|SINCE|UNTIL|LIMIT|NEXT)`).MatchString(entry) {
+			if !regexp.MustCompile(`^(MAKE|MFLAGS|STACK|ARGS|INSTANCE|SESSION|REASON|TIMEOUT|V|ALL|YES|FORMAT|WHO|SINCE|UNTIL|LIMIT|NEXT|ALLOW|TOPIC|WITHOUT_CLOUDTRAIL)`).MatchString(entry) {
 				cmd.Env = append(cmd.Env, entry)
 			}
 		}

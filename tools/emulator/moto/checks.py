@@ -420,6 +420,42 @@ def ssm_service_settings(a: Account) -> None:
     )
 
 
+def ssm_histories(a: Account) -> None:
+    ssm = a.client("ssm")
+    content = {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {}}
+    ssm.create_document(
+        Name="versions", Content=json.dumps(content), DocumentType="Session"
+    )
+    content["description"] = "second"
+    ssm.update_document(
+        Name="versions", Content=json.dumps(content), DocumentVersion="$LATEST"
+    )
+    versions = ssm.list_document_versions(Name="versions")["DocumentVersions"]
+    equal(
+        "versions",
+        [(v["DocumentVersion"], v["IsDefaultVersion"]) for v in versions],
+        [("2", False), ("1", True)],
+    )
+    equal("times", versions[0]["CreatedDate"] >= versions[1]["CreatedDate"], True)
+    refused("versions", "InvalidDocument", ssm.list_document_versions, Name="absent")
+
+    before = ssm.list_command_invocations()["CommandInvocations"]
+    sent = ssm.send_command(
+        InstanceIds=["i-00000000000000001", "i-00000000000000002"],
+        DocumentName="AWS-RunShellScript",
+        Parameters={"commands": ["id"]},
+    )["Command"]
+    for what, filters, want in (
+        ("all", {}, ["i-00000000000000001", "i-00000000000000002"]),
+        ("one", {"InstanceId": "i-00000000000000002"}, ["i-00000000000000002"]),
+        ("later", {"Filters": [{"key": "InvokedAfter", "value": "2999-01-01T00:00:00Z"}]}, []),
+    ):
+        answer = ssm.list_command_invocations(**filters)["CommandInvocations"]
+        new = [c for c in answer if c not in before]
+        equal(what, [c["InstanceId"] for c in new], want)
+        equal(what, {c["CommandId"] for c in new} <= {sent["CommandId"]}, True)
+
+
 def root_identity(a: Account) -> None:
     answer = a.client("sts").get_caller_identity()
     equal("who", answer["Arn"], "arn:aws:iam::123456789012:root")
@@ -556,6 +592,7 @@ CHECKS = (
     ec2_filters,
     vpc_endpoints,
     ssm_service_settings,
+    ssm_histories,
     root_identity,
     bucket_policy_conditions,
     absent_document,

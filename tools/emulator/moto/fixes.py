@@ -501,6 +501,78 @@ def ssm_service_settings() -> None:
         setattr(SimpleSystemManagerResponse, method.__name__, method)
 
 
+def ssm_histories() -> None:
+    """The versions of a document, and what Run Command ran on each instance, can be listed.
+
+    AWS: ListDocumentVersions has each version with the time when it was made; ListCommandInvocations has one entry for
+    each instance that a command ran on, whichever way the instance was chosen.
+    moto: knows all of it, and implements neither call. A command without targets runs on every instance as well.
+    Matters: `make audit` reads since when a session document has its settings, and the commands on the instances.
+    """
+    from moto.core.responses import ActionResult
+    from moto.ssm.models import Command
+    from moto.ssm.responses import SimpleSystemManagerResponse
+
+    of_targets = Command._get_instance_ids_from_targets
+
+    def instance_ids(self: Any) -> list[str]:
+        return of_targets(self) if self.targets else []
+
+    Command._get_instance_ids_from_targets = instance_ids  # type: ignore[method-assign]
+
+    def list_document_versions(self: Any) -> Any:
+        documents = self.ssm_backend._get_documents(self._get_param("Name"))
+        return ActionResult(
+            {
+                "DocumentVersions": [
+                    {
+                        "Name": version.name,
+                        "DocumentVersion": number,
+                        "CreatedDate": version.created_date,
+                        "IsDefaultVersion": number == documents.default_version,
+                        "DocumentFormat": version.document_format,
+                        "Status": version.status,
+                    }
+                    for number, version in sorted(
+                        documents.versions.items(), key=lambda v: -int(v[0])
+                    )
+                ]
+            }
+        )
+
+    def list_command_invocations(self: Any) -> Any:
+        wanted, command = self._get_param("InstanceId"), self._get_param("CommandId")
+        after = next(
+            (
+                datetime.fromisoformat(f["value"]).replace(tzinfo=None)
+                for f in self._get_param("Filters", [])
+                if f["key"] == "InvokedAfter"
+            ),
+            datetime.min,
+        )
+        return ActionResult(
+            {
+                "CommandInvocations": [
+                    {
+                        "CommandId": c.command_id,
+                        "InstanceId": instance,
+                        "DocumentName": c.document_name,
+                        "RequestedDateTime": c.requested_date_time,
+                        "Status": c.status,
+                    }
+                    for c in reversed(self.ssm_backend._commands)
+                    for instance in sorted(c.instance_ids)
+                    if wanted in (None, instance)
+                    and command in (None, c.command_id)
+                    and c.requested_date_time >= after
+                ]
+            }
+        )
+
+    for method in (list_document_versions, list_command_invocations):
+        setattr(SimpleSystemManagerResponse, method.__name__, method)
+
+
 def root_identity() -> None:
     """Who signs with a key that nobody made is the account's root.
 
@@ -577,6 +649,7 @@ ALL: Iterable[Callable[[], None]] = (
     ec2_filters,
     vpc_endpoints,
     ssm_service_settings,
+    ssm_histories,
     root_identity,
     bucket_policy_conditions,
 )
