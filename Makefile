@@ -1,9 +1,14 @@
 # The targets run the command in tools/cmd/stack. `make` alone lists them.
 
+# Options count only where they are given to make: an exported YES=1 must not answer a question.
+options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
+	RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
+$(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 STACK ?= local
-ARGS ?=
-INSTANCE ?=
-SESSION ?=
+# Go builds for this machine, from the modules of this checkout, whoever it belongs to.
+export GOWORK := off
+export GOFLAGS := -buildvcs=false
+unexport GOOS GOARCH GOEXPERIMENT GOBIN GO111MODULE CGO_ENABLED CC CXX BASH_ENV CDPATH
 
 command := .local/bin/stack
 run := $(command) --stack '$(STACK)'

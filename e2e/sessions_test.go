@@ -44,6 +44,10 @@ func TestSessionCommands_RealClients_WorkTogether(t *testing.T) {
 			test(base.fork(t))
 		})
 	}
+	t.Run("hostile environment", func(t *testing.T) {
+		t.Parallel()
+		hostileEnvironment(base.fork(t), base.fork(t))
+	})
 }
 
 // The commands that the README lists after `make up`.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"private-ec2-access/tools/environment"
 )
 
 // Path is the built program, relative to the program's folder. Pulumi.yaml names it as runtime.options.buildTarget.
@@ -39,7 +41,7 @@ func Build(folder string, flags []string, run func(*exec.Cmd) error) (unlock fun
 		return nil, fmt.Errorf("waiting for another build of the program: %w", err)
 	}
 	cmd := exec.Command("go", append(append([]string{"build", "-o", Path}, flags...), ".")...)
-	cmd.Dir = folder
+	cmd.Dir, cmd.Env = folder, append(environment.Clean(os.Environ()), environment.GoBuild...)
 	if err := run(cmd); err != nil {
 		unlock()
 		return nil, err

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"private-ec2-access/tools/emulator/sessions"
+	"private-ec2-access/tools/environment"
 )
 
 //go:embed moto/serve.py moto/fixes.py moto/policies.py
@@ -157,6 +158,7 @@ func (e *Emulator) startMoto(ctx context.Context, interpreter, dir string) (iden
 	}
 	cmd := exec.Command(interpreter, "-u", filepath.Join(dir, "moto", "serve.py")) //nolint:gosec // the caller's interpreter
 	cmd.Stderr = output
+	cmd.Env = environment.Clean(os.Environ())
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
 		return identity{}, err

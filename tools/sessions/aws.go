@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"private-ec2-access/tools/environment"
 	"private-ec2-access/tools/process"
 )
 
@@ -29,8 +30,7 @@ func newClient(environ []string, region string, echo io.Writer) (*client, error)
 	if err != nil {
 		return nil, err
 	}
-	// Its own pager would wait for a key in the middle of a script.
-	return &client{path: path, region: region, environ: append(environ[:len(environ):len(environ)], "AWS_PAGER="), echo: echo}, nil
+	return &client{path: path, region: region, environ: environment.ForAWS(environ), echo: echo}, nil
 }
 
 // callError is a call that failed.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"private-ec2-access/tools/environment"
 	"private-ec2-access/tools/toolchain"
 )
 
@@ -83,7 +84,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 	e.Say("• start the local emulator on 127.0.0.1:%d (a few seconds)", port)
 	start := time.Now()
 	cmd := exec.Command(command, "-python", python, "-port", strconv.Itoa(port), "-dir", e.Folder)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, environment.Clean(os.Environ())
 	// A session of its own: Ctrl-C in this terminal is not meant for it.
 	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"private-ec2-access/tools/environment"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/toolchain"
 )
@@ -18,7 +20,10 @@ import (
 type Environment struct {
 	names  []string
 	values map[string]string
-	unset  []string
+	// unset are the caller's variables that a shell has to drop.
+	unset []string
+	// clean removes from the caller's environment what its programs must not see; nil removes only unset.
+	clean func(environ []string) []string
 }
 
 func (e *Environment) set(name, value string) {
@@ -32,9 +37,11 @@ func (e *Environment) set(name, value string) {
 // setParallel lets Pulumi work on 32 resources at once, unless the caller chose another number. Its default is four for
 // each CPU: with 8, a stack of 50 instances takes half as long again to create, and more than twice as long to delete.
 func (e *Environment) setParallel(caller []string) {
-	if process.Variable(caller, "PULUMI_PARALLEL") == "" {
-		e.set("PULUMI_PARALLEL", "32")
+	number := process.Variable(caller, "PULUMI_PARALLEL")
+	if n, err := strconv.Atoi(number); err != nil || n < 1 {
+		number = "32"
 	}
+	e.set("PULUMI_PARALLEL", number)
 }
 
 // Exports returns the environment as lines for a shell: eval "$(make -s env)".
@@ -55,6 +62,9 @@ func quote(value string) string {
 
 // Apply returns the caller's environment with the difference applied.
 func (e *Environment) Apply(environ []string) []string {
+	if e.clean != nil {
+		environ = e.clean(environ)
+	}
 	var result []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
@@ -68,33 +78,44 @@ func (e *Environment) Apply(environ []string) []string {
 	return result
 }
 
-// The caller's settings that would send an emulated stack to a real account, or to another backend, or that contradict
-// what is set for it.
-var unsetWhenEmulated = regexp.MustCompile(`^(` + strings.Join([]string{
-	`AWS_ENDPOINT_URL_.+`,                 // per-service endpoints win over AWS_ENDPOINT_URL
-	`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, // makes SDKs pass over AWS_ENDPOINT_URL
-	`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`,
-	`AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, `AWS_SESSION_TOKEN`, `AWS_SECURITY_TOKEN`,
-	`AWS_ROLE_ARN`, `AWS_ROLE_SESSION_NAME`, `AWS_WEB_IDENTITY_TOKEN_FILE`,
-	`AWS_CONTAINER_CREDENTIALS_.+`,
-	`PULUMI_STACK`, `PULUMI_ACCESS_TOKEN`, `PULUMI_CONFIG_PASSPHRASE_FILE`,
-}, "|") + `)$`)
+// ofAnotherStack are the variables that would send plain pulumi and aws to a real account or to another backend, or that change
+// what they do. The programs that are run here see even less: environment.Clean.
+var ofAnotherStack = regexp.MustCompile(`^(AWS|PULUMI|TF|BOTO|MOTO)_`)
+
+// changesAnswers are variables of a user that would make an update fail, or answer the question whether to go on. The AWS identity,
+// the endpoints and the login to the backend are the user's own.
+var changesAnswers = regexp.MustCompile(`^(AWS_RETRY_MODE|AWS_MAX_ATTEMPTS|AWS_DEFAULTS_MODE|AWS_CLI_AUTO_PROMPT|AWS_CLI_ERROR_FORMAT|` +
+	`PULUMI_SKIP_CONFIRMATIONS|PULUMI_OPTION_.+|PULUMI_CONFIG|PULUMI_CONFIG_FILE|PULUMI_STACK|GOOS|GOARCH|GO111MODULE|GOEXPERIMENT|CGO_ENABLED|CC|CXX|TF_.+)$`)
+
+func (e *Environment) unsetMatching(pattern *regexp.Regexp, caller []string) {
+	for _, entry := range caller {
+		if name, _, _ := strings.Cut(entry, "="); pattern.MatchString(name) {
+			e.unset = append(e.unset, name)
+		}
+	}
+	slices.Sort(e.unset)
+}
+
+// setGo lets the program be built in any checkout, as the toolchain builds.
+func (e *Environment) setGo() {
+	for _, entry := range environment.GoBuild {
+		name, value, _ := strings.Cut(entry, "=")
+		e.set(name, value)
+	}
+}
 
 // EmulatedEnvironment is complete: nothing of the caller's AWS identity or Pulumi login is left, so an emulated stack
 // cannot reach a real account, and a variable that the caller happens to have cannot change what it does.
 func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, endpoint string, caller []string) *Environment {
-	e := &Environment{}
+	e := &Environment{clean: environment.Clean}
+	e.unsetMatching(ofAnotherStack, caller)
 	proxied := false
 	for _, entry := range caller {
 		name, value, _ := strings.Cut(entry, "=")
-		if unsetWhenEmulated.MatchString(name) {
-			e.unset = append(e.unset, name)
-		}
 		if strings.EqualFold(name, "HTTP_PROXY") || strings.EqualFold(name, "ALL_PROXY") {
 			proxied = proxied || value != ""
 		}
 	}
-	slices.Sort(e.unset)
 
 	path := pathWith(filepath.Dir(cli.Path), t, process.Variable(caller, "PATH"))
 	if filepath.Dir(cli.Path) != t.Bin() {
@@ -121,6 +142,7 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	e.set("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	// A setting of the caller may name a file that does not exist, which stops the Terraform provider.
 	e.set("TF_CLI_CONFIG_FILE", t.Path("terraform.tfrc"))
+	e.setGo()
 	if proxied {
 		// The AWS CLI, unlike Go programs, sends even loopback requests to a proxy.
 		bypass := "127.0.0.1,localhost"
@@ -135,15 +157,17 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	return e
 }
 
-// RealEnvironment changes next to nothing: a stack on a real account uses the user's own Pulumi login, plugins and AWS
-// identity. It only adds the CLI if the user has none.
+// RealEnvironment changes little: a stack on a real account uses the user's own Pulumi login, plugins and AWS identity. It adds
+// the CLI if the user has none.
 func RealEnvironment(t *toolchain.Toolchain, cli toolchain.CLI, caller []string) *Environment {
 	e := &Environment{}
+	e.unsetMatching(changesAnswers, caller)
 	if !cli.Installed {
 		e.set("PATH", pathWith(filepath.Dir(cli.Path), t, process.Variable(caller, "PATH")))
 	}
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
 	e.setParallel(caller)
+	e.setGo()
 	return e
 }
 

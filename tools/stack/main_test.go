@@ -91,11 +91,32 @@ func TestCompletion_CompletesStacksInstancesAndFormats(t *testing.T) {
 	}
 }
 
+// exportedOptions are all options of the Makefile as environment variables, which must not count.
+func exportedOptions(t *testing.T) (environ []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	_, list, found := strings.Cut(strings.ReplaceAll(string(text), "\\\n", ""), "\noptions := ")
+	require.True(t, found)
+	list, _, _ = strings.Cut(list, "\n")
+	options := strings.Fields(list)
+	for _, used := range regexp.MustCompile(`call (?:option|switch),([A-Z_]+)|\$\(([A-Z_]+)\)`).FindAllStringSubmatch(string(text), -1) {
+		if name := used[1] + used[2]; name != "CURDIR" && name != "MAKEFILE_LIST" {
+			assert.Contains(t, options, name, "an option that is exported counts, because it is not in the list `options`")
+		}
+	}
+	for _, name := range options {
+		environ = append(environ, name+"=exported")
+	}
+	return environ
+}
+
 // A variable that is empty is a flag that is not given, and 0 and false switch off.
 func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("there is no make")
 	}
+	exported := exportedOptions(t)
 	for line, want := range map[string]string{
 		"up":                        "'local' up --",
 		"up STACK=dev ARGS=--yes":   "'dev' up -- --yes",
@@ -110,14 +131,17 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"verify TIMEOUT=2m":         "'local' verify --timeout '2m'",
 		"audit SINCE=25h FORMAT=json ALLOW=a,b TOPIC=arn:x ALL=1 WITHOUT_CLOUDTRAIL=1": "'local' audit --since '25h' --format 'json' --allow 'a,b' --topic 'arn:x' --all --without-cloudtrail",
 		"upgrade INSTANCE=app": "'local' upgrade --instance 'app' --",
+		// Options count only where they are given to make.
+		"end INSTANCE=app": "'local' end --instance 'app'",
 		"history FORMAT=csv WHO=a,b SINCE=1d UNTIL=1h LIMIT=5 NEXT=A= ALL=1": "'local' history --format 'csv' --who 'a,b' --since '1d' --until '1h' --limit '5' --next 'A=' --all",
 	} {
 		cmd := exec.Command("make", append([]string{"-n", "-C", "../.."}, strings.Fields(line)...)...)
 		for _, entry := range os.Environ() {
-			if !regexp.MustCompile(`^(MAKE|MFLAGS|STACK|ARGS|INSTANCE|SESSION|REASON|TIMEOUT|V|ALL|YES|FORMAT|WHO|SINCE|UNTIL|LIMIT|NEXT|ALLOW|TOPIC|WITHOUT_CLOUDTRAIL)`).MatchString(entry) {
+			if !strings.HasPrefix(entry, "MAKE") && !strings.HasPrefix(entry, "MFLAGS") {
 				cmd.Env = append(cmd.Env, entry)
 			}
 		}
+		cmd.Env = append(cmd.Env, exported...)
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		_, command, found := strings.Cut(string(out), ".local/bin/stack --stack ")

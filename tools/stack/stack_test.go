@@ -111,7 +111,10 @@ func TestEnvironment_LocalStack_PointsToEmulator(t *testing.T) {
 		"TF_CLI_CONFIG_FILE=/nowhere", "PULUMI_STACK=dev", "PULUMI_CONFIG_PASSPHRASE_FILE=/x", "PULUMI_ACCESS_TOKEN=x", "AWS_CA_BUNDLE=/ca",
 	}
 	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, "http://127.0.0.1:4566", caller)
-	assert.Equal(t, `unset AWS_ENDPOINT_URL_S3
+	assert.Equal(t, `unset AWS_ACCESS_KEY_ID
+unset AWS_CA_BUNDLE
+unset AWS_DEFAULT_REGION
+unset AWS_ENDPOINT_URL_S3
 unset AWS_ENDPOINT_URL_SSM
 unset AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
 unset AWS_PROFILE
@@ -121,6 +124,7 @@ unset AWS_WEB_IDENTITY_TOKEN_FILE
 unset PULUMI_ACCESS_TOKEN
 unset PULUMI_CONFIG_PASSPHRASE_FILE
 unset PULUMI_STACK
+unset TF_CLI_CONFIG_FILE
 export PATH='/p/.local/bin:/usr/bin:/bin'
 export PULUMI_HOME='/p/.local/pulumi'
 export PULUMI_BACKEND_URL='file:///p/.local/state'
@@ -136,12 +140,15 @@ export AWS_EC2_METADATA_DISABLED='true'
 export AWS_CONFIG_FILE='/dev/null'
 export AWS_SHARED_CREDENTIALS_FILE='/dev/null'
 export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
+export GOWORK='off'
+export GOFLAGS='-buildvcs=false'
 `, e.Exports())
 	assert.Equal(t, []string{
-		"HOME=/h", "AWS_CA_BUNDLE=/ca",
+		"HOME=/h",
 		"PATH=/p/.local/bin:/usr/bin:/bin", "PULUMI_HOME=/p/.local/pulumi", "PULUMI_BACKEND_URL=file:///p/.local/state", "PULUMI_CONFIG_PASSPHRASE=",
 		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "TF_CLI_CONFIG_FILE=/p/.local/terraform.tfrc",
+		"GOWORK=off", "GOFLAGS=-buildvcs=false",
 	}, e.Apply(caller))
 
 	installed := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, "http://127.0.0.1:4566", caller)
@@ -150,16 +157,21 @@ export TF_CLI_CONFIG_FILE='/p/.local/terraform.tfrc'
 	assert.Contains(t, proxied.Exports(), "export NO_PROXY='corp,127.0.0.1,localhost'\n")
 }
 
-func TestEnvironment_RealStack_Unchanged(t *testing.T) {
+func TestEnvironment_RealStack_KeepsTheUsersSettings(t *testing.T) {
 	tools := toolchain.New("/p", io.Discard)
-	caller := []string{"PATH=/usr/bin", "AWS_PROFILE=prod", "AWS_ENDPOINT_URL=https://aws.example", "PULUMI_HOME=/h", "PULUMI_ACCESS_TOKEN=x"}
+	caller := []string{"PATH=/usr/bin", "AWS_PROFILE=prod", "AWS_ENDPOINT_URL=https://aws.example", "AWS_CA_BUNDLE=/ca", "PULUMI_HOME=/h", "PULUMI_ACCESS_TOKEN=x", "EDITOR=vi"}
+	builds := "export GOWORK='off'\nexport GOFLAGS='-buildvcs=false'\n"
 	ours := RealEnvironment(tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, caller)
-	assert.Equal(t, "export PATH='/p/.local/bin:/usr/bin'\nexport PULUMI_SKIP_UPDATE_CHECK='true'\nexport PULUMI_PARALLEL='32'\n", ours.Exports())
-	installed := RealEnvironment(tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, caller)
-	assert.Equal(t, append(caller, "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32"), installed.Apply(caller))
-	own := append(caller, "PULUMI_PARALLEL=4")
-	installed = RealEnvironment(tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, own)
-	assert.Equal(t, append(own, "PULUMI_SKIP_UPDATE_CHECK=true"), installed.Apply(own), "the caller's own number stays")
+	assert.Equal(t, "export PATH='/p/.local/bin:/usr/bin'\nexport PULUMI_SKIP_UPDATE_CHECK='true'\nexport PULUMI_PARALLEL='32'\n"+builds, ours.Exports())
+	installed := toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}
+	added := []string{"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "GOWORK=off", "GOFLAGS=-buildvcs=false"}
+	assert.Equal(t, append(caller[:len(caller):len(caller)], added...), RealEnvironment(tools, installed, caller).Apply(caller))
+
+	// None of these may answer the question before an update, or make it fail.
+	hostile := append(caller[:len(caller):len(caller)], "PULUMI_SKIP_CONFIRMATIONS=true", "PULUMI_OPTION_REFRESH=true", "PULUMI_STACK=other", "AWS_RETRY_MODE=legacy", "AWS_MAX_ATTEMPTS=0",
+		"TF_LOG=trace", "GOOS=windows", "GOFLAGS=-mod=vendor", "PULUMI_PARALLEL=none")
+	assert.Equal(t, append(caller[:len(caller):len(caller)], added...), RealEnvironment(tools, installed, hostile).Apply(hostile))
+	assert.Contains(t, RealEnvironment(tools, installed, append(caller, "PULUMI_PARALLEL=4")).Exports(), "PULUMI_PARALLEL='4'")
 }
 
 func TestExports_SpecialCharacters_Quoted(t *testing.T) {
@@ -208,7 +220,7 @@ func TestEnvironment_EmulatorSettingsOnRealStack_Refused(t *testing.T) {
 	fixed := &Environment{unset: strings.Fields(advice)}
 	rest := fixed.Apply(environment)
 	assert.NoError(t, RefuseLeak(realStack, tools, rest))
-	assert.Equal(t, []string{"PATH=/p/.local/bin:", "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1"}, trimPath(rest))
+	assert.Equal(t, []string{"PATH=/p/.local/bin:", "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1", "GOWORK=off", "GOFLAGS=-buildvcs=false"}, trimPath(rest))
 }
 
 func trimPath(environ []string) []string {
@@ -574,7 +586,7 @@ func TestReadParameter(t *testing.T) {
 
 // TestMain lets the test program play the emulator: it keeps the contract of the emulator command.
 func TestMain(m *testing.M) {
-	if mode := os.Getenv("FAKE_EMULATOR"); mode != "" {
+	if mode := os.Getenv("PRIVATE_EC2_ACCESS_FAKE_EMULATOR"); mode != "" {
 		fakeEmulator(mode)
 		return
 	}
@@ -619,7 +631,7 @@ func testEmulator(t *testing.T) (*Emulator, *bytes.Buffer) {
 }
 
 func TestEmulator_Restarted_KeepsAddress(t *testing.T) {
-	t.Setenv("FAKE_EMULATOR", "works")
+	t.Setenv("PRIVATE_EC2_ACCESS_FAKE_EMULATOR", "works")
 	e, out := testEmulator(t)
 	first, err := e.Start(os.Args[0], "python3")
 	require.NoError(t, err)
@@ -659,7 +671,7 @@ func TestEmulator_Restarted_KeepsAddress(t *testing.T) {
 }
 
 func TestEmulator_StartFails_NamesCause(t *testing.T) {
-	t.Setenv("FAKE_EMULATOR", "broken")
+	t.Setenv("PRIVATE_EC2_ACCESS_FAKE_EMULATOR", "broken")
 	e, _ := testEmulator(t)
 	_, err := e.Start(os.Args[0], "python3")
 	require.ErrorContains(t, err, "it ended (exit status 3)")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"private-ec2-access/tools/buildtarget"
+	"private-ec2-access/tools/environment"
 )
 
 // CLI is the Pulumi command that is used.
@@ -143,7 +144,7 @@ func (t *Toolchain) versionOf(path string) string {
 	}
 	cmd := exec.Command(path, "version")
 	// A PULUMI_HOME of our own, because even this command writes a log to it.
-	cmd.Env = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_HOME="+t.PulumiHome())
+	cmd.Env = append(environment.Clean(os.Environ()), "PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_HOME="+t.PulumiHome())
 	out, err := cmd.Output()
 	if err != nil {
 		return ""

@@ -15,6 +15,11 @@ func (t *Toolchain) EnsureEmulated(withPython bool) (Tools, error) {
 	if err := t.CheckPlugin(); err != nil {
 		return Tools{}, err
 	}
+	if withPython {
+		if err := t.CheckPython(); err != nil {
+			return Tools{}, err
+		}
+	}
 	t.removeLeftovers()
 
 	// pip mostly waits for the network, so it runs beside the builds. The Go builds go one after the other: each of

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"private-ec2-access/tools/buildtarget"
+	"private-ec2-access/tools/environment"
 )
 
 // build is one Go program of the toolchain.
@@ -82,8 +83,7 @@ func (t *Toolchain) goBuild(b build, why, path string) error {
 
 		cmd := exec.Command("go", "build", "-o", built, "-ldflags", b.ldflags, b.pkg)
 		cmd.Dir = filepath.Join(t.Root, b.folder)
-		// A go.work of the user above the project would replace the pinned versions.
-		cmd.Env = append(os.Environ(), "GOWORK=off")
+		cmd.Env = append(environment.Clean(os.Environ()), environment.GoBuild...)
 		fix := "the build needs a Go module proxy that can be reached (`go env GOPROXY`); run the same command again when it can, what is downloaded is kept"
 		if err := t.command("build-"+filepath.Base(path), fix, cmd); err != nil {
 			return err

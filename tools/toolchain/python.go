@@ -3,12 +3,15 @@ package toolchain
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"private-ec2-access/tools/environment"
 )
 
 // Emulator is the command that runs the emulated AWS.
@@ -17,6 +20,41 @@ func (t *Toolchain) Emulator() string { return filepath.Join(t.Bin(), "emulator"
 // EnsureEmulator builds the emulator command, again when its sources have changed.
 func (t *Toolchain) EnsureEmulator() error {
 	return t.ensureSameSources(buildEmulator, "", t.Emulator())
+}
+
+const installVenv = "on Debian and Ubuntu the module venv is a package of its own: apt-get install python3-venv"
+
+// findPython returns the python3 on PATH.
+func findPython() (string, error) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return "", errors.New("there is no python3 on PATH, which runs the local emulator.\n  Fix: install Python 3.10 or later")
+	}
+	return python, nil
+}
+
+// CheckPython fails if Python cannot run the emulator here. It takes a moment, so that nobody waits for minutes of builds first.
+func (t *Toolchain) CheckPython() error {
+	if runs(t.Path("venv", "bin", "python3"), "import moto") {
+		return nil
+	}
+	python, err := findPython()
+	switch {
+	case err != nil:
+		return err
+	case !runs(python, "import sys; sys.exit(sys.version_info < (3, 10))"):
+		return fmt.Errorf("%s is too old, or does not run.\n  Fix: install Python 3.10 or later", python)
+	case !runs(python, "import venv, ensurepip") && !runs(python, "import moto.server, awscli"):
+		return fmt.Errorf("%s lacks the module venv, which the local emulator is installed with. Nothing was built.\n  Fix: %s", python, installVenv)
+	}
+	return nil
+}
+
+// runs reports whether Python runs a line without an error.
+func runs(python, line string) bool {
+	cmd := exec.Command(python, "-c", line)
+	cmd.Env = environment.Clean(os.Environ())
+	return cmd.Run() == nil
 }
 
 // EnsurePython returns a Python interpreter with the pinned moto: the python3 on PATH if it has exactly that version,
@@ -33,9 +71,9 @@ func (t *Toolchain) EnsurePython() (string, error) {
 	}
 	version := string(wanted[1])
 
-	python, err := exec.LookPath("python3")
+	python, err := findPython()
 	if err != nil {
-		return "", fmt.Errorf("there is no python3 on PATH, which runs the local emulator (moto %s). Fix: install Python 3.10 or later", version)
+		return "", err
 	}
 	if path := pythonWithMoto(python, version); path != "" {
 		return path, nil
@@ -46,7 +84,7 @@ func (t *Toolchain) EnsurePython() (string, error) {
 	sum := sha256.Sum256(content)
 	marker, hash := filepath.Join(venv, "installed-requirements"), hex.EncodeToString(sum[:])
 	// Running it finds a base interpreter that was upgraded or removed since.
-	if old, _ := os.ReadFile(marker); string(old) == hash && exec.Command(python3, "-c", "import moto, awscli").Run() == nil {
+	if old, _ := os.ReadFile(marker); string(old) == hash && runs(python3, "import moto, awscli") {
 		return python3, nil
 	}
 	s := step{name: "install the local emulator (moto " + version + ") into .local/venv", why: "python3 on PATH does not have this version", usual: "half a minute"}
@@ -54,13 +92,18 @@ func (t *Toolchain) EnsurePython() (string, error) {
 		if err := os.RemoveAll(venv); err != nil {
 			return err
 		}
-		fix := "on Debian and Ubuntu the module venv is a package of its own: apt-get install python3-venv"
-		if err := t.command("python-venv", fix, exec.Command(python, "-m", "venv", venv)); err != nil {
+		if err := t.command("python-venv", installVenv, exec.Command(python, "-m", "venv", venv)); err != nil {
 			return err
 		}
-		fix = "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
+		fix := "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
 		if err := t.command("pip", fix, exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements)); err != nil {
 			return err
+		}
+		// `pulumi new` cannot copy a checkout with a link to a folder. Only some distributions use it.
+		if runs(python3, "import sys; sys.exit(sys.platlibdir != 'lib')") {
+			if err := os.Remove(filepath.Join(venv, "lib64")); err != nil && !os.IsNotExist(err) {
+				return err
+			}
 		}
 		return os.WriteFile(marker, []byte(hash), 0o644)
 	})
@@ -69,7 +112,9 @@ func (t *Toolchain) EnsurePython() (string, error) {
 // pythonWithMoto returns the path of the interpreter itself (PATH may hold a shim in front of it) if it can run the
 // server of exactly this version, and the AWS CLI, of whatever version.
 func pythonWithMoto(python, version string) string {
-	out, err := exec.Command(python, "-c", "import sys, moto, moto.server, awscli; print(moto.__version__); print(sys.executable)").Output()
+	cmd := exec.Command(python, "-c", "import sys, moto, moto.server, awscli; print(moto.__version__); print(sys.executable)")
+	cmd.Env = environment.Clean(os.Environ())
+	out, err := cmd.Output()
 	if err != nil {
 		return ""
 	}

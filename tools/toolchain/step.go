@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"private-ec2-access/tools/environment"
 )
 
 // step is one piece of work that the user is told about.
@@ -81,6 +83,9 @@ func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
 	defer file.Close()
 	fmt.Fprintf(file, "# in %s\n# %s\n", cmd.Dir, strings.Join(cmd.Args, " "))
 	cmd.Stdout, cmd.Stderr = file, file
+	if cmd.Env == nil {
+		cmd.Env = environment.Clean(os.Environ())
+	}
 	if err := cmd.Run(); err != nil {
 		lines := Tail(path, 15)
 		message := fmt.Sprintf("%s\n%s\n  All of it: %s", err, indent(lines), path)
