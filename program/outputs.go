@@ -68,6 +68,7 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 			region, profile, region),
 
 		outputs.Region:          pulumi.String(region),
+		outputs.AccountID:       pulumi.String(f.Scope.AccountID),
 		outputs.VpcID:           made.Place.VpcID,
 		outputs.SubnetIDs:       made.Place.SubnetIDs,
 		outputs.SecurityGroupID: made.SecurityGroupID,

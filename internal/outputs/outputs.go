@@ -24,6 +24,7 @@ const (
 	AttachInstanceProfile  = "attachInstanceProfile"
 	ReplaceInstanceProfile = "replaceInstanceProfile"
 	Region                 = "region"
+	AccountID              = "accountId"
 	VpcID                  = "vpcId"
 	SubnetIDs              = "subnetIds"
 	SecurityGroupID        = "securityGroupId"
@@ -48,4 +49,5 @@ type Values struct {
 	InstanceProfileName    string              `json:"instanceProfileName"`
 	RoleName               string              `json:"roleName"`
 	Region                 string              `json:"region"`
+	AccountID              string              `json:"accountId"`
 }

@@ -198,21 +198,17 @@ func (r *run) explain(err error) error {
 		return err
 	}
 	switch {
-	case e.denied():
+	case e.denied() && !e.wrongMFA():
 		who := "for an unknown identity (sts:GetCallerIdentity failed too)"
 		if me, err := r.aws.caller(context.Background()); err == nil {
 			who = "for " + me.ARN
 		}
 		return fmt.Errorf("AWS refused %s:%s %s.\n  AWS: %s\n  Fix: allow that identity %s%s",
 			e.service, e.operation, who, e.message, e.action(), r.grant(e.action()))
-	case e.code == "ExpiredToken" || e.code == "ExpiredTokenException" || e.code == "RequestExpired" || strings.Contains(e.message, "has expired") || strings.Contains(e.message, "Token has expired"):
-		return fmt.Errorf("your sign-in to AWS has expired.\n  AWS CLI: %s\n  Fix: aws sso login, or however you sign in; then run the same command again", e.message)
-	case strings.Contains(e.message, "Unable to locate credentials"), strings.Contains(e.message, "could not be found") && strings.Contains(e.message, "profile"):
-		return fmt.Errorf("the AWS CLI has no credentials here.\n  AWS CLI: %s\n  Fix: sign in (aws sso login or aws configure), and set AWS_PROFILE to the profile", e.message)
 	case e.code == "" && (strings.Contains(e.message, "nvalid choice") || strings.Contains(e.message, "Unknown options") || strings.Contains(e.message, "unrecognized arguments")):
 		return r.howToInstall(fmt.Errorf("the AWS CLI (%s) is too old for `aws %s %s`", r.aws.path, e.service, e.command))
 	}
-	return err
+	return explainSignIn(err, r.Environ, r.outputs.Region)
 }
 
 // grant says where a permission belongs.
@@ -232,18 +228,6 @@ func (r *run) grant(action string) string {
 		return ", on the key of the session document"
 	}
 	return ""
-}
-
-// identity is who the AWS CLI is.
-type identity struct {
-	Account string
-	ARN     string `json:"Arn"`
-}
-
-func (c *client) caller(ctx context.Context) (identity, error) {
-	var me identity
-	err := c.call(ctx, &me, "sts", "get-caller-identity", nil)
-	return me, err
 }
 
 // stamp is a time as the CLI prints it: version 2 writes ISO 8601, version 1 what came over the wire, which is seconds
@@ -297,7 +281,7 @@ type session struct {
 }
 
 // who is the last part of the owner's ARN: the user's name, or the name of a role's session.
-func (s session) who() string { return s.Owner[strings.LastIndexAny(s.Owner, "/:")+1:] }
+func (s session) who() string { return lastPart(s.Owner) }
 
 const (
 	active = "Active"

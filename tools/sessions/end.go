@@ -70,6 +70,9 @@ func (r *run) end(ctx context.Context) error {
 		if !process.IsTerminal(r.In) || !process.IsTerminal(r.Err) {
 			return process.Usagef("there is no terminal to ask on, so nothing was ended. To end %d on %s: %s", len(mine), n, r.command("end INSTANCE="+r.instance+" YES=1"))
 		}
+		if r.Where != "" {
+			r.say("The stack %s: %s.", r.Stack, r.Where)
+		}
 		sure := false
 		if err := r.ask(huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", sessionsIn(len(mine)), n)).Value(&sure)); err != nil {
 			return err
@@ -94,7 +97,7 @@ func sessionsIn(n int) string {
 	return fmt.Sprintf("%d sessions", n)
 }
 
-func (r *run) endOne(ctx context.Context, me identity) error {
+func (r *run) endOne(ctx context.Context, me Identity) error {
 	s, isActive, err := r.aws.findSession(ctx, r.session)
 	switch {
 	case err != nil:

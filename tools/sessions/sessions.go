@@ -38,6 +38,9 @@ type Setting struct {
 	Emulated bool
 	// Outputs gives the stack's outputs as JSON.
 	Outputs func() (string, error)
+	// Identity is who the AWS CLI is, and Where says so with the account and the Region; both may be empty.
+	Identity Identity
+	Where    string
 	// Environ is the environment of the AWS CLI.
 	Environ []string
 	// Plugin makes sure that there is a session-manager-plugin on the PATH of Environ, where the project builds one; it
@@ -135,6 +138,10 @@ func (r *run) start() (err error) {
 	}
 	if r.outputs, err = parseOutputs(text, r.Stack); err != nil {
 		return err
+	}
+	if there := r.outputs.AccountID; there != "" && r.Identity.Account != "" && r.Identity.Account != there {
+		return fmt.Errorf("the stack %s is in the account %s, and you are signed in to %s, as %s. Nothing was done.\n  Fix: sign in to the account %[2]s",
+			r.Stack, there, r.Identity.Account, r.Identity.ARN)
 	}
 	if r.aws, err = newClient(r.Environ, r.outputs.Region, io.Discard); err != nil {
 		return r.howToInstall(err)

@@ -37,6 +37,7 @@ func (a *app) asPulumi(args []string) bool {
 func (a *app) apply(command string, args []string) error {
 	ci := os.Getenv("CI") == "true" && a.stack.ConfirmChanges
 	if a.asPulumi(args) || ci {
+		a.announce()
 		return a.pulumi(a.change(command, args))
 	}
 	r := &screen.Run{Stack: a.stack.Name}
@@ -47,6 +48,8 @@ func (a *app) apply(command string, args []string) error {
 			return err
 		}
 		r.Skip(previewed.Told())
+	} else {
+		a.announce()
 	}
 	a.say(map[string]string{"up": "• update the resources of the stack %s (the first time more than a minute)", "destroy": "• delete the resources of the stack %s (about half a minute)"}[command], a.stack.Name)
 	c := call{args: append([]string{command, "--stack", a.stack.Name, "--yes", "--skip-preview"}, rest...)}
@@ -76,6 +79,7 @@ func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, err
 		return nil, err
 	}
 	fmt.Fprint(a.stdout, r.Preview(command == "destroy"))
+	a.announce()
 	if yes || r.Changes() == 0 {
 		return r, nil
 	}

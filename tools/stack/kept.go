@@ -77,7 +77,7 @@ func (a *app) printKept(k kept) {
 // restoreDocument puts back the session document that the stack adopted, if it adopted one. It reads the document itself, not
 // the state, so a destroy that was killed before this can be run again. Before is the state before the destroy.
 func (a *app) restoreDocument(before *deployment) error {
-	environ := a.env.Apply(a.environ)
+	environ := a.awsEnviron()
 	region := cmp.Or(before.output(outputs.Region), a.stack.Region)
 	name, command := a.stack.SessionDocument, before.output(outputs.RestoreSessionDocument)
 	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Project+"/"+a.stack.Name)

@@ -25,6 +25,8 @@ type app struct {
 	stack *Stack
 	cli   toolchain.CLI
 	env   *Environment
+	// me is who the commands are on a stack in an AWS account; nil without the AWS CLI, and on an emulated stack.
+	me *signedIn
 	// emulator is the running one, on an emulated stack.
 	emulator Running
 	// sweep deletes the stack's resources in the emulated account that the exported state does not contain.

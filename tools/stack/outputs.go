@@ -21,6 +21,9 @@ func (a *app) outputs(args []string) error {
 		}
 		if !a.stack.Emulated {
 			a.env = RealEnvironment(a.tools, a.cli, a.environ)
+			if err := a.loggedIn(); err != nil {
+				return err
+			}
 		} else if err = a.emulatedEnvironment(); err != nil {
 			return err
 		}

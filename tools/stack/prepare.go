@@ -29,6 +29,9 @@ func (a *app) prepare(create bool) error {
 	if err := a.prepareTools(); err != nil {
 		return err
 	}
+	if err := a.signIn(); err != nil {
+		return err
+	}
 	if err := a.loggedIn(); err != nil {
 		return err
 	}
@@ -81,20 +84,27 @@ func (a *app) prepareUpdate(create bool) error {
 	return a.repair()
 }
 
-// loggedIn fails if nobody is logged in to a backend. Without a terminal Pulumi would ask for an access token, which is
-// one way of several.
+// loggedIn fails if nobody is logged in to a backend, or if it does not answer. Without a terminal Pulumi would ask for an access
+// token, which is one way of several.
 func (a *app) loggedIn() error {
 	if a.stack.Emulated {
 		return nil // its backend is a folder
 	}
-	if err := a.pulumi(call{args: []string{"whoami"}, stdout: io.Discard, stderr: io.Discard}); err == nil {
+	var said strings.Builder
+	err := a.pulumi(call{args: []string{"whoami"}, stdout: io.Discard, stderr: &said})
+	if err == nil {
 		return nil
 	}
-	return errors.New("you are not logged in to the backend that keeps this stack's state, or it does not answer. Nothing was changed. Fix:\n" +
-		"    eval \"$(make -s env STACK=" + a.stack.Name + ")\"\n" +
-		"    pulumi login                    to Pulumi Cloud\n" +
-		"    pulumi login s3://BUCKET        to a bucket of yours (docs/team.md)\n" +
-		"  Then `pulumi whoami` prints your user name, or what is wrong")
+	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+	cause := strings.TrimPrefix(lines[len(lines)-1], "error: ")
+	environment := "    eval \"$(make -s env STACK=" + a.stack.Name + ")\"\n"
+	if strings.Contains(cause, "must be set for login") {
+		return errors.New("you are not logged in to a backend, which keeps this stack's state. Nothing was changed.\n  Fix:\n" + environment +
+			"    pulumi login                    to Pulumi Cloud\n" +
+			"    pulumi login s3://BUCKET        to a bucket of yours (docs/team.md)")
+	}
+	return fmt.Errorf("the backend that keeps this stack's state does not answer. Nothing was changed.\n  Pulumi: %s\n"+
+		"  Fix: check the network, HTTPS_PROXY and your credentials for the backend. Afterwards this prints your user name:\n%s    pulumi whoami", cause, environment)
 }
 
 func (a *app) prepareTools() error {

@@ -21,6 +21,7 @@ func (a *app) preview(args []string) error {
 	if err := a.prepare(false); err != nil {
 		return err
 	}
+	a.announce()
 	if err := a.tools.CompileProgram(); err != nil {
 		return err
 	}

@@ -278,5 +278,5 @@ func (a *app) useNewestDocument() error {
 }
 
 func (a *app) useNewestInAccount() (bool, error) {
-	return sessions.UseNewest(context.Background(), a.env.Apply(a.environ), a.stack.Region, a.stack.SessionDocument, a.stack.Project+"/"+a.stack.Name)
+	return sessions.UseNewest(context.Background(), a.awsEnviron(), a.stack.Region, a.stack.SessionDocument, a.stack.Project+"/"+a.stack.Name)
 }

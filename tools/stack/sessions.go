@@ -39,6 +39,9 @@ func (a *app) sessionSetting() (s sessions.Setting, err error) {
 	if err := a.prepareTools(); err != nil {
 		return s, err
 	}
+	if err := a.signIn(); err != nil {
+		return s, err
+	}
 	if err := a.loggedIn(); err != nil {
 		return s, err
 	}
@@ -48,9 +51,12 @@ func (a *app) sessionSetting() (s sessions.Setting, err error) {
 		return s, a.lost()
 	}
 	s = sessions.Setting{
-		Stack: a.stack.Name, Emulated: a.stack.Emulated, Environ: a.env.Apply(a.environ),
+		Stack: a.stack.Name, Emulated: a.stack.Emulated, Environ: a.awsEnviron(),
 		Outputs: func() (string, error) { return a.read("stack", "output", "--json", "--stack", a.stack.Name) },
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
+	}
+	if a.me != nil {
+		s.Identity, s.Where = a.me.Identity, a.me.text
 	}
 	if a.stack.Emulated {
 		s.Plugin = func() error { _, err := a.ensureSessionPlugin(); return err }

@@ -735,5 +735,5 @@ func TestBackend_NotLoggedIn_Explained(t *testing.T) {
 	require.NoError(t, a.loggedIn())
 	require.Equal(t, "whoami --color auto --non-interactive\n", calls())
 	a.cli.Path = "/bin/false"
-	require.ErrorContains(t, a.loggedIn(), "pulumi login")
+	require.ErrorContains(t, a.loggedIn(), "the backend that keeps this stack's state does not answer")
 }

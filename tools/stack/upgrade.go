@@ -108,7 +108,7 @@ func (a *app) newestImage(instance string) (image string, names []string, err er
 }
 
 func (a *app) readParameter(instance, parameter string) (string, error) {
-	image, err := sessions.Parameter(context.Background(), a.env.Apply(a.environ), a.stack.Region, parameter)
+	image, err := sessions.Parameter(context.Background(), a.awsEnviron(), a.stack.Region, parameter)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the newest image's id from the public parameter %s: %w\n"+
 			"  Fix: read it in the console (Systems Manager, Parameter Store, Public parameters), then\n"+
