@@ -1,7 +1,7 @@
 # The targets run the command in tools/cmd/stack. `make` alone lists them.
 
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
-options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
+options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
 	RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 STACK ?= local
@@ -34,8 +34,8 @@ up: command ## create or update the stack's resources (DIFF=1: with every proper
 preview: command ## show what `make up` would change, one line for each resource (DIFF=1: every property)
 	@$(run) preview $(call switch,DIFF,diff) -- $(ARGS)
 
-destroy: command ## delete the stack's resources
-	@$(run) destroy $(call switch,DIFF,diff) -- $(ARGS)
+destroy: command ## delete the stack's resources (DIFF=1: show every property, CUT_OFF=1: also VPC endpoints that others use)
+	@$(run) destroy $(call switch,DIFF,diff) $(call switch,CUT_OFF,cut-off) -- $(ARGS)
 
 outputs: command ## print the stack's outputs as JSON
 	@$(run) outputs -- $(ARGS)

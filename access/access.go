@@ -95,7 +95,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	for name, instance := range instances {
 		ids[name], addresses[name] = instance.InstanceID, instance.PrivateIP
 	}
-	endpointIDs := pulumi.StringMap{}
+	endpointIDs := pulumi.ToStringMap(r.args.ExistingEndpoints)
 	for service, id := range endpoints.IDs {
 		endpointIDs[service] = id
 	}
@@ -186,6 +186,7 @@ func (r recipe) securityGroup(place components.Place) (*components.SecurityGroup
 		CidrBlocks:     place.CidrBlocks,
 		Ipv6CidrBlocks: place.Ipv6CidrBlocks,
 		S3PrefixListID: pulumi.String(r.args.S3PrefixListID),
+		EndpointBlocks: r.args.EndpointCidrBlocks,
 		HTTPSOnly:      r.args.HTTPSBetweenMembers,
 		Labels:         r.labels(),
 	}, r.child())
@@ -196,6 +197,7 @@ func (r recipe) endpoints(place components.Place, group *components.SecurityGrou
 		Place:           place,
 		SecurityGroupID: group.GroupID,
 		Interfaces:      map[string]components.Endpoint{},
+		Protect:         r.args.ProtectEndpoints,
 		Labels:          r.labels(),
 	}
 	for _, name := range append([]string{endpoint.S3}, r.args.Endpoints...) {

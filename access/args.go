@@ -28,8 +28,9 @@ type Args struct {
 	Tags map[string]string
 
 	// VpcID names an existing VPC, with the private subnets, one in each zone,
-	// that instances and endpoints go into, and the subnets' route tables. Nil:
-	// an isolated VPC is created, with a subnet in each of AvailabilityZones.
+	// that instances and endpoints go into, and the route tables of the subnets
+	// that get a route to S3; nil: they have one. Nil VpcID: an isolated VPC is
+	// created, with a subnet in each of AvailabilityZones.
 	VpcID                    pulumi.StringInput
 	SubnetIDs, RouteTableIDs pulumi.StringArrayInput
 	// CidrBlocks are every IPv4 range of the VPC; of a VPC that is created, one.
@@ -41,9 +42,18 @@ type Args struct {
 	// S3PrefixListID is the id of the Region's prefix list of S3. Required.
 	S3PrefixListID string
 
-	// Endpoints are the interface endpoints by their short names, for example
-	// ssmmessages. Required: ssm and ssmmessages at least.
+	// Endpoints are the interface endpoints that are created, by their short
+	// names, for example ssmmessages. Required: ssm and ssmmessages at least,
+	// unless the network reaches them already.
 	Endpoints []string
+	// ExistingEndpoints are ids of endpoints of an existing VPC by the short
+	// names, s3 too. EndpointCidrBlocks are the IPv4 ranges that such endpoints
+	// are in, or those of another VPC, to which the security group lets HTTPS out.
+	ExistingEndpoints  map[string]string
+	EndpointCidrBlocks []string
+	// ProtectEndpoints makes a destroy fail before it deletes anything, for
+	// endpoints that others use.
+	ProtectEndpoints bool
 	// NarrowEndpointPolicies lets through only what the instances need, rather
 	// than everything. In a VPC that others use too it can cut them off.
 	NarrowEndpointPolicies bool
@@ -172,14 +182,14 @@ func (a *Args) validate() error {
 			need(err == nil, "CidrBlocks is %s for %d AvailabilityZones: %v", a.CidrBlocks[0], subnets, err)
 		}
 	} else {
-		need(a.SubnetIDs != nil && a.RouteTableIDs != nil, "SubnetIDs and RouteTableIDs are required with VpcID")
+		need(a.SubnetIDs != nil, "SubnetIDs is required with VpcID")
 	}
 	for _, name := range a.Endpoints {
 		service, known := endpoint.Find(name)
 		need(known && !service.Gateway, "Endpoints has %q: allowed are %v", name, interfaceNames())
 	}
 	for _, name := range []string{"ssm", "ssmmessages"} {
-		need(slices.Contains(a.Endpoints, name), "Endpoints lacks %s, without which no session can be opened", name)
+		need(slices.Contains(a.Endpoints, name) || len(a.EndpointCidrBlocks) > 0, "Endpoints lacks %s, without which no session can be opened", name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Instances)) {
 		i := a.Instances[name]

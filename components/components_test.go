@@ -142,7 +142,7 @@ func TestComponents_MissingArgument_Refused(t *testing.T) {
 			return err
 		},
 		"endpoints: SecurityGroupID and S3 are required": func(ctx *pulumi.Context) error { _, err := components.NewEndpoints(ctx, "n", nil); return err },
-		"endpoints: Place needs VpcID, SubnetIDs and RouteTableIDs": func(ctx *pulumi.Context) error {
+		"endpoints: Place needs VpcID and SubnetIDs": func(ctx *pulumi.Context) error {
 			_, err := components.NewEndpoints(ctx, "n", &components.EndpointsArgs{
 				SecurityGroupID: pulumi.String("sg"), S3: components.Endpoint{Policy: pulumi.String("{}")},
 			})

@@ -14,7 +14,8 @@ type EndpointsArgs struct {
 	Place           Place
 	SecurityGroupID pulumi.StringInput
 	Interfaces      map[string]Endpoint // by the short name, for example ssmmessages
-	S3              Endpoint
+	S3              Endpoint            // on Place.RouteTableIDs; nil there: none is created
+	Protect         bool                // a destroy fails before it deletes anything
 	Labels          Labels
 }
 
@@ -24,7 +25,8 @@ type Endpoint struct {
 	Policy      pulumi.StringInput
 }
 
-// Endpoints are the network's only route to AWS: an interface endpoint with
+// Endpoints are the endpoints that the stack creates. In a network of its own
+// they are the only route to AWS: an interface endpoint with
 // private DNS for each service, with a network interface in each zone, and the
 // S3 gateway on the subnets' route tables.
 type Endpoints struct {
@@ -39,8 +41,8 @@ func NewEndpoints(ctx *pulumi.Context, name string, args *EndpointsArgs, opts ..
 	if args == nil || args.SecurityGroupID == nil || args.S3.Policy == nil {
 		return nil, errors.New("endpoints: SecurityGroupID and S3 are required")
 	}
-	if args.Place.VpcID == nil || args.Place.SubnetIDs == nil || args.Place.RouteTableIDs == nil {
-		return nil, errors.New("endpoints: Place needs VpcID, SubnetIDs and RouteTableIDs")
+	if args.Place.VpcID == nil || args.Place.SubnetIDs == nil {
+		return nil, errors.New("endpoints: Place needs VpcID and SubnetIDs")
 	}
 	c := &Endpoints{IDs: map[string]pulumi.StringOutput{}}
 	if err := ctx.RegisterComponentResource(token("Endpoints"), name, c, opts...); err != nil {
@@ -59,13 +61,15 @@ func NewEndpoints(ctx *pulumi.Context, name string, args *EndpointsArgs, opts ..
 			return nil, err
 		}
 	}
-	if err := c.add(ctx, name, "s3", args, &ec2.VpcEndpointArgs{
-		ServiceName:     pulumi.String(args.S3.ServiceName),
-		VpcEndpointType: pulumi.String("Gateway"),
-		RouteTableIds:   args.Place.RouteTableIDs,
-		Policy:          args.S3.Policy.ToStringOutput().ToStringPtrOutput(),
-	}); err != nil {
-		return nil, err
+	if args.Place.RouteTableIDs != nil {
+		if err := c.add(ctx, name, "s3", args, &ec2.VpcEndpointArgs{
+			ServiceName:     pulumi.String(args.S3.ServiceName),
+			VpcEndpointType: pulumi.String("Gateway"),
+			RouteTableIds:   args.Place.RouteTableIDs,
+			Policy:          args.S3.Policy.ToStringOutput().ToStringPtrOutput(),
+		}); err != nil {
+			return nil, err
+		}
 	}
 
 	ids := pulumi.StringMap{}
@@ -78,7 +82,11 @@ func NewEndpoints(ctx *pulumi.Context, name string, args *EndpointsArgs, opts ..
 func (c *Endpoints) add(ctx *pulumi.Context, name, service string, args *EndpointsArgs, endpoint *ec2.VpcEndpointArgs) error {
 	endpoint.VpcId = args.Place.VpcID
 	endpoint.Tags = args.Labels.For(service)
-	made, err := ec2.NewVpcEndpoint(ctx, name+"-"+service, endpoint, pulumi.Parent(c))
+	options := []pulumi.ResourceOption{pulumi.Parent(c)}
+	if args.Protect { // otherwise it is the parent's
+		options = append(options, pulumi.Protect(true))
+	}
+	made, err := ec2.NewVpcEndpoint(ctx, name+"-"+service, endpoint, options...)
 	if err != nil {
 		return failed("endpoints", service, err)
 	}

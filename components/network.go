@@ -17,7 +17,7 @@ type Place struct {
 	CidrBlocks     []string // every IPv4 range of the VPC
 	Ipv6CidrBlocks []string
 	SubnetIDs      pulumi.StringArrayInput // one in each zone
-	RouteTableIDs  pulumi.StringArrayInput // of the subnets
+	RouteTableIDs  pulumi.StringArrayInput // that get a route to S3; nil: none
 }
 
 // NetworkArgs describe an isolated network.

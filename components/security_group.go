@@ -15,6 +15,7 @@ type SecurityGroupArgs struct {
 	CidrBlocks     []string // IPv4 ranges from which HTTPS is open
 	Ipv6CidrBlocks []string
 	S3PrefixListID pulumi.StringInput // the addresses of S3 in the Region
+	EndpointBlocks []string           // IPv4 ranges of endpoints outside of the group, to which HTTPS is open
 	// HTTPSOnly narrows what members may send each other to HTTPS, which the
 	// endpoints need. Otherwise it is everything.
 	HTTPSOnly bool
@@ -23,7 +24,8 @@ type SecurityGroupArgs struct {
 
 // SecurityGroup is the one group of the recipe. Its members talk to each other,
 // HTTPS is open from the VPC's ranges so that other instances can use the
-// endpoints, and what goes out is HTTPS to the group and to S3 alone.
+// endpoints, and what goes out is HTTPS to the group, to S3, and to endpoints that
+// others have.
 //
 // Every rule is a resource of its own, as the provider asks for; a change to
 // one does not touch the others.
@@ -90,17 +92,26 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 			return nil, err
 		}
 	}
-	for _, to := range []struct {
+	type destination struct {
 		part, description string
 		group, prefixList pulumi.StringPtrInput
-	}{
+		block             pulumi.StringPtrInput
+	}
+	destinations := []destination{
 		{part: "https-to-members", description: "HTTPS to the endpoints", group: id.ToStringPtrOutput()},
 		{part: "https-to-s3", description: "HTTPS to S3 through its gateway endpoint", prefixList: args.S3PrefixListID.ToStringOutput().ToStringPtrOutput()},
-	} {
+	}
+	for _, block := range args.EndpointBlocks {
+		destinations = append(destinations, destination{
+			part: "https-to-" + inName(block), description: "HTTPS to existing endpoints", block: pulumi.StringPtr(block),
+		})
+	}
+	for _, to := range destinations {
 		made, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-"+to.part, &vpc.SecurityGroupEgressRuleArgs{
 			SecurityGroupId:           id,
 			ReferencedSecurityGroupId: to.group,
 			PrefixListId:              to.prefixList,
+			CidrIpv4:                  to.block,
 			IpProtocol:                pulumi.String("tcp"),
 			FromPort:                  pulumi.Int(https),
 			ToPort:                    pulumi.Int(https),
@@ -120,13 +131,16 @@ func NewSecurityGroup(ctx *pulumi.Context, name string, args *SecurityGroupArgs,
 // httpsFrom opens HTTPS from a range. The rule is named after the range, so that
 // a range which the VPC gains or loses touches no other rule.
 func (c *SecurityGroup) httpsFrom(ctx *pulumi.Context, name, block string, labels Labels, rule vpc.SecurityGroupIngressRuleArgs) error {
-	part := "https-from-" + strings.NewReplacer("/", "-", ":", "-").Replace(block)
+	part := "https-from-" + inName(block)
 	rule.IpProtocol = pulumi.String("tcp")
 	rule.FromPort, rule.ToPort = pulumi.Int(https), pulumi.Int(https)
 	rule.Description = pulumi.String("HTTPS from the VPC")
 	rule.Tags = labels.For(part)
 	return c.ingress(ctx, name+"-"+part, rule)
 }
+
+// inName writes a range as a part of a name.
+func inName(block string) string { return strings.NewReplacer("/", "-", ":", "-").Replace(block) }
 
 func (c *SecurityGroup) ingress(ctx *pulumi.Context, name string, args vpc.SecurityGroupIngressRuleArgs) error {
 	made, err := vpc.NewSecurityGroupIngressRule(ctx, name, &args, pulumi.Parent(c))

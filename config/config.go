@@ -107,7 +107,7 @@ func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	v.oneOf("selfRepair", string(c.SelfRepair), "auto", "true", "false")
 	c.validateTags(v, defaultTags)
 	c.Network.validate(v)
-	c.Endpoints.validate(v)
+	c.Endpoints.validate(v, c.Network)
 	c.validateInstances(v)
 	c.validateFleets(v)
 	c.Logging.validate(v, c)

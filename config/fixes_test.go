@@ -177,6 +177,7 @@ func (s *stack) config(t *testing.T, verb string, words []string) {
 // valid are values that fit a key where its default does not, by the key or by
 // the case and the key.
 var valid = map[string]string{
+	"endpoints.existing.ssm":                "vpce-0123456789abcdef0",
 	"keepRecords":                           "true",
 	"region":                                "us-east-2",
 	"logging.objectLockDays":                "30",

@@ -67,13 +67,14 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 				"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
 			region, profile, region),
 
-		outputs.Region:          pulumi.String(region),
-		outputs.AccountID:       pulumi.String(f.Scope.AccountID),
-		outputs.VpcID:           made.Place.VpcID,
-		outputs.SubnetIDs:       made.Place.SubnetIDs,
-		outputs.SecurityGroupID: made.SecurityGroupID,
-		outputs.EndpointIDs:     made.EndpointIDs,
-		outputs.RouteTables:     routeTables(ctx, f, made),
+		outputs.Region:             pulumi.String(region),
+		outputs.AccountID:          pulumi.String(f.Scope.AccountID),
+		outputs.VpcID:              made.Place.VpcID,
+		outputs.SubnetIDs:          made.Place.SubnetIDs,
+		outputs.SecurityGroupID:    made.SecurityGroupID,
+		outputs.EndpointCidrBlocks: pulumi.ToStringArray(c.Endpoints.CidrBlocks),
+		outputs.EndpointIDs:        made.EndpointIDs,
+		outputs.RouteTables:        routeTables(ctx, f, made),
 	}
 	if before := f.Document.Before(); before != "" {
 		// Pulumi leaves the document as it is; make destroy runs this first.

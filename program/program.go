@@ -67,6 +67,9 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 		HTTPSBetweenMembers:    c.Network.MemberTraffic == config.HTTPSOnly,
 		S3PrefixListID:         f.S3PrefixListID,
 		Endpoints:              d.Services,
+		ExistingEndpoints:      d.UsedEndpoints,
+		EndpointCidrBlocks:     d.EndpointRanges,
+		ProtectEndpoints:       c.Endpoints.Protect,
 		NarrowEndpointPolicies: d.NarrowPolicies,
 
 		Instances: map[string]access.Instance{},
@@ -112,7 +115,9 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 	if n := f.Network; n != nil {
 		args.VpcID = pulumi.String(c.Network.VpcID)
 		args.SubnetIDs = pulumi.ToStringArray(c.Network.SubnetIDs)
-		args.RouteTableIDs = pulumi.ToStringArray(n.RouteTableIDs)
+		if len(d.GatewayTables) > 0 {
+			args.RouteTableIDs = pulumi.ToStringArray(d.GatewayTables)
+		}
 		args.CidrBlocks, args.Ipv6CidrBlocks = n.CidrBlocks, n.Ipv6CidrBlocks
 	}
 	for name, i := range c.Complete() {

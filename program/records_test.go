@@ -21,7 +21,7 @@ type lookups = map[string]func(map[string]any) (map[string]any, error)
 var everything = map[string]any{
 	"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "logging.objectLock": "governance",
 	"logging.objectLockDays": 30, "logging.transitionDays": 90, "session.encryption": true, "session.runAsEnabled": true,
-	"session.runAsDefaultUser": "ec2-user", "session.shellProfile.linux": "date",
+	"session.runAsDefaultUser": "ec2-user", "endpoints.protect": true, "session.shellProfile.linux": "date",
 }
 
 // documentOf answers the look-ups of a session document: the version that

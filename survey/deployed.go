@@ -17,7 +17,7 @@ import (
 // that refers to another stack, so it asks AWS nothing.
 //
 // The stack's outputs would not do: an update that fails does not write them.
-func deployed(ctx *pulumi.Context) ([]string, decide.Deployed, error) {
+func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 	has := decide.Deployed{Instances: map[string]decide.Instance{}, Subnets: map[int]string{}}
 	name := ctx.Stack()
 	if ctx.Organization() != "organization" { // the one organization of a backend of one's own, which may leave it out
@@ -40,13 +40,12 @@ func deployed(ctx *pulumi.Context) ([]string, decide.Deployed, error) {
 		} `pulumi:"outputs"`
 	}
 	if err := ctx.Invoke("pulumi:pulumi:readStackResourceOutputs", &args, &state); err != nil {
-		return nil, has, fmt.Errorf("reading the state of the stack %s: %w", name, err)
+		return has, fmt.Errorf("reading the state of the stack %s: %w", name, err)
 	}
-	var arns []string
 	for _, urn := range slices.Sorted(maps.Keys(state.Resources)) {
 		resource := state.Resources[urn]
 		if strings.HasPrefix(resource.Type, "aws:") && resource.Outputs.ARN != "" {
-			arns = append(arns, resource.Outputs.ARN)
+			has.ARNs = append(has.ARNs, resource.Outputs.ARN)
 		}
 		name := urn[strings.LastIndex(urn, "::")+len("::"):]
 		switch resource.Type {
@@ -60,6 +59,6 @@ func deployed(ctx *pulumi.Context) ([]string, decide.Deployed, error) {
 			}
 		}
 	}
-	slices.Sort(arns)
-	return arns, has, nil
+	slices.Sort(has.ARNs)
+	return has, nil
 }

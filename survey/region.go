@@ -41,11 +41,11 @@ func region(ctx *pulumi.Context) (scope.Scope, decide.Deployed, error) {
 			Fix:     mistake.Run("pulumi config set aws:region REGION"),
 		}}
 	}
-	arns, has, err := deployed(ctx)
+	has, err := deployed(ctx)
 	if err != nil {
 		return s, none, err
 	}
-	return s, has, guard.CheckPlace(ctx.Stack(), arns, s).Err()
+	return s, has, guard.CheckPlace(ctx.Stack(), has.ARNs, s).Err()
 }
 
 // zones lists the Region's availability zones by name.

@@ -13,9 +13,12 @@ import (
 // Decisions shape the stack. All of them are known before the first resource is
 // registered.
 type Decisions struct {
-	Services       []string // interface endpoints by their short names
-	Zones          []string // each with a subnet; of a network that the stack creates
-	NarrowPolicies bool     // of the endpoints
+	Services       []string          // interface endpoints that the stack creates, by their short names
+	UsedEndpoints  map[string]string // ids of endpoints that are there already, by the short names
+	GatewayTables  []string          // of an existing network: those that get the stack's own route to S3
+	EndpointRanges []string          // IPv4 ranges in which endpoints are that are not in the stack's security group, sorted
+	Zones          []string          // each with a subnet; of a network that the stack creates
+	NarrowPolicies bool              // of the endpoints
 
 	Subnets map[string]int // of the fleets' instances, by name: the index in the zones or in network.subnetIds
 

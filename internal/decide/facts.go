@@ -21,6 +21,13 @@ type Facts struct {
 	Images         map[string]string // the newest image by its parameter, of the parameters in use
 	Deployed       Deployed          // what the stack has already
 
+	// Of an existing network, as far as the config wants the service:
+	Endpoints  map[string]Endpoint    // by the short name, the stack's own included; s3 only where it is one that is not
+	S3Tables   []string               // route tables that lead to S3 through a gateway endpoint which is not the stack's
+	OwnGateway bool                   // the stack has a gateway endpoint there
+	Groups     map[string]reach.Group // of those endpoints that are not the stack's own
+	Subnets    map[string]Subnet      // of those, and the stack's
+
 	Document        session.Existing // of the name in the config
 	DefaultDocument session.Existing // the account's default, where the config names another one
 
@@ -37,6 +44,7 @@ func (f Facts) Owner() string { return f.Project + "/" + f.Stack }
 
 // Deployed is what the stack's state has.
 type Deployed struct {
+	ARNs      []string            // of everything, sorted
 	Instances map[string]Instance // by their names in the config
 	Subnets   map[int]string      // the ids of the stack's own subnets, by the number in their names
 }
@@ -91,3 +99,20 @@ type Group struct {
 	Exists bool
 	Owner  string // the stack that made it; empty: none of this program's
 }
+
+// Endpoint is a VPC endpoint that exists in a network which the stack did not
+// create.
+type Endpoint struct {
+	reach.Endpoint
+	Owner string // the stack that made it; empty: none of this program's
+	Own   bool   // it is this stack's
+	// Several: there are several for the service. Absent: the one that the config
+	// names is not there. Nothing else is known then.
+	Several, Absent bool
+}
+
+// Usable reports whether the service's name leads to the endpoint.
+func (e Endpoint) Usable() bool { return e.PrivateDNS && !e.Several && !e.Absent }
+
+// Subnet is where a subnet is.
+type Subnet struct{ CidrBlock, Zone string }

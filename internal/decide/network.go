@@ -40,7 +40,7 @@ func (d *decider) network() {
 		})
 		return
 	}
-	for _, table := range n.RouteTableIDs {
+	for _, table := range d.GatewayTables {
 		d.say(fmt.Sprintf("the route table %s gets a route to S3 through this stack's gateway endpoint; "+
 			"every subnet that uses the table reaches S3 that way", table))
 	}

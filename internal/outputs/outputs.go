@@ -30,6 +30,7 @@ const (
 	SecurityGroupID        = "securityGroupId"
 	EndpointIDs            = "endpointIds"
 	RouteTables            = "routeTables"
+	EndpointCidrBlocks     = "endpointCidrBlocks"
 )
 
 // Values are the outputs that the tools read.
@@ -50,4 +51,5 @@ type Values struct {
 	RoleName               string              `json:"roleName"`
 	Region                 string              `json:"region"`
 	AccountID              string              `json:"accountId"`
+	EndpointCidrBlocks     []string            `json:"endpointCidrBlocks"`
 }

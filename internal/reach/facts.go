@@ -11,6 +11,9 @@ type Facts struct {
 	// ExpectedProfile is the instance profile that the stack created.
 	ExpectedProfile string
 
+	// Elsewhere are CIDR blocks of another VPC that endpoints are in, by the stack's config.
+	Elsewhere []string
+
 	Instance Read[Instance]
 	// Role is the role in the instance's profile; empty if there is none.
 	Role Read[string]

@@ -150,18 +150,34 @@ func (l *list) endpoints() {
 			continue // what needs it is judged with session logs
 		}
 		title := "endpoint " + service.Name
-		at := slices.IndexFunc(all.Value, func(e Endpoint) bool { return e.Service == service.Name && e.State != "deleted" })
+		e, found := l.endpointFor(service.Name)
 		switch {
-		case at >= 0:
-			l.endpoint(title, service.Calls, all.Value[at])
+		case found:
+			l.endpoint(title, service.Calls, e)
 		case service.OptionalBecause != "":
 			l.add(title, Unknown, "none; "+service.OptionalBecause, "")
 		case l.facts.Routes.Problem == "" && l.facts.Routes.Value.DefaultRoute() != "":
 			l.add(title, Unknown, "none, but a default route leads to "+l.facts.Routes.Value.DefaultRoute(), "")
+		case len(l.facts.Elsewhere) > 0:
+			l.elsewhere(title)
 		default:
 			l.add(title, Missing, "there is none in "+l.facts.Instance.Value.VpcID, l.again())
 		}
 	}
+}
+
+// endpointFor finds the VPC's interface endpoint for a service. Only one of
+// several can have private DNS, by which the service's name leads to it.
+func (l *list) endpointFor(service string) (best Endpoint, found bool) {
+	for _, e := range l.facts.Endpoints.Value {
+		if e.Service != service || e.State == "deleted" || e.Type == "Gateway" {
+			continue
+		}
+		if !found || e.PrivateDNS && !best.PrivateDNS {
+			best, found = e, true
+		}
+	}
+	return best, found
 }
 
 func (l *list) endpoint(title string, calls []string, e Endpoint) {
@@ -237,9 +253,10 @@ func (l *list) routes() {
 		l.add(title, Unknown, "the endpoints cannot be read", "")
 		return
 	}
+	// There may be one for each route table.
 	gateway := ""
 	for _, e := range l.facts.Endpoints.Value {
-		if e.Service == "s3" && e.Type == "Gateway" {
+		if e.Service == "s3" && e.Type == "Gateway" && !slices.Contains(r.Value.GatewayEndpoints(), gateway) {
 			gateway = e.ID
 		}
 	}

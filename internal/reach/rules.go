@@ -19,12 +19,12 @@ func (l *list) between(e Endpoint) (found, fix string, status Status) {
 	out, in := Missing, Missing
 	for _, id := range i.Groups {
 		for _, r := range groups.Value[id].Egress {
-			out = better(out, l.permits(r, e.Groups, l.rangesOf(e)))
+			out = better(out, permits(r, e.Groups, l.rangesOf(e)))
 		}
 	}
 	for _, id := range e.Groups {
 		for _, r := range groups.Value[id].Ingress {
-			in = better(in, l.permits(r, i.Groups, []string{i.Address + "/32"}))
+			in = better(in, permits(r, i.Groups, []string{i.Address + "/32"}))
 		}
 	}
 	authorize := func(direction, group, other string) string {
@@ -64,7 +64,7 @@ func better(a, b Status) Status {
 }
 
 // permits reports whether a rule allows HTTPS to or from members of the groups, whose addresses lie in the ranges.
-func (l *list) permits(r Rule, groups, ranges []string) Status {
+func permits(r Rule, groups, ranges []string) Status {
 	if r.Protocol != "-1" && (r.Protocol != "tcp" && r.Protocol != "6" || r.From > 443 || r.To < 443) {
 		return Missing
 	}

@@ -8,15 +8,18 @@ import (
 )
 
 func (a *app) destroyCommand() *cobra.Command {
-	return a.withDiff(a.onStack(a.destroy, &cobra.Command{
+	c := a.withDiff(a.onStack(a.destroy, &cobra.Command{
 		Use:   "destroy",
 		Short: "Delete the stack's resources",
-		Long: `Delete the stack's resources. The setting keepRecords decides what happens to the session logs.
+		Long: `Delete the stack's resources. The setting keepRecords decides what happens to the session logs. It refuses to delete VPC
+endpoints that instances of others use, unless --cut-off is given.
 
 A stack in an AWS account asks first, also if CI=true; -- --yes answers yes.`,
 		Example: `  stack destroy
   stack destroy --stack dev -- --yes`,
 	}))
+	c.Flags().BoolVar(&a.cutOff, "cut-off", false, "delete VPC endpoints that instances of others use (make: CUT_OFF=1)")
+	return c
 }
 
 func (a *app) destroy(args []string) error {
@@ -41,12 +44,20 @@ func (a *app) destroyPrepared(args []string) error {
 	if err != nil {
 		return err
 	}
-	if logs := before.protected(); len(logs) > 0 {
+	if logs := before.protected(bucketType, logGroupType); len(logs) > 0 {
 		// Pulumi would notice in its preview, which can be skipped, and otherwise only when it comes to the bucket.
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs in %s. Nothing was deleted.\n"+
 			"  To keep the session logs:      pulumi config set %[2]s:keepRecords true, then make up STACK=%[1]s\n"+
 			"  To delete the session logs:    pulumi config set %[2]s:keepRecords false, then make up STACK=%[1]s\n"+
 			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "))
+	}
+	if endpoints := before.protected(endpointType); len(endpoints) > 0 {
+		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+
+			"  Fix: pulumi config set --path '%[2]s:endpoints.protect' false, then make up STACK=%[1]s\n"+
+			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "))
+	}
+	if err := a.refuseCutOff(before); err != nil {
+		return err
 	}
 	if err := a.apply("destroy", args); err != nil {
 		return err

@@ -20,6 +20,8 @@ type app struct {
 	// name is the value of --stack; diff is that of --diff.
 	name string
 	diff bool
+	// cutOff lets a destroy delete VPC endpoints that others use.
+	cutOff bool
 
 	tools *toolchain.Toolchain
 	stack *Stack

@@ -120,6 +120,7 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 	for line, want := range map[string]string{
 		"up":                        "'local' up --",
 		"up STACK=dev ARGS=--yes":   "'dev' up -- --yes",
+		"destroy CUT_OFF=1":         "'local' destroy --cut-off --",
 		"wait":                      "'local' wait",
 		"wait INSTANCE=app V=1":     "'local' wait --instance 'app' --verbose",
 		"wait TIMEOUT=90s ARGS=-v":  "'local' wait --timeout '90s' -v",

@@ -705,7 +705,7 @@ func TestKept(t *testing.T) {
 		{"type":"private-ec2-access:index:LogArchive","retainOnDelete":true}
 	]}}`), &d))
 	require.Equal(t, kept{buckets: []string{"logs-1"}, logGroups: []string{"/sessions"}, keys: []string{"key-1"}, resources: 4}, d.kept())
-	require.Empty(t, d.protected())
+	require.Empty(t, d.protected(bucketType, logGroupType, endpointType))
 
 	// A destroy that was killed had dropped the bucket already; one that deletes the bucket leaves no word of it.
 	for retained, want := range map[string][]string{"true": {"logs-1"}, "false": nil} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
 // lock is one lock file of Pulumi's file backend.
@@ -86,14 +87,14 @@ func (d *deployment) cloudResources() int {
 	return count
 }
 
-// protected lists the buckets and log groups that a destroy must not touch.
-func (d *deployment) protected() (logs []string) {
+// protected lists the resources of some types that a destroy must not touch.
+func (d *deployment) protected(types ...tokens.Type) (ids []string) {
 	for _, r := range d.Deployment.Resources {
-		if r.Protect && (r.Type == bucketType || r.Type == logGroupType) {
-			logs = append(logs, string(r.ID))
+		if r.Protect && slices.Contains(types, r.Type) {
+			ids = append(ids, string(r.ID))
 		}
 	}
-	return logs
+	return ids
 }
 
 // output returns an output of the stack that is a text, "" if there is none.

@@ -63,6 +63,7 @@ var sdkFunctions = strings.Fields(`
 	aws:ec2/getManagedPrefixList:getManagedPrefixList
 	aws:ec2/getPrefixList:getPrefixList
 	aws:ec2/getRouteTable:getRouteTable
+	aws:ec2/getRouteTables:getRouteTables
 	aws:ec2/getSecurityGroup:getSecurityGroup
 	aws:ec2/getSubnet:getSubnet
 	aws:ec2/getSubnets:getSubnets
@@ -70,6 +71,7 @@ var sdkFunctions = strings.Fields(`
 	aws:ec2/getVpcEndpoint:getVpcEndpoint
 	aws:ec2/getVpcEndpointService:getVpcEndpointService
 	aws:ec2/getVpnGateway:getVpnGateway
+	aws:iam/getInstanceProfile:getInstanceProfile
 	aws:iam/getPolicy:getPolicy
 	aws:iam/getRole:getRole
 	aws:index/getAvailabilityZones:getAvailabilityZones
@@ -81,6 +83,8 @@ var sdkFunctions = strings.Fields(`
 	aws:s3/getBucket:getBucket
 	aws:ssm/getDocument:getDocument
 	aws:ssm/getParameter:getParameter
+	aws:vpc/getSecurityGroupRule:getSecurityGroupRule
+	aws:vpc/getSecurityGroupRules:getSecurityGroupRules
 `)
 
 // TestProperties_MatchSDK compares every input and output that the Go SDK knows with the bridge's schema: one that is

@@ -318,6 +318,17 @@ def ec2_filters(a: Account) -> None:
     equal("no subnet", tables(association__subnet_id=[more[1]]), [])
     main = tables(association__main=["true"], vpc_id=[vpc])
     equal("main tables", (len(main), table in main), (1, False))
+    gateway = ec2.create_vpc_endpoint(
+        VpcId=vpc,
+        ServiceName=f"com.amazonaws.{REGION}.s3",
+        VpcEndpointType="Gateway",
+        RouteTableIds=[table],
+    )["VpcEndpoint"]["VpcEndpointId"]
+    lists = ec2.describe_managed_prefix_lists()["PrefixLists"]
+    s3 = [p["PrefixListId"] for p in lists if p["PrefixListName"].endswith(".s3")]
+    equal("tables to S3", tables(route__destination_prefix_list_id=s3), [table])
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[gateway])
+    equal("none to S3", tables(route__destination_prefix_list_id=s3), [])
 
     service = f"com.amazonaws.{REGION}.ssm"
     endpoint = ec2.create_vpc_endpoint(
@@ -379,12 +390,32 @@ def vpc_endpoints(a: Account) -> None:
         found = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
         return found[0]["PrivateDnsEnabled"]
 
-    gateway = make("s3", "Gateway")
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    gateway = make("s3", "Gateway", RouteTableIds=[table])
     equal("private DNS of a gateway", private_dns(gateway), False)
+    refused(
+        "a second route to S3",
+        "RouteAlreadyExists",
+        make,
+        service="s3",
+        kind="Gateway",
+        RouteTableIds=[table],
+    )
+    to_s3 = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway])["VpcEndpoints"]
+    equal("its route tables", to_s3[0]["RouteTableIds"], [table])
     one = make("ssm", "Interface", SubnetIds=[subnet], PrivateDnsEnabled=False)
     equal("private DNS", private_dns(one), False)
     ec2.modify_vpc_endpoint(VpcEndpointId=one, PrivateDnsEnabled=True)
     equal("private DNS after the change", private_dns(one), True)
+    refused(
+        "a second private DNS",
+        "InvalidParameter",
+        make,
+        service="ssm",
+        kind="Interface",
+        SubnetIds=[subnet],
+        PrivateDnsEnabled=True,
+    )
     ec2.delete_vpc_endpoints(VpcEndpointIds=[one])
     in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     left = ec2.describe_vpc_endpoints(Filters=in_vpc)["VpcEndpoints"]

@@ -340,10 +340,12 @@ def ec2_filters() -> None:
 
     AWS: a filter with several values selects what matches any of them.
     moto: for attributes with several values (a route table's subnets) wants all of one side;
-    does not know the filter vpc-endpoint-id; crashes on filters of DescribeVpcEndpointServices.
+    does not know the filters vpc-endpoint-id and route.destination-prefix-list-id; crashes on filters
+    of DescribeVpcEndpointServices.
     Matters: looking up existing route tables and endpoints in a VPC of the user's.
     """
     from moto.ec2 import utils
+    from moto.ec2.models.route_tables import RouteTable
     from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
 
     original = utils.is_filter_matching
@@ -366,6 +368,14 @@ def ec2_filters() -> None:
             return self.id
         return endpoint_value(self, name, method_name)
 
+    table_value = RouteTable.get_filter_value
+
+    def table_filter_value(self: Any, name: str, method_name: str | None = None) -> Any:
+        if name == "route.destination-prefix-list-id":
+            ids = (route.destination_prefix_list_id for route in self._routes.values())
+            return [i for i in ids if i]
+        return table_value(self, name, method_name)
+
     services = VPCBackend._filter_endpoint_services
 
     def filter_endpoint_services(
@@ -378,24 +388,54 @@ def ec2_filters() -> None:
         return services(names, filters, all_services)
 
     utils.is_filter_matching = is_filter_matching
+    RouteTable.get_filter_value = table_filter_value  # type: ignore[method-assign]
     VPCEndPoint.get_filter_value = endpoint_filter_value  # type: ignore[method-assign]
     VPCBackend._filter_endpoint_services = staticmethod(filter_endpoint_services)  # type: ignore
 
 
 def vpc_endpoints() -> None:
-    """Endpoints end, and their private DNS can be changed.
+    """Endpoints end, their private DNS can be changed, and a VPC has each once.
 
     AWS: a deleted endpoint soon disappears; ModifyVpcEndpoint takes PrivateDnsEnabled; a gateway
-    endpoint has no private DNS.
-    moto: lists deleted endpoints for ever, ignores the change, and calls private DNS of gateways on.
+    endpoint has no private DNS. A second interface endpoint with private DNS for a service is refused,
+    and so is a gateway endpoint on a route table that has a route to the service already.
+    moto: lists deleted endpoints for ever, ignores the change, calls private DNS of gateways on, and
+    accepts both.
     Matters: finding out whether a VPC already has an endpoint for a service.
     """
+    from moto.ec2.exceptions import EC2ClientError
     from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
     from moto.ec2.responses.vpcs import VPCs
 
     init = VPCEndPoint.__init__
     delete = VPCBackend.delete_vpc_endpoints
     modify = VPCs.modify_vpc_endpoint
+    create = VPCBackend.create_vpc_endpoint
+
+    @functools.wraps(create)
+    def create_vpc_endpoint(
+        self: Any, vpc_id: str, service_name: str, endpoint_type: str | None, *args: Any, **kwargs: Any
+    ) -> Any:
+        gateway = (endpoint_type or "Gateway").lower() == "gateway"
+        tables = kwargs.get("route_table_ids") or (args[1] if len(args) > 1 else [])
+        for other in self.vpc_end_points.values():
+            if other.vpc_id != vpc_id or other.service_name != service_name:
+                continue
+            if not gateway and kwargs.get("private_dns_enabled") and other.private_dns_enabled:
+                name = ".".join([*reversed(service_name.split(".")[2:]), "amazonaws.com"])
+                raise EC2ClientError(
+                    "InvalidParameter",
+                    "private-dns-enabled cannot be set because there is already a conflicting DNS "
+                    f"domain for {name} in the VPC {vpc_id}",
+                )
+            both = set(tables) & set(other.route_table_ids or [])
+            if gateway and both:
+                raise EC2ClientError(
+                    "RouteAlreadyExists",
+                    f"route table {both.pop()} already has a route with destination-prefix-list-id "
+                    f"{other.destination_prefix_list_id}",
+                )
+        return create(self, vpc_id, service_name, endpoint_type, *args, **kwargs)
 
     @functools.wraps(init)
     def new_init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -423,6 +463,7 @@ def vpc_endpoints() -> None:
         return answer
 
     VPCEndPoint.__init__ = new_init  # type: ignore[method-assign]
+    VPCBackend.create_vpc_endpoint = create_vpc_endpoint  # type: ignore[method-assign]
     VPCBackend.delete_vpc_endpoints = delete_vpc_endpoints  # type: ignore[method-assign]
     VPCs.modify_vpc_endpoint = modify_vpc_endpoint  # type: ignore[method-assign]
 
