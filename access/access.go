@@ -34,6 +34,11 @@ type PrivateAccess struct {
 	InstanceProfileName pulumi.StringOutput    `pulumi:"instanceProfileName"`
 	SecurityGroupID     pulumi.StringOutput    `pulumi:"securityGroupId"`
 	EndpointIDs         pulumi.StringMapOutput `pulumi:"endpointIds"` // by the short name, s3 included
+
+	// The policies and roles for people, by group or purpose; empty where Args has no People.
+	PeoplePolicyARNs     pulumi.StringMapOutput `pulumi:"peoplePolicyArns"`
+	PeopleRoleARNs       pulumi.StringMapOutput `pulumi:"peopleRoleArns"`
+	ServiceControlPolicy pulumi.StringOutput    `pulumi:"serviceControlPolicy"`
 }
 
 // New registers private access under a name, with which the names of all parts
@@ -90,6 +95,10 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 
+	if err := r.people(c, role, logs); err != nil {
+		return nil, err
+	}
+
 	c.Place = place
 	ids, addresses := pulumi.StringMap{}, pulumi.StringMap{}
 	for name, instance := range instances {
@@ -107,6 +116,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		"instanceIds": c.InstanceIDs, "privateIpAddresses": c.PrivateIPAddresses, "sessionDocument": c.SessionDocument,
 		"logBucket": c.LogBucket, "keyArn": c.KeyARN, "sessionKeyArn": c.SessionKeyARN, "roleName": c.RoleName,
 		"instanceProfileName": c.InstanceProfileName, "securityGroupId": c.SecurityGroupID, "endpointIds": c.EndpointIDs,
+		"peoplePolicyArns": c.PeoplePolicyARNs, "peopleRoleArns": c.PeopleRoleARNs, "serviceControlPolicy": c.ServiceControlPolicy,
 	})
 }
 
@@ -283,6 +293,7 @@ func (r recipe) instances(
 			ProfileName:     role.ProfileName,
 			Labels:          r.labels().With(wanted.labels()),
 			Part:            part,
+			Tags:            r.args.People.InstanceTags(part),
 			After:           ready,
 		}, r.child())
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"private-ec2-access/internal/endpoint"
 	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/people"
 	"private-ec2-access/internal/scope"
 	"private-ec2-access/internal/session"
 )
@@ -63,6 +64,7 @@ type Args struct {
 	Session   Session
 	Key       Key
 	Role      Role
+	People    People
 
 	// KeepRecords leaves session logs, and what protects and encrypts them,
 	// behind on destroy. RefuseDestroy makes a destroy fail before it deletes
@@ -123,6 +125,10 @@ type Logging struct {
 // Preferences are the settings of a session. S3BucketName and, with
 // EncryptWithKMS, an empty KMSKeyID are filled in with what is created.
 type Preferences = session.Preferences
+
+// People are the operators, auditors and administrators that the access has IAM
+// policies for. The zero value creates nothing.
+type People = people.People
 
 // Session is the session document.
 type Session struct {

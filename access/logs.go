@@ -20,6 +20,8 @@ type logs struct {
 	earlier       []iam.Archive
 	keyARN        pulumi.StringOutput // of the key that is created; empty: none
 	sessionKeyARN pulumi.StringOutput // empty: sessions are not encrypted with KMS
+	ownBucket     pulumi.StringOutput // that is created; empty: none
+	logKeyARN     pulumi.StringOutput // of session logs in S3; empty: S3's own encryption
 	// ready has to be there before a session document names any of it.
 	ready components.Ready
 }
@@ -39,7 +41,7 @@ func (t logs) policy(build func(bucket string) iam.Document) pulumi.StringOutput
 func (r recipe) logs(role *components.InstanceRole) (logs, error) {
 	l, s := r.args.Logging, r.args.Session
 	none := pulumi.String("").ToStringOutput()
-	to := logs{prefix: l.KeyPrefix, keyARN: none, sessionKeyARN: none}
+	to := logs{prefix: l.KeyPrefix, keyARN: none, sessionKeyARN: none, ownBucket: none, logKeyARN: none}
 	for _, text := range l.EarlierLocations {
 		if location, _ := session.ParseLocation(text); location.LogGroup == "" {
 			to.earlier = append(to.earlier, iam.Archive{Bucket: location.Bucket, Prefix: location.Prefix})
@@ -65,6 +67,7 @@ func (r recipe) logs(role *components.InstanceRole) (logs, error) {
 		if logKey = to.keyARN; l.KMSKeyARN != "" {
 			logKey = pulumi.String(l.KMSKeyARN)
 		}
+		to.logKeyARN = logKey.ToStringOutput()
 	}
 	granted, err := r.bucket(&to, role, key, logKey)
 	if err != nil {
@@ -125,6 +128,7 @@ func (r recipe) bucket(to *logs, role *components.InstanceRole, key *components.
 	if err != nil {
 		return nil, err
 	}
+	to.ownBucket = made.BucketName
 	if l.BucketName == "" {
 		to.bucket = made.BucketName // once the bucket refuses plain HTTP
 	}

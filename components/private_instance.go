@@ -21,7 +21,9 @@ type PrivateInstanceArgs struct {
 	ProfileName     pulumi.StringInput
 	Labels          Labels
 	Part            string // the instance's own part of its Name
-	After           Ready  // what it needs from its first boot on
+	// Tags are those of the instance alone, and not of its volume.
+	Tags  map[string]string
+	After Ready // what it needs from its first boot on
 }
 
 // PrivateInstance is an instance without a public address and without a key
@@ -64,7 +66,10 @@ func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceA
 		options = append(options, pulumi.IgnoreChanges(kept))
 	}
 
-	tags := args.Labels.For(args.Part)
+	tags, own := args.Labels.For(args.Part), args.Labels.For(args.Part)
+	for key, value := range args.Tags {
+		own[key] = pulumi.String(value)
+	}
 	var replace pulumi.BoolPtrInput
 	if args.UserData != "" {
 		replace = pulumi.Bool(true)
@@ -93,7 +98,7 @@ func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceA
 		},
 		UserData:                optional(args.UserData),
 		UserDataReplaceOnChange: replace,
-		Tags:                    tags,
+		Tags:                    own,
 	}, options...)
 	if err != nil {
 		return nil, failed("private instance", name, err)

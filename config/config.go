@@ -38,6 +38,11 @@ type Config struct {
 	// Upgrade names the instances of fleets that get their fleet's image by this
 	// update, from the environment.
 	Upgrade []string `json:"-"`
+
+	Operators      map[string]OperatorGroup `json:"operators"`
+	Auditors       Auditors                 `json:"auditors"`
+	BreakGlass     BreakGlass               `json:"breakGlass"`
+	PeopleSettings PeopleSettings           `json:"people"`
 }
 
 // KeepsRecords reports whether a destroy leaves the session logs behind. A
@@ -114,5 +119,6 @@ func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	c.Session.validate(v, c)
 	c.Key.validate(v)
 	c.Role.validate(v)
+	c.validatePeople(v)
 	return found
 }

@@ -50,6 +50,35 @@ const keyOfOurs = "arn:aws:kms:us-east-2:111122223333:key/0a1b2c3d-0000-0000-000
 // Each mistake by the config that has it. The whole message is in testdata, one
 // file a case; -update writes them anew, to be read by a person.
 var mistakes = map[string]map[string]any{
+	"auditors-not-enabled":   {"auditors.principals": []any{"arn:aws:iam::111122223333:root"}},
+	"auditors-not-a-boolean": {"auditors.enabled": "perhaps"},
+	"auditors-of-other-types": {
+		"auditors.enabled": true, "auditors.mfa": "sometimes", "auditors.maxSessionDuration": 100, "auditors.userNameIn": "tag",
+		"auditors.principals": []any{"ana", "arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root"},
+	},
+	"break-glass": {
+		"breakGlass.principals": []any{"arn:aws:iam::111122223333:role/*"}, "breakGlass.maxSessionDuration": 43201, "breakGlass.userNameIn": "name",
+	},
+	"break-glass-without-principals": {"breakGlass.maxSessionDuration": 3600, "breakGlass.userNameIn": "sourceIdentity"},
+	"operators": {"operators": map[string]any{
+		"DBA": map[string]any{},
+		"dba": map[string]any{
+			"instances": []any{"nothing", "app", "app", "i-0123456789abcdef0"}, "principals": []any{"arn:aws:iam::111122223333:role/dba"},
+			"userNameIn": "roleSessionName", "maxSessionDuration": 60, "notBefore": "2026-12-24", "notAfter": "2026-12-24T18:00:00+09:00",
+			"portForwarding": map[string]any{"DB": map[string]any{"host": "db internal", "port": 0}},
+		},
+		"web": map[string]any{"mfa": "yes", "notBefore": "2026-12-24T18:00:00Z", "notAfter": "2026-12-24T17:00:00Z", "maxSessionDuration": 3600, "userNameIn": "sourceIdentity"},
+	}},
+	"people-boundary":       {"people.permissionsBoundary": "boundary"},
+	"people-deny-no-choice": {"people.denyUnrecorded": "perhaps"},
+	"people-denied-to-all":  {"people.denyUnrecorded": true},
+	"people-exempt-from-nothing": {
+		"people.exemptRoleArns": []any{"arn:aws:iam::111122223333:role/deploy"}, "people.otherDocumentArns": []any{"arn:aws:ssm:us-east-2:111122223333:document/other"},
+	},
+	"people-arns": {
+		"people.denyUnrecorded": true, "people.exemptRoleArns": []any{"arn:aws:iam::111122223333:user/ana", "arn:aws:iam::111122223333:role/*"},
+		"people.otherDocumentArns": []any{"other"},
+	},
 	"architecture-no-such-choice":    {"instance.architecture": "amd64"},
 	"architecture-of-another-type":   {"instance.architecture": "x86_64"},
 	"bucket-name-dotted":             {"logging.bucketName": "my.logs"},

@@ -61,7 +61,7 @@ func (c *Config) validateFleets(v *validator) {
 			v.check(slices.Index(f.Without, number) == i, key, strconv.Itoa(number), "named twice", "each number once", v.remove(key))
 		}
 		c.validateMachine(v, at, f.Machine)
-		v.machineTags(at, f.Tags, c.Tags)
+		v.machineTags(at, f.Tags, c.Tags, len(c.Operators))
 		if _, taken := c.Instances[name]; taken {
 			v.check(false, at, name, "an instance has this name, and a name stands for one or the other", "a name of its own", v.rename("fleets", name, fleetOfTwo))
 		}
@@ -85,7 +85,7 @@ func (c *Config) Upgrades(instance string) bool { return slices.Contains(c.Upgra
 
 // machineTags checks the tags of an instance, which EC2 gets in one list with those
 // of the stack.
-func (v *validator) machineTags(at string, tags, ofStack map[string]string) {
+func (v *validator) machineTags(at string, tags, ofStack map[string]string, groups int) {
 	taken := map[string]string{}
 	for _, key := range instanceTags {
 		taken[strings.ToLower(key)] = key
@@ -98,6 +98,16 @@ func (v *validator) machineTags(at string, tags, ofStack map[string]string) {
 		all = map[string]string{}
 	}
 	maps.Copy(all, tags)
-	v.check(len(all)+len(instanceTags) <= maxTags, at+".tags", strconv.Itoa(len(tags)), "too many tags for one instance, with those of the stack",
-		fmt.Sprintf("up to %d, because the program adds %s", maxTags-len(instanceTags), strings.Join(instanceTags, ", ")), v.set(at+".tags", "'{…}'"))
+	v.check(len(all)+len(instanceTags)+groups <= maxTags, at+".tags", strconv.Itoa(len(tags)), "too many tags for one instance, with those of the stack",
+		fmt.Sprintf("up to %d, because the program adds %s", maxTags-len(instanceTags)-groups, addedTags(groups)), v.set(at+".tags", "'{…}'"))
+}
+
+// addedTags are the tags that the program sets on an instance. It has one for each
+// group of operators that names it.
+func addedTags(groups int) string {
+	names := strings.Join(instanceTags, ", ")
+	if groups > 0 {
+		names += ", and one for each group of operators"
+	}
+	return names
 }

@@ -101,7 +101,7 @@ func (c *Config) validateInstances(v *validator) {
 			"there is no such subnet", fmt.Sprintf("0 to %d", subnets-1))
 		c.validateMachine(v, at, i.Machine)
 		if len(i.Tags) > 0 {
-			v.machineTags(at, i.Tags, c.Tags)
+			v.machineTags(at, i.Tags, c.Tags, len(c.Operators))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"private-ec2-access/config"
 	"private-ec2-access/internal/decide"
 	"private-ec2-access/internal/outputs"
+	"private-ec2-access/internal/people"
 	"private-ec2-access/internal/reach"
 	"private-ec2-access/internal/session"
 	"private-ec2-access/survey"
@@ -75,6 +76,21 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 		outputs.EndpointCidrBlocks: pulumi.ToStringArray(c.Endpoints.CidrBlocks),
 		outputs.EndpointIDs:        made.EndpointIDs,
 		outputs.RouteTables:        routeTables(ctx, f, made),
+	}
+	who := c.People()
+	if len(who.Policies(people.Place{Scope: f.Scope})) > 0 {
+		found[outputs.PeoplePolicyARNs], found[outputs.PeopleRoleARNs] = made.PeoplePolicyARNs, made.PeopleRoleARNs
+	}
+	if who.Denials != nil {
+		found[outputs.ServiceControlPolicy] = made.ServiceControlPolicy
+	}
+	if tunnels := who.Tunnels(people.Names(ctx.Project(), ctx.Stack())); len(tunnels) > 0 {
+		commands := pulumi.StringMap{}
+		for _, t := range tunnels {
+			commands[t.Group+"/"+t.Name] = pulumi.String(fmt.Sprintf(
+				"aws ssm start-session --region %s --target INSTANCE_ID --document-name %s --parameters localPortNumber=%d", region, t.Document, t.Port))
+		}
+		found[outputs.StartTunnel] = commands
 	}
 	if before := f.Document.Before(); before != "" {
 		// Pulumi leaves the document as it is; make destroy runs this first.

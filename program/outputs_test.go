@@ -20,11 +20,16 @@ import (
 // stackOutputsOf are the outputs of a stack that adopted the session document.
 func stackOutputsOf(t *testing.T, r region) map[string]any {
 	t.Helper()
+	return stackOutputsWith(t, r, nil)
+}
+
+func stackOutputsWith(t *testing.T, r region, own map[string]any) map[string]any {
+	t.Helper()
 	adopted := deployed(session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Before: "7"}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions"})
 	recorder := &pulumitest.Recorder{Answer: r.answers(adopted)}
 	exported := make(chan map[string]any, 1)
 	_, err := recorder.Run(t, pulumitest.Project, "test", false, func(ctx *pulumi.Context) error {
-		c, err := config.Load(ctx.Project(), pulumitest.StackConfig(t, pulumitest.Defaults(t, local(r))), settings.Literals{}, pulumitest.LocalEnvironment)
+		c, err := config.Load(ctx.Project(), pulumitest.StackConfig(t, pulumitest.Defaults(t, pulumitest.With(local(r), own))), settings.Literals{}, pulumitest.LocalEnvironment)
 		require.NoError(t, err)
 		facts, err := survey.Take(ctx, c)
 		require.NoError(t, err)

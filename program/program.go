@@ -109,6 +109,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 			SessionsOnly: c.Role.Policy == config.SessionsOnly, ParameterPaths: c.Role.ParameterPaths,
 			PermissionsBoundaryARN: c.Role.PermissionsBoundary, Path: c.Role.Path,
 		},
+		People:        c.People(),
 		KeepRecords:   d.KeepRecords,
 		RefuseDestroy: d.RefuseDestroy,
 	}

@@ -26,6 +26,11 @@ WORDS = {
 }
 
 THE_KEY_ITSELF = 'in a key policy, the resource "*" is the key that the policy belongs to'
+NO_TRUST_POLICIES = "a trust policy has no Resource, and parliament does not know trust policies"
+DOCUMENT_CHECK = (
+    "parliament does not know ssm:SessionDocumentAccessCheck, which the Service Authorization Reference lists for StartSession "
+    "(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html)"
+)
 
 # By issue and statement.
 WAIVERS = {
@@ -40,7 +45,12 @@ WAIVERS = {
     "(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)",
     ("MISMATCHED_TYPE_BUT_USABLE", "NoOtherKey"): "AWS compares this key with StringNotEquals in its own examples; the ARN of a key has no wildcard "
     "(https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html)",
-    ("MALFORMED", "EC2HandsTheRoleToInstances"): "a trust policy has no Resource, and parliament does not know trust policies",
+    ("MALFORMED", "EC2HandsTheRoleToInstances"): NO_TRUST_POLICIES,
+    ("MALFORMED", "PeopleAssumeTheRole"): NO_TRUST_POLICIES,
+    ("UNKNOWN_ACTION", "NoOtherWay"): "parliament's list of actions is older than just-in-time node access",
+    ("UNKNOWN_CONDITION_FOR_ACTION", "StartSessionsOnInstancesOfTheStack"): DOCUMENT_CHECK,
+    ("UNKNOWN_CONDITION_FOR_ACTION", "StartSessionsOnOtherInstances"): DOCUMENT_CHECK,
+    ("UNKNOWN_CONDITION_FOR_ACTION", "UnderTheDocumentsOfTheStack"): DOCUMENT_CHECK,
 }
 
 

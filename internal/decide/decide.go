@@ -58,6 +58,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.logGroups()
 	d.guarantees()
 	d.role()
+	d.people()
 	d.services()
 	d.network()
 	d.fleets()

@@ -2,6 +2,7 @@ package iam_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,21 +20,39 @@ var (
 	key      = "arn:aws:kms:us-east-2:111122223333:key/1"
 )
 
+// guarded is everything that the denials can name.
+var guarded = iam.Guarded{
+	Owner: "project/stack", InstanceIDs: []string{"i-0123456789abcdef0", "mi-0123456789abcdef0"}, Documents: []string{"sessions", "tunnel"},
+	OtherDocumentARNs: []string{"arn:aws:ssm:us-east-2:111122223333:document/other"}, Bucket: "logs", LogGroups: groups, KeyARNs: []string{key},
+	RoleARN: writer, Policies: "arn:aws:iam::111122223333:policy/project-people-stack-*", ExemptARNs: []string{"arn:aws:iam::111122223333:role/deploy"},
+}
+
+// operators is everything that a group of operators can have.
+var operators = iam.Operators{
+	Owner: "project/stack", Group: "dba", InstanceIDs: []string{"i-0123456789abcdef0", "mi-0123456789abcdef0"}, Document: "sessions",
+	Tunnels: []string{"tunnel"}, SessionKeyARN: key, MFA: true, NotBefore: "2026-12-01T00:00:00Z", NotAfter: "2026-12-31T00:00:00Z",
+}
+
 func documents() map[string]iam.Document {
 	return map[string]iam.Document{
-		"trust":     iam.EC2Trust(here),
-		"instance":  iam.InstancePolicy(here, iam.Recording{Archives: archives, LogGroups: groups}),
-		"sessions":  iam.SessionsOnly(),
-		"limit":     iam.ParameterLimit(here, []string{"/", "/app"}),
-		"archive":   iam.ArchiveKeyAccess(here, key, archives),
-		"session":   iam.SessionKeyAccess(key),
-		"s3":        iam.S3EndpointPolicy(here, archives),
-		"logs":      iam.LogsEndpointPolicy(here, groups),
-		"kms":       iam.KMSEndpointPolicy(here, key),
-		"interface": iam.InterfaceEndpointPolicy(here, "ssm"),
-		"full":      iam.FullAccess(),
-		"bucket":    iam.BucketPolicy(here, "logs", iam.BucketRules{Prefixes: []string{"sessions"}, KeyARNs: []string{key}, Writers: []string{writer}}),
-		"key":       iam.KeyPolicy(here, iam.KeyUses{Bucket: "logs", Writers: []string{writer}, LogGroups: groups}),
+		"operators":       iam.OperatorPolicy(here, operators),
+		"auditors":        iam.AuditorPolicy(here, iam.Auditors{Recording: iam.Recording{Archives: archives, LogGroups: groups}, KeyARNs: []string{key}}),
+		"people trust":    iam.PeopleTrust(iam.Trust{Principals: []string{writer}, MFA: true, Name: iam.SourceIdentity}),
+		"unrecorded":      iam.UnrecordedAccess(here, guarded),
+		"people boundary": iam.UnrecordedAccessBoundary(here, guarded),
+		"trust":           iam.EC2Trust(here),
+		"instance":        iam.InstancePolicy(here, iam.Recording{Archives: archives, LogGroups: groups}),
+		"sessions":        iam.SessionsOnly(),
+		"limit":           iam.ParameterLimit(here, []string{"/", "/app"}),
+		"archive":         iam.ArchiveKeyAccess(here, key, archives),
+		"session":         iam.SessionKeyAccess(key),
+		"s3":              iam.S3EndpointPolicy(here, archives),
+		"logs":            iam.LogsEndpointPolicy(here, groups),
+		"kms":             iam.KMSEndpointPolicy(here, key),
+		"interface":       iam.InterfaceEndpointPolicy(here, "ssm"),
+		"full":            iam.FullAccess(),
+		"bucket":          iam.BucketPolicy(here, "logs", iam.BucketRules{Prefixes: []string{"sessions"}, KeyARNs: []string{key}, Writers: []string{writer}}),
+		"key":             iam.KeyPolicy(here, iam.KeyUses{Bucket: "logs", Writers: []string{writer}, LogGroups: groups}),
 	}
 }
 
@@ -75,9 +94,11 @@ func TestPolicies_Principal_OnlyInResourcePolicies(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(d.JSON()), &parsed), name)
 		require.Equal(t, "2012-10-17", parsed.Version)
 		for _, s := range parsed.Statement {
-			ofIdentity := name == "sessions" || name == "limit" || name == "instance" || name == "archive" || name == "session"
+			ofIdentity := slices.Contains([]string{
+				"sessions", "limit", "instance", "archive", "session", "operators", "auditors", "unrecorded", "people boundary",
+			}, name)
 			require.Equal(t, !ofIdentity, s["Principal"] != nil, name)
-			require.Equal(t, name != "trust", s["Resource"] != nil || s["NotResource"] != nil, name)
+			require.Equal(t, !strings.HasSuffix(name, "trust"), s["Resource"] != nil || s["NotResource"] != nil, name)
 			require.False(t, s["Resource"] != nil && s["NotResource"] != nil, name)
 		}
 		require.Equal(t, d.JSON(), d.JSON())

@@ -31,6 +31,12 @@ const (
 	EndpointIDs            = "endpointIds"
 	RouteTables            = "routeTables"
 	EndpointCidrBlocks     = "endpointCidrBlocks"
+
+	// Only where the config has operators, auditors, breakGlass or people.denyUnrecorded.
+	PeoplePolicyARNs     = "peoplePolicyArns"
+	PeopleRoleARNs       = "peopleRoleArns"
+	StartTunnel          = "startTunnel"
+	ServiceControlPolicy = "serviceControlPolicy"
 )
 
 // Values are the outputs that the tools read.

@@ -103,6 +103,14 @@ func (s Scope) EndpointService(service string) string {
 	return "com.amazonaws." + s.Region + "." + service
 }
 
+// IAMARN spells the ARN of a resource of IAM in this account. IAM has no Regions.
+func (s Scope) IAMARN(resource string) string { return s.arn("iam", "", s.AccountID, resource) }
+
+// AnywhereARN spells the ARN of resources in any Region and account.
+func (s Scope) AnywhereARN(service, resource string) string {
+	return s.arn(service, "*", "*", resource)
+}
+
 func (s Scope) arn(service, region, account, resource string) string {
 	return strings.Join([]string{"arn", s.Partition, service, region, account, resource}, ":")
 }
