@@ -149,7 +149,7 @@ func (r recipe) network() (components.Place, error) {
 	if r.args.VpcID != nil {
 		return components.Place{
 			VpcID: r.args.VpcID, CidrBlocks: r.args.CidrBlocks, Ipv6CidrBlocks: r.args.Ipv6CidrBlocks,
-			SubnetIDs: r.args.SubnetIDs, RouteTableIDs: r.args.RouteTableIDs,
+			SubnetIDs: r.args.SubnetIDs, EndpointSubnetIDs: r.args.EndpointSubnetIDs, RouteTableIDs: r.args.RouteTableIDs,
 		}, nil
 	}
 	made, err := components.NewNetwork(r.ctx, r.name, &components.NetworkArgs{

@@ -34,6 +34,7 @@ type Args struct {
 	// created, with a subnet in each of AvailabilityZones.
 	VpcID                    pulumi.StringInput
 	SubnetIDs, RouteTableIDs pulumi.StringArrayInput
+	EndpointSubnetIDs        pulumi.StringArrayInput // one in each zone; nil: SubnetIDs
 	// CidrBlocks are every IPv4 range of the VPC; of a VPC that is created, one.
 	CidrBlocks, Ipv6CidrBlocks []string
 	AvailabilityZones          []string

@@ -49,12 +49,16 @@ func NewEndpoints(ctx *pulumi.Context, name string, args *EndpointsArgs, opts ..
 		return nil, err
 	}
 
+	subnetIDs := args.Place.SubnetIDs
+	if args.Place.EndpointSubnetIDs != nil {
+		subnetIDs = args.Place.EndpointSubnetIDs
+	}
 	for _, service := range slices.Sorted(maps.Keys(args.Interfaces)) {
 		if err := c.add(ctx, name, service, args, &ec2.VpcEndpointArgs{
 			ServiceName:       pulumi.String(args.Interfaces[service].ServiceName),
 			VpcEndpointType:   pulumi.String("Interface"),
 			PrivateDnsEnabled: pulumi.Bool(true),
-			SubnetIds:         args.Place.SubnetIDs,
+			SubnetIds:         subnetIDs,
 			SecurityGroupIds:  pulumi.StringArray{args.SecurityGroupID},
 			Policy:            args.Interfaces[service].Policy.ToStringOutput().ToStringPtrOutput(),
 		}); err != nil {

@@ -16,8 +16,11 @@ type Place struct {
 	VpcID          pulumi.StringInput
 	CidrBlocks     []string // every IPv4 range of the VPC
 	Ipv6CidrBlocks []string
-	SubnetIDs      pulumi.StringArrayInput // one in each zone
+	SubnetIDs      pulumi.StringArrayInput
 	RouteTableIDs  pulumi.StringArrayInput // that get a route to S3; nil: none
+	// EndpointSubnetIDs are those with network interfaces of endpoints, one in
+	// each zone; nil: all.
+	EndpointSubnetIDs pulumi.StringArrayInput
 }
 
 // NetworkArgs describe an isolated network.

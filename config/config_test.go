@@ -124,6 +124,8 @@ var mistakes = map[string]map[string]any{
 	"instances-not-an-object":          {"instances": []any{"app"}},
 	"keep-records":                     {"keepRecords": "never"},
 	"key-prefix":                       {"logging.keyPrefix": "a b"},
+	"allow-internet-route":             {"network.allowInternetRoute": "sometimes"},
+	"dns-servers-forward":              {"network.dnsServersForward": "perhaps"},
 	"member-traffic":                   {"network.memberTraffic": "ssh"},
 	"max-duration":                     {"session.maxSessionDuration": 1441},
 	"policies":                         {"endpoints.policies": "tight"},

@@ -17,6 +17,8 @@ type Network struct {
 	CidrBlock             string   `json:"cidrBlock"`
 	AvailabilityZoneCount int      `json:"availabilityZoneCount"`
 	MemberTraffic         string   `json:"memberTraffic"`
+	AllowInternetRoute    bool     `json:"allowInternetRoute"`
+	DNSServersForward     bool     `json:"dnsServersForward"`
 }
 
 // Existing reports whether the stack goes into a network that it did not create.

@@ -209,10 +209,29 @@ func TestNetwork_ExistingVPC_OthersKeepAccess(t *testing.T) {
 	in.aws("ec2", "attach-internet-gateway", "--vpc-id", vpc, "--internet-gateway-id", gateway)
 	in.aws("ec2", "create-route", "--route-table-id", main, "--destination-cidr-block", "0.0.0.0/0", "--gateway-id", gateway)
 	out = s.up()
-	require.Contains(t, out, "the subnet "+second+" is not private: its route table "+main+" has a route out of the VPC")
+	require.Contains(t, out, "the subnet "+second+" is not private: its route table "+main+" has a route to the internet: 0.0.0.0/0 to "+gateway)
 	require.Equal(t, false, s.outputs().at("routeTables[0].leavesVpc"))
 	require.Equal(t, true, s.outputs().at("routeTables[1].leavesVpc"))
+
+	// A new stack is refused, with everything else that is wrong for it, and nothing is created.
+	acl := in.aws("ec2", "create-network-acl", "--vpc-id", vpc).text("NetworkAcl.NetworkAclId")
+	association := ""
+	for _, found := range in.aws("ec2", "describe-network-acls", "--filters", "Name=association.subnet-id,Values="+second).list("NetworkAcls[0].Associations") {
+		if found.text("SubnetId") == second {
+			association = found.text("NetworkAclAssociationId")
+		}
+	}
+	moved := in.aws("ec2", "replace-network-acl-association", "--association-id", association, "--network-acl-id", acl).text("NewAssociationId")
+	new := newStack(t, in, "refused", map[string]any{
+		"network":  map[string]any{"vpcId": vpc, "subnetIds": []any{first, second}},
+		"instance": map[string]any{"instanceType": "x9g.nano"}, "session": map[string]any{"documentName": "private-ec2-access-refused"},
+	})
+	new.requireRefused("6 mistakes", "0.0.0.0/0 to "+gateway, "aws ec2 delete-route --region us-east-2 --route-table-id "+main+" --destination-cidr-block 0.0.0.0/0",
+		"network.subnetIds[1]: the network ACL "+acl+" of the subnet does not let", "(TCP 32768-60999)", "x9g.nano")
 	in.aws("ec2", "delete-route", "--route-table-id", main, "--destination-cidr-block", "0.0.0.0/0")
+	back := in.aws("ec2", "describe-network-acls", "--filters", "Name=vpc-id,Values="+vpc, "Name=default,Values=true").text("NetworkAcls[0].NetworkAclId")
+	in.aws("ec2", "replace-network-acl-association", "--association-id", moved, "--network-acl-id", back)
+	in.aws("ec2", "delete-network-acl", "--network-acl-id", acl)
 
 	// The user can require narrow policies, which replaces no endpoint.
 	s.set("endpoints.policies", "narrow")

@@ -115,7 +115,7 @@ func (v *vpc) lookups() lookups {
 		},
 		"getSubnet": func(args map[string]any) (map[string]any, error) {
 			number := map[any]int{subnetA: 0, subnetB: 1}[args["id"]]
-			return map[string]any{"id": args["id"], "vpcId": "vpc-0123456789abcdef0", "cidrBlock": fmt.Sprintf("10.20.%d.0/24", number), "availabilityZone": fmt.Sprintf("us-east-2%c", 'a'+number)}, nil
+			return map[string]any{"id": args["id"], "vpcId": "vpc-0123456789abcdef0", "cidrBlock": fmt.Sprintf("10.20.%d.0/24", number), "availableIpAddressCount": 250, "availabilityZone": fmt.Sprintf("us-east-2%c", 'a'+number)}, nil
 		},
 		"getSecurityGroupRules": func(args map[string]any) (map[string]any, error) {
 			group := args["filters"].([]any)[0].(map[string]any)["values"].([]any)[0].(string)

@@ -27,10 +27,10 @@ func New(stackConfig string, environ []string) pulumi.RunFunc {
 			return err
 		}
 		decisions, err := decide.Decide(c, facts)
+		announce(ctx, decisions.Notices) // also beside mistakes: the preview reports everything at once
 		if err != nil {
 			return err
 		}
-		announce(ctx, decisions.Notices)
 		made, err := access.New(ctx, ctx.Project(), arguments(c, facts, decisions))
 		if err != nil {
 			return err
@@ -119,6 +119,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 		if len(d.GatewayTables) > 0 {
 			args.RouteTableIDs = pulumi.ToStringArray(d.GatewayTables)
 		}
+		args.EndpointSubnetIDs = pulumi.ToStringArray(d.EndpointSubnetIDs)
 		args.CidrBlocks, args.Ipv6CidrBlocks = n.CidrBlocks, n.Ipv6CidrBlocks
 	}
 	for name, i := range c.Complete() {

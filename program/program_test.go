@@ -58,13 +58,34 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 		case "getVpcEndpointService":
 			return map[string]any{"availabilityZones": []any{r.name + "a", r.name + "b", r.name + "c"}}, nil
 		case "getPrefixList":
-			return map[string]any{"id": "pl-of-s3", "name": args["name"]}, nil
+			return map[string]any{"id": "pl-of-s3", "name": args["name"], "cidrBlocks": []any{"52.219.80.0/20", "3.5.128.0/22"}}, nil
 		case "getParameter":
 			return map[string]any{"insecureValue": "ami-0aaaaaaaaaaaaaaaa", "value": "secret", "name": args["name"]}, nil
 		case "getVpc":
 			return map[string]any{
 				"id": args["id"], "cidrBlock": "10.20.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "cidrBlockAssociations": []any{},
+				"ownerId": "111122223333", "dhcpOptionsId": "dopt-0aaaaaaaaaaaaaaaa",
 			}, nil
+		case "getVpcDhcpOptions":
+			return map[string]any{"domainNameServers": []any{"AmazonProvidedDNS"}}, nil
+		case "getSubnet": // whose id ends in the letter of its zone, and then as often
+			id := fmt.Sprint(args["id"])
+			return map[string]any{
+				"vpcId": "vpc-0123456789abcdef0", "availabilityZone": r.name + id[len(id)-1:], "cidrBlock": "10.20.0.0/24", "availableIpAddressCount": 250,
+			}, nil
+		case "getNetworkAcls":
+			return map[string]any{"ids": []any{"acl-0aaaaaaaaaaaaaaaa"}}, nil
+		case "DefaultNetworkAcl":
+			entry := map[string]any{"ruleNo": 100, "protocol": "-1", "action": "allow", "cidrBlock": "0.0.0.0/0", "fromPort": 0, "toPort": 0}
+			return map[string]any{"ingress": []any{entry}, "egress": []any{entry}}, nil
+		case "getInstanceTypeOfferings":
+			types, locations := []any{}, []any{}
+			for _, zone := range []string{"a", "b", "c"} {
+				for _, name := range args["filters"].([]any)[0].(map[string]any)["values"].([]any) {
+					types, locations = append(types, name), append(locations, r.name+zone)
+				}
+			}
+			return map[string]any{"instanceTypes": types, "locations": locations}, nil
 		case "getVpnGateway":
 			return nil, errors.New("no matching EC2 VPN Gateway found")
 		case "getResources":
@@ -482,7 +503,7 @@ func TestZones_Default_SupportEveryService(t *testing.T) {
 		require.Equal(t, []string{"availabilityZone"}, subnet.IgnoreChanges)
 	}
 	resources, err = run(t, nil, zones("us-east-2c"))
-	require.ErrorContains(t, err, "us-east-2 has only 1 zones in which all of ssm, ssmmessages can have an endpoint: us-east-2c")
+	require.ErrorContains(t, err, "us-east-2 has only 1 zones in which all of ssm, ssmmessages can have an endpoint and which offer the instance types t4g.nano: us-east-2c")
 	require.Empty(t, resources)
 }
 

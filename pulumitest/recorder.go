@@ -64,6 +64,9 @@ func (r *Recorder) Calls() []string { return r.calls }
 
 // NewResource is called by the SDK for each registration.
 func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if args.ReadRPC != nil {
+		return r.read(args)
+	}
 	if args.TypeToken == "pulumi:pulumi:Stack" || strings.HasPrefix(args.TypeToken, "pulumi:providers:") {
 		return args.Name, args.Inputs, nil
 	}
@@ -100,6 +103,13 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	defer r.mu.Unlock()
 	r.resources = append(r.resources, rec)
 	return id, outputs, nil
+}
+
+// read answers a read of a resource that the program does not manage. Its token
+// is the type, and its one argument the id.
+func (r *Recorder) read(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	answer, err := r.Answer(args.TypeToken, map[string]any{"id": args.ID})
+	return args.ID, resource.NewPropertyMapFromMap(answer), err
 }
 
 // Call is called by the SDK for each look-up.

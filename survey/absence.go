@@ -13,6 +13,8 @@ var absences = []string{
 	"no matching EC2 VPC Endpoint Service found",
 	"no matching EC2 VPC Endpoint found",
 	"no matching EC2 VPC found",
+	"no matching EC2 Subnet found",
+	"no matching EC2 DHCP Options Set found",
 	"no matching EC2 VPN Gateway found",
 	"query returned no results",
 	"InvalidServiceName",

@@ -12,8 +12,12 @@ import (
 	"private-ec2-access/internal/decide"
 )
 
-// deployed gives the ARNs of what the stack has, sorted, and its instances and
-// subnets. The engine reads them from the stack's state, as it does for a program
+// onlyRead are the types of what is in the state because the program reads it: the
+// network ACLs of an existing network.
+var onlyRead = []string{"aws:ec2/networkAcl:NetworkAcl", "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl"}
+
+// deployed gives the ARNs of what the stack has, sorted, and its instances,
+// subnets and VPCs. The engine reads them from the stack's state, as it does for a program
 // that refers to another stack, so it asks AWS nothing.
 //
 // The stack's outputs would not do: an update that fails does not write them.
@@ -35,6 +39,7 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 				ARN      string `pulumi:"arn"`
 				ID       string `pulumi:"id"`
 				SubnetID string `pulumi:"subnetId"`
+				VpcID    string `pulumi:"vpcId"`
 				ImageID  string `pulumi:"ami"`
 			} `pulumi:"outputs"`
 		} `pulumi:"outputs"`
@@ -44,6 +49,9 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 	}
 	for _, urn := range slices.Sorted(maps.Keys(state.Resources)) {
 		resource := state.Resources[urn]
+		if slices.Contains(onlyRead, resource.Type) {
+			continue
+		}
 		if strings.HasPrefix(resource.Type, "aws:") && resource.Outputs.ARN != "" {
 			has.ARNs = append(has.ARNs, resource.Outputs.ARN)
 		}
@@ -53,6 +61,8 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 			if instance, ok := decide.InstanceName(ctx.Project(), name); ok {
 				has.Instances[instance] = decide.Instance{SubnetID: resource.Outputs.SubnetID, ImageID: resource.Outputs.ImageID}
 			}
+		case "aws:ec2/securityGroup:SecurityGroup":
+			has.VPCs = append(has.VPCs, resource.Outputs.VpcID)
 		case "aws:ec2/subnet:Subnet":
 			if index, err := strconv.Atoi(strings.TrimPrefix(name, ctx.Project()+"-private-")); err == nil {
 				has.Subnets[index] = resource.Outputs.ID
@@ -60,5 +70,6 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 		}
 	}
 	slices.Sort(has.ARNs)
+	slices.Sort(has.VPCs)
 	return has, nil
 }

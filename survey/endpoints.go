@@ -137,12 +137,15 @@ func (s surveyor) gateways() error {
 // stack's.
 func (s surveyor) around() error {
 	s.facts.Groups, s.facts.Subnets = map[string]reach.Group{}, map[string]decide.Subnet{}
+	for _, subnet := range s.facts.Network.Subnets {
+		s.facts.Subnets[subnet.ID] = subnet
+	}
 	for _, service := range endpoint.Interfaces() {
 		e, found := s.facts.Endpoints[service.Name]
 		if !found || e.Own || !e.Usable() {
 			continue
 		}
-		for _, id := range slices.Concat(s.config.Network.SubnetIDs, e.SubnetIDs) {
+		for _, id := range e.SubnetIDs {
 			if err := s.subnet(id); err != nil {
 				return err
 			}
@@ -164,7 +167,7 @@ func (s surveyor) subnet(id string) error {
 	if err != nil {
 		return fmt.Errorf("reading the subnet %s: %w", id, err)
 	}
-	s.facts.Subnets[id] = decide.Subnet{CidrBlock: found.CidrBlock, Zone: found.AvailabilityZone}
+	s.facts.Subnets[id] = decide.Subnet{ID: id, VpcID: found.VpcId, CidrBlock: found.CidrBlock, Zone: found.AvailabilityZone}
 	return nil
 }
 

@@ -34,14 +34,22 @@ func existingNetwork(ctx *pulumi.Context, s scope.Scope, vpcID string, subnetIDs
 	}
 	n := &decide.Network{
 		Found:      true,
-		Network:    reach.Network{DNSSupport: vpc.EnableDnsSupport, DNSHostnames: vpc.EnableDnsHostnames},
+		OwnerID:    vpc.OwnerId,
+		Network:    reach.Network{DNSSupport: vpc.EnableDnsSupport, DNSHostnames: vpc.EnableDnsHostnames, CidrBlock: vpc.CidrBlock},
 		CidrBlocks: associated(vpc),
 	}
 	if vpc.Ipv6CidrBlock != "" {
 		n.Ipv6CidrBlocks = []string{vpc.Ipv6CidrBlock}
 	}
-	if n.MissingAttributes() != nil {
-		return n, nil // refused whatever its routes are
+	n.DNSServers = dnsServers(ctx, vpc.DhcpOptionsId)
+	if n.Subnets, err = subnets(ctx, vpcID, subnetIDs); err != nil {
+		return nil, err
+	}
+	subnetIDs = nil // those whose routes can be looked at
+	for _, subnet := range n.Subnets {
+		if subnet.VpcID == vpcID {
+			subnetIDs = append(subnetIDs, subnet.ID)
+		}
 	}
 	if n.RouteTables, err = routeTables(ctx, s, vpc, subnetIDs); err != nil {
 		return nil, err
@@ -52,6 +60,48 @@ func existingNetwork(ctx *pulumi.Context, s scope.Scope, vpcID string, subnetIDs
 	slices.Sort(n.RouteTableIDs)
 	n.RouteTableIDs = slices.Compact(n.RouteTableIDs)
 	return n, nil
+}
+
+// subnets looks at the subnets of the config, with their network ACLs.
+func subnets(ctx *pulumi.Context, vpcID string, ids []string) ([]decide.Subnet, error) {
+	found, inVPC := make([]decide.Subnet, len(ids)), []string{}
+	for i, id := range ids {
+		subnet, err := ec2.LookupSubnet(ctx, &ec2.LookupSubnetArgs{Id: &id})
+		switch {
+		case isAbsent(err):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("looking at the subnet %s (network.subnetIds): %w", id, err)
+		}
+		found[i] = decide.Subnet{
+			ID: id, VpcID: subnet.VpcId, Zone: subnet.AvailabilityZone,
+			CidrBlock: subnet.CidrBlock, Ipv6CidrBlock: subnet.Ipv6CidrBlock, FreeAddresses: subnet.AvailableIpAddressCount,
+		}
+		if subnet.VpcId == vpcID {
+			inVPC = append(inVPC, id)
+		}
+	}
+	acls := networkACLs(ctx, inVPC)
+	for i := range found {
+		found[i].ACL = acls[found[i].ID]
+	}
+	return found, nil
+}
+
+// noOptions is the id that a VPC without DHCP options has in the place of theirs.
+const noOptions = "default"
+
+// dnsServers reads the name servers that instances get from the VPC's DHCP
+// options. It only checks.
+func dnsServers(ctx *pulumi.Context, optionsID string) reach.Read[[]string] {
+	if optionsID == noOptions {
+		return reach.Read[[]string]{}
+	}
+	options, err := ec2.LookupVpcDhcpOptions(ctx, &ec2.LookupVpcDhcpOptionsArgs{DhcpOptionsId: &optionsID})
+	if err != nil {
+		return reach.Read[[]string]{Problem: problem(err, "")}
+	}
+	return reach.Read[[]string]{Value: options.DomainNameServers}
 }
 
 func associated(vpc *ec2.LookupVpcResult) []string {

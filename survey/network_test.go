@@ -32,6 +32,15 @@ func look(t *testing.T, given answers, f func(ctx *pulumi.Context) error) error 
 			return nil, errors.New("no matching EC2 VPC Endpoint found")
 		case "aws:ec2/getVpnGateway:getVpnGateway":
 			return nil, errors.New("no matching EC2 VPN Gateway found: empty result")
+		case getVpcDhcpOptions:
+			return map[string]any{"domainNameServers": []any{"AmazonProvidedDNS"}}, nil
+		case getSubnet:
+			return map[string]any{"vpcId": "vpc-1", "availabilityZone": "us-east-2a", "cidrBlock": "10.9.0.0/24", "availableIpAddressCount": 250}, nil
+		case getNetworkACLs:
+			return map[string]any{"ids": []any{"acl-1"}}, nil
+		case defaultNetworkACLType:
+			entry := map[string]any{"ruleNo": 100, "protocol": "-1", "action": "allow", "cidrBlock": "0.0.0.0/0", "fromPort": 0, "toPort": 0}
+			return map[string]any{"ingress": []any{entry}, "egress": []any{entry}}, nil
 		}
 		return nil, fmt.Errorf("the test has no answer for %s", token)
 	}}
@@ -52,9 +61,16 @@ const (
 	getRouteTable  = "aws:ec2/getRouteTable:getRouteTable"
 	getVpcEndpoint = "aws:ec2/getVpcEndpoint:getVpcEndpoint"
 	getVpnGateway  = "aws:ec2/getVpnGateway:getVpnGateway"
+
+	getVpcDhcpOptions = "aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions"
+	getSubnet         = "aws:ec2/getSubnet:getSubnet"
+	getNetworkACLs    = "aws:ec2/getNetworkAcls:getNetworkAcls"
+
+	networkACLType        = "aws:ec2/networkAcl:NetworkAcl"
+	defaultNetworkACLType = "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl"
 )
 
-var twoRanges = is(map[string]any{"id": "vpc-1", "cidrBlock": "10.9.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "cidrBlockAssociations": []any{
+var twoRanges = is(map[string]any{"id": "vpc-1", "cidrBlock": "10.9.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "ipv6CidrBlock": "2001:db8::/56", "dhcpOptionsId": "dopt-1", "cidrBlockAssociations": []any{
 	map[string]any{"cidrBlock": "10.9.0.0/16", "state": "associated"},
 	map[string]any{"cidrBlock": "10.1.0.0/16", "state": "associated"},
 	map[string]any{"cidrBlock": "10.5.0.0/16", "state": "failed"},
@@ -141,12 +157,78 @@ func TestNetwork_Existing_Read(t *testing.T) {
 	}))
 	require.Len(t, got.RouteTables, 3)
 	require.False(t, got.RouteTables[0].LeavesVPC())
-	got.RouteTables = nil // what is in them is the test above
+	open := []reach.ACLEntry{{Number: 100, Protocol: "-1", Range: "0.0.0.0/0", Allow: true}}
+	require.Equal(t, reach.Read[reach.ACL]{Value: reach.ACL{ID: "acl-1", Ingress: open, Egress: open}}, got.Subnets[2].ACL)
+	got.RouteTables, got.Subnets = nil, nil // what is in them is the tests above and below
 	require.Equal(t, &decide.Network{
-		Found: true, Network: reach.Network{DNSSupport: true, DNSHostnames: true},
+		Found: true, Network: reach.Network{DNSSupport: true, DNSHostnames: true, CidrBlock: "10.9.0.0/16", DNSServers: reach.Read[[]string]{Value: []string{"AmazonProvidedDNS"}}},
 		CidrBlocks: []string{"10.1.0.0/16", "10.9.0.0/16"}, Ipv6CidrBlocks: []string{"2001:db8::/56"},
 		RouteTableIDs: []string{"rtb-1", "rtb-2"},
 	}, got)
+}
+
+// Each subnet comes with its network ACL, which is read once whichever subnets
+// use it. A subnet that is not there or in another VPC is a fact.
+func TestNetwork_SubnetsAndACLs_Read(t *testing.T) {
+	t.Parallel()
+	var got *decide.Network
+	reads := 0
+	require.NoError(t, look(t, answers{
+		getVpc:        twoRanges,
+		getRouteTable: is(map[string]any{"routeTableId": "rtb-1", "routes": []any{}}),
+		getVpcDhcpOptions: func(args map[string]any) (map[string]any, error) {
+			require.Equal(t, "dopt-1", args["dhcpOptionsId"])
+			return map[string]any{"domainNameServers": []any{"10.9.0.10", "10.9.0.2"}}, nil
+		},
+		getSubnet: func(args map[string]any) (map[string]any, error) {
+			switch args["id"] {
+			case "subnet-gone":
+				return nil, errors.New("no matching EC2 Subnet found")
+			case "subnet-foreign":
+				return map[string]any{"vpcId": "vpc-2", "availabilityZone": "us-east-2a", "cidrBlock": "10.7.0.0/24"}, nil
+			}
+			return map[string]any{"vpcId": "vpc-1", "availabilityZone": "us-east-2b", "cidrBlock": "10.9.1.0/24", "ipv6CidrBlock": "2001:db8:0:1::/64", "availableIpAddressCount": 7}, nil
+		},
+		getNetworkACLs: func(args map[string]any) (map[string]any, error) {
+			filter := args["filters"].([]any)[0].(map[string]any)
+			if filter["name"] == "network-acl-id" {
+				require.Equal(t, []any{"acl-1"}, filter["values"])
+				return map[string]any{"ids": []any{}}, nil // it is not the VPC's default one
+			}
+			require.Equal(t, "association.subnet-id", filter["name"])
+			if filter["values"].([]any)[0] == "subnet-denied" {
+				return nil, errors.New("UnauthorizedOperation")
+			}
+			return map[string]any{"ids": []any{"acl-1"}}, nil
+		},
+		networkACLType: func(args map[string]any) (map[string]any, error) {
+			require.Equal(t, "acl-1", args["id"])
+			reads++
+			return map[string]any{
+				"ingress": []any{map[string]any{"ruleNo": 90, "protocol": "6", "action": "deny", "cidrBlock": "10.0.0.0/8", "fromPort": 443, "toPort": 444}},
+				"egress":  []any{map[string]any{"ruleNo": 100, "protocol": "-1", "action": "allow", "ipv6CidrBlock": "::/0", "fromPort": 0, "toPort": 0}},
+			}, nil
+		},
+	}, func(ctx *pulumi.Context) (err error) {
+		got, err = existingNetwork(ctx, here, "vpc-1", []string{"subnet-1", "subnet-gone", "subnet-foreign", "subnet-2", "subnet-denied"})
+		return err
+	}))
+	acl := reach.Read[reach.ACL]{Value: reach.ACL{
+		ID:      "acl-1",
+		Ingress: []reach.ACLEntry{{Number: 90, Protocol: "6", From: 443, To: 444, Range: "10.0.0.0/8"}},
+		Egress:  []reach.ACLEntry{{Number: 100, Protocol: "-1", Range: "::/0", Allow: true}},
+	}}
+	here := decide.Subnet{VpcID: "vpc-1", Zone: "us-east-2b", CidrBlock: "10.9.1.0/24", Ipv6CidrBlock: "2001:db8:0:1::/64", FreeAddresses: 7, ACL: acl}
+	first, second, denied := here, here, here
+	first.ID, second.ID, denied.ID = "subnet-1", "subnet-2", "subnet-denied"
+	require.Contains(t, got.Subnets[4].ACL.Problem, "UnauthorizedOperation")
+	denied.ACL = got.Subnets[4].ACL
+	require.Equal(t, []decide.Subnet{
+		first, {}, {ID: "subnet-foreign", VpcID: "vpc-2", Zone: "us-east-2a", CidrBlock: "10.7.0.0/24"}, second, denied,
+	}, got.Subnets)
+	require.Equal(t, 1, reads)
+	require.Len(t, got.RouteTables, 3, "only the subnets of the VPC have routes to look at")
+	require.Equal(t, []string{"10.9.0.10"}, got.OtherDNSServers(), "the address after the next of the VPC's first range is AWS's resolver")
 }
 
 func TestSurvey_UnknownPartition_Refused(t *testing.T) {
@@ -170,12 +252,12 @@ func TestExistingVpc_Unusable_Refused(t *testing.T) {
 		"enableDnsSupport is false, enableDnsHostnames is true":                      is(map[string]any{"id": "vpc-1", "cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true}),
 		"RequestLimitExceeded": fails("RequestLimitExceeded"),
 	} {
-		err := look(t, answers{getVpc: vpc}, func(ctx *pulumi.Context) error {
+		err := look(t, answers{getVpc: vpc, getRouteTable: is(map[string]any{"routeTableId": "rtb-1", "routes": []any{}})}, func(ctx *pulumi.Context) error {
 			found, err := existingNetwork(ctx, here, "vpc-1", []string{"subnet-1"})
 			if err != nil {
 				return err
 			}
-			c := &config.Config{Network: config.Network{VpcID: "vpc-1"}}
+			c := &config.Config{Network: config.Network{VpcID: "vpc-1", SubnetIDs: []string{"subnet-1"}}}
 			_, err = decide.Decide(c, decide.Facts{Project: "project", Stack: "stack", Network: found})
 			return err
 		})

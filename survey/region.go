@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"private-ec2-access/internal/decide"
@@ -61,4 +62,29 @@ func zones(ctx *pulumi.Context, s scope.Scope) ([]string, error) {
 		return nil, fmt.Errorf("listing the availability zones of %s: %w", s.Region, err)
 	}
 	return slices.Sorted(slices.Values(available.Names)), nil
+}
+
+// instanceTypes finds the zones that offer each instance type in use. It shapes a
+// network that the stack is to create, and only checks an existing one.
+func (s surveyor) instanceTypes() error {
+	types, existing := decide.InstanceTypes(s.config), s.config.Network.Existing()
+	if len(types) == 0 || !existing && len(s.facts.Deployed.VPCs) > 0 {
+		return nil // the subnets that the stack created stay in their zones
+	}
+	found, err := ec2.GetInstanceTypeOfferings(s.ctx, &ec2.GetInstanceTypeOfferingsArgs{
+		LocationType: pulumi.StringRef("availability-zone"),
+		Filters:      []ec2.GetInstanceTypeOfferingsFilter{{Name: "instance-type", Values: types}},
+	})
+	switch {
+	case err != nil && !existing:
+		return fmt.Errorf("finding the zones that offer the instance types %s: %w", strings.Join(types, ", "), err)
+	case err != nil:
+		s.facts.TypeZones.Problem = problem(err, "")
+		return nil
+	}
+	s.facts.TypeZones.Value = map[string][]string{}
+	for i, name := range found.InstanceTypes {
+		s.facts.TypeZones.Value[name] = append(s.facts.TypeZones.Value[name], found.Locations[i])
+	}
+	return nil
 }

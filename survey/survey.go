@@ -32,7 +32,7 @@ func Take(ctx *pulumi.Context, c *config.Config) (decide.Facts, error) {
 	s := surveyor{ctx: ctx, config: c, facts: &f}
 	return f, errors.Join(
 		s.documents(), s.key(), s.bucketPolicies(), s.logGroups(),
-		s.network(), s.services(), s.prefixList(), s.endpoints(), s.images(),
+		s.network(), s.services(), s.instanceTypes(), s.prefixList(), s.endpoints(), s.images(),
 	)
 }
 
@@ -70,9 +70,9 @@ func document(ctx *pulumi.Context, name string) (session.Existing, error) {
 	return session.ReadExisting(name, value(current.DocumentVersion), current.Content, value(latest.DocumentVersion), latest.Content)
 }
 
-// services asks which zones the Region offers each wanted service in, where
-// that decides about the stack's own subnets; and about a service that not every
-// Region offers, whether this one does and whether the stack has it already.
+// services asks which zones the Region offers each wanted service in; and about a
+// service that not every Region offers, whether this one does and whether the
+// stack has it already.
 func (s surveyor) services() error {
 	s.facts.Services = map[string]decide.Service{}
 	for _, wanted := range endpoint.Interfaces() {
@@ -89,9 +89,13 @@ func (s surveyor) services() error {
 					{Name: "vpc-endpoint-state", Values: []string{"available", "pending", "pendingAcceptance"}},
 				},
 			})
-			_, offerErr := ec2.LookupVpcEndpointService(s.ctx, &ec2.LookupVpcEndpointServiceArgs{ServiceName: &name})
-			s.facts.Services[wanted.Name] = decide.Service{Own: answer(ownErr), Offered: answer(offerErr)}
-		case wanted.OptionalBecause == "" && !s.config.Network.Existing():
+			offer, offerErr := ec2.LookupVpcEndpointService(s.ctx, &ec2.LookupVpcEndpointServiceArgs{ServiceName: &name})
+			fact := decide.Service{Own: answer(ownErr), Offered: answer(offerErr)}
+			if offerErr == nil {
+				fact.Zones = offer.AvailabilityZones
+			}
+			s.facts.Services[wanted.Name] = fact
+		case wanted.OptionalBecause == "":
 			offer, err := ec2.LookupVpcEndpointService(s.ctx, &ec2.LookupVpcEndpointServiceArgs{ServiceName: &name})
 			if err != nil {
 				return fmt.Errorf("finding the zones of the endpoint service %s: %w", name, err)
@@ -110,7 +114,7 @@ func (s surveyor) prefixList() error {
 	if err != nil {
 		return fmt.Errorf("finding the prefix list of S3 in %s: %w", s.facts.Scope.Region, err)
 	}
-	s.facts.S3PrefixListID = list.Id
+	s.facts.S3PrefixListID, s.facts.S3CidrBlocks = list.Id, list.CidrBlocks
 	return nil
 }
 

@@ -19,6 +19,9 @@ type Decisions struct {
 	EndpointRanges []string          // IPv4 ranges in which endpoints are that are not in the stack's security group, sorted
 	Zones          []string          // each with a subnet; of a network that the stack creates
 	NarrowPolicies bool              // of the endpoints
+	// EndpointSubnetIDs are the subnets of an existing network in which the
+	// interface endpoints have a network interface, one in each zone.
+	EndpointSubnetIDs []string
 
 	Subnets map[string]int // of the fleets' instances, by name: the index in the zones or in network.subnetIds
 
@@ -60,8 +63,8 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.role()
 	d.people()
 	d.services()
-	d.network()
 	d.fleets()
+	d.network()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)
 }
 
@@ -98,6 +101,15 @@ func ImageParameters(c *config.Config) []string {
 		if instance.ImageID == "" {
 			wanted[instance.ImageParameter] = true
 		}
+	}
+	return slices.Sorted(maps.Keys(wanted))
+}
+
+// InstanceTypes are those of the instances, sorted.
+func InstanceTypes(c *config.Config) []string {
+	wanted := map[string]bool{}
+	for _, instance := range c.Complete() {
+		wanted[instance.InstanceType] = true
 	}
 	return slices.Sorted(maps.Keys(wanted))
 }

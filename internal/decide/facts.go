@@ -20,6 +20,9 @@ type Facts struct {
 	S3PrefixListID string
 	Images         map[string]string // the newest image by its parameter, of the parameters in use
 	Deployed       Deployed          // what the stack has already
+	S3CidrBlocks   []string          // the addresses of S3 in the Region
+	// TypeZones are the zones that offer an instance type, by the types in use.
+	TypeZones reach.Read[map[string][]string]
 
 	// Of an existing network, as far as the config wants the service:
 	Endpoints  map[string]Endpoint    // by the short name, the stack's own included; s3 only where it is one that is not
@@ -47,6 +50,7 @@ type Deployed struct {
 	ARNs      []string            // of everything, sorted
 	Instances map[string]Instance // by their names in the config
 	Subnets   map[int]string      // the ids of the stack's own subnets, by the number in their names
+	VPCs      []string            // in which it has a security group, sorted
 }
 
 // Instance is a deployed instance.
@@ -75,10 +79,20 @@ func (a Answer) No() bool { return !a.Yes && a.Problem == nil }
 type Network struct {
 	reach.Network
 	Found          bool
+	OwnerID        string   // the account that the VPC belongs to; it may share subnets with others
+	Subnets        []Subnet // in the order of the config
 	CidrBlocks     []string // every IPv4 range of the VPC, sorted
 	Ipv6CidrBlocks []string
 	RouteTables    []reach.Table // of the subnets, in the order of the config
 	RouteTableIDs  []string      // of those, each once, sorted
+}
+
+// Subnet is one of an existing network. The zero value: there is no such subnet.
+type Subnet struct {
+	ID, VpcID, Zone          string
+	CidrBlock, Ipv6CidrBlock string
+	FreeAddresses            int
+	ACL                      reach.Read[reach.ACL]
 }
 
 // Key is the KMS key behind an alias. The zero value: there is no such alias.
@@ -113,6 +127,3 @@ type Endpoint struct {
 
 // Usable reports whether the service's name leads to the endpoint.
 func (e Endpoint) Usable() bool { return e.PrivateDNS && !e.Several && !e.Absent }
-
-// Subnet is where a subnet is.
-type Subnet struct{ CidrBlock, Zone string }

@@ -33,7 +33,7 @@ func healthy() Facts {
 		Endpoints: Read[[]Endpoint]{Value: []Endpoint{
 			endpoint("ssm"), endpoint("ssmmessages"), endpoint("ec2messages"), {Service: "s3", ID: "vpce-s3", Type: "Gateway", State: "available"},
 		}},
-		Network: Read[Network]{Value: Network{true, true}},
+		Network: Read[Network]{Value: Network{DNSSupport: true, DNSHostnames: true, DNSServers: Read[[]string]{Value: []string{"AmazonProvidedDNS"}}}},
 		Routes:  Read[Table]{Value: Table{RouteTableID: "rtb-1", Routes: []Route{{"pl-s3", "vpce-s3"}}}},
 		Agent:   Read[Agent]{Value: Agent{Registered: true, PingStatus: "Online", Version: "3.3.1"}},
 	}

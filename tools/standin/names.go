@@ -40,9 +40,10 @@ var modulePrefixes = map[string]string{
 
 // terraformExceptions holds the names that the general rule of terraformName gets wrong.
 var terraformExceptions = map[string]string{
-	"ec2/managedPrefixList":    "aws_ec2_managed_prefix_list",
-	"ec2/getManagedPrefixList": "aws_ec2_managed_prefix_list",
-	"ec2/getInstanceType":      "aws_ec2_instance_type",
+	"ec2/managedPrefixList":        "aws_ec2_managed_prefix_list",
+	"ec2/getManagedPrefixList":     "aws_ec2_managed_prefix_list",
+	"ec2/getInstanceType":          "aws_ec2_instance_type",
+	"ec2/getInstanceTypeOfferings": "aws_ec2_instance_type_offerings",
 	// In pulumi-aws 6 this is a resource of Pulumi's own; the Terraform provider does not have it.
 	"s3/bucket": "",
 }

@@ -37,8 +37,10 @@ const (
 // The bridge derives names and shapes from the Terraform provider alone; pulumi-aws overrides some. All inputs
 // and outputs of all types that the project uses are compared in TestProperties_MatchSDK.
 var sdkProperties = map[string]properties{
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": securityGroupProperties,
-	"aws:ec2/securityGroup:SecurityGroup":               securityGroupProperties,
+	"aws:ec2/defaultNetworkAcl:DefaultNetworkAcl":       rulesProperties,
+	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": rulesProperties,
+	"aws:ec2/networkAcl:NetworkAcl":                     rulesProperties,
+	"aws:ec2/securityGroup:SecurityGroup":               rulesProperties,
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": {
 		"rules": {nested: properties{
 			"abortIncompleteMultipartUpload": {name: "abortIncompleteMultipartUploads", shape: wrapped},
@@ -85,7 +87,7 @@ var sdkProperties = map[string]properties{
 	},
 }
 
-var securityGroupProperties = properties{
+var rulesProperties = properties{
 	"egress":  {name: "egresses"},
 	"ingress": {name: "ingresses"},
 }

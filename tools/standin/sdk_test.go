@@ -22,9 +22,11 @@ var sdkResources = strings.Fields(`
 	aws:cloudwatch/eventRule:EventRule
 	aws:cloudwatch/eventTarget:EventTarget
 	aws:cloudwatch/logGroup:LogGroup
+	aws:ec2/defaultNetworkAcl:DefaultNetworkAcl
 	aws:ec2/defaultSecurityGroup:DefaultSecurityGroup
 	aws:ec2/instance:Instance
 	aws:ec2/internetGateway:InternetGateway
+	aws:ec2/networkAcl:NetworkAcl
 	aws:ec2/route:Route
 	aws:ec2/routeTable:RouteTable
 	aws:ec2/routeTableAssociation:RouteTableAssociation
@@ -59,8 +61,10 @@ var sdkFunctions = strings.Fields(`
 	aws:ec2/getAmi:getAmi
 	aws:ec2/getInstance:getInstance
 	aws:ec2/getInstanceType:getInstanceType
+	aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings
 	aws:ec2/getInstances:getInstances
 	aws:ec2/getManagedPrefixList:getManagedPrefixList
+	aws:ec2/getNetworkAcls:getNetworkAcls
 	aws:ec2/getPrefixList:getPrefixList
 	aws:ec2/getRouteTable:getRouteTable
 	aws:ec2/getRouteTables:getRouteTables
@@ -68,6 +72,7 @@ var sdkFunctions = strings.Fields(`
 	aws:ec2/getSubnet:getSubnet
 	aws:ec2/getSubnets:getSubnets
 	aws:ec2/getVpc:getVpc
+	aws:ec2/getVpcDhcpOptions:getVpcDhcpOptions
 	aws:ec2/getVpcEndpoint:getVpcEndpoint
 	aws:ec2/getVpcEndpointService:getVpcEndpointService
 	aws:ec2/getVpnGateway:getVpnGateway

@@ -28,6 +28,9 @@ var breaks = []breakage{
 	// The network.
 	{"an internet route", []edit{{"components/network.go", "		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),",
 		"		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),\n		Routes: ec2.RouteTableRouteArray{ec2.RouteTableRouteArgs{CidrBlock: pulumi.String(\"0.0.0.0/0\"), GatewayId: pulumi.String(\"igw-0\")}},"}}},
+	{"an internet route of a NAT gateway accepted", []edit{{"internal/reach/route.go", "return err == nil && r.LeavesVPC() && !private(destination)", "return false"}}},
+	{"network ACL entries in any order", []edit{{"internal/reach/acl.go", "return cmp.Compare(a.Number, b.Number)", "return 0"}}},
+	{"endpoints in two subnets of a zone", []edit{{"internal/decide/network.go", `case taken[subnet.Zone] != "":`, `case false:`}}},
 	{"no DNS host names", []edit{{"components/network.go", "EnableDnsHostnames: pulumi.Bool(true)", "EnableDnsHostnames: pulumi.Bool(false)"}}},
 	{"public addresses in the subnets", []edit{{"components/network.go", "MapPublicIpOnLaunch: pulumi.Bool(false)", "MapPublicIpOnLaunch: pulumi.Bool(true)"}}},
 	{"a zone that moves subnets", []edit{{"components/network.go", `pulumi.IgnoreChanges([]string{"availabilityZone"})`, `pulumi.IgnoreChanges(nil)`}}},

@@ -336,6 +336,7 @@ def ec2_filters(a: Account) -> None:
         ServiceName=service,
         VpcEndpointType="Interface",
         SubnetIds=[subnet],
+        PrivateDnsEnabled=False,
         TagSpecifications=[
             {"ResourceType": "vpc-endpoint", "Tags": [{"Key": "Owner", "Value": "me"}]}
         ],
@@ -425,6 +426,85 @@ def vpc_endpoints(a: Account) -> None:
         "InvalidVpcEndpointId.NotFound",
         ec2.describe_vpc_endpoints,
         VpcEndpointIds=[one],
+    )
+
+
+def vpc_endpoint_refusals(a: Account) -> None:
+    ec2 = a.client("ec2")
+    vpc, subnet, _ = a.network()
+    zone = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["AvailabilityZone"]
+    twin = ec2.create_subnet(VpcId=vpc, CidrBlock="10.20.2.0/24", AvailabilityZone=zone)
+    _, elsewhere, _ = a.network()
+
+    def make(service: str, **more: Any) -> dict[str, Any]:
+        name = f"com.amazonaws.{REGION}.{service}"
+        return {"VpcId": vpc, "ServiceName": name, **more}
+
+    def interface(**more: Any) -> dict[str, Any]:
+        return make("ssm", VpcEndpointType="Interface", **more)
+
+    create = ec2.create_vpc_endpoint
+    both = [subnet, twin["Subnet"]["SubnetId"]]
+    refused(
+        "a zone twice",
+        "DuplicateSubnetsInSameZone",
+        create,
+        **interface(SubnetIds=both, PrivateDnsEnabled=False),
+    )
+    refused(
+        "another VPC",
+        "InvalidParameter",
+        create,
+        **interface(SubnetIds=[elsewhere], PrivateDnsEnabled=False),
+    )
+    private = interface(SubnetIds=[subnet], PrivateDnsEnabled=True)
+    refused("no DNS host names", "InvalidParameter", create, **private)
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    made = create(**private)["VpcEndpoint"]["VpcEndpointId"]
+    refused(
+        "a zone twice, later",
+        "DuplicateSubnetsInSameZone",
+        ec2.modify_vpc_endpoint,
+        VpcEndpointId=made,
+        AddSubnetIds=both[1:],
+    )
+
+
+def default_dhcp_options(a: Account) -> None:
+    ec2 = a.client("ec2")
+    vpc, _, _ = a.network()
+
+    def options() -> str:
+        return ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"]
+
+    sets = ec2.describe_dhcp_options(DhcpOptionsIds=[options()])["DhcpOptions"]
+    servers = {
+        c["Key"]: [v["Value"] for v in c["Values"]]
+        for c in sets[0]["DhcpConfigurations"]
+    }
+    equal("servers", servers["domain-name-servers"], ["AmazonProvidedDNS"])
+    other = a.network()[0]
+    found = ec2.describe_vpcs(VpcIds=[other])["Vpcs"][0]["DhcpOptionsId"]
+    equal("the same set", found, options())
+    ec2.associate_dhcp_options(DhcpOptionsId="default", VpcId=vpc)
+    equal("no options", options(), "default")
+
+
+def instance_type_offerings(a: Account) -> None:
+    china = a.client("ec2", "cn-north-1").describe_instance_type_offerings(
+        LocationType="availability-zone",
+        Filters=[{"Name": "instance-type", "Values": ["t3.nano"]}],
+    )["InstanceTypeOfferings"]
+    equal("in China", "cn-north-1a" in [o["Location"] for o in china], True)
+    _, subnet, _ = a.network()
+    refused(
+        "a type that the zone lacks",
+        "Unsupported",
+        a.client("ec2").run_instances,
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        InstanceType="x9.nano",
     )
 
 
@@ -622,6 +702,9 @@ CHECKS = (
     object_lock_on_used_bucket,
     ec2_filters,
     vpc_endpoints,
+    vpc_endpoint_refusals,
+    default_dhcp_options,
+    instance_type_offerings,
     ssm_service_settings,
     ssm_histories,
     root_identity,

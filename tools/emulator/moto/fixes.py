@@ -679,6 +679,208 @@ def bucket_policy_conditions() -> None:
     FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
 
 
+def default_dhcp_options() -> None:
+    """A new VPC has the default DHCP options of the account, which name Amazon's DNS server.
+
+    AWS: every Region of an account has a default set of DHCP options with AmazonProvidedDNS; a VPC
+    has the id "default" in its place only after it was associated with no options.
+    moto: a new VPC has the id "default".
+    Matters: the preview refuses a VPC whose instances get no DNS server.
+    """
+    from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
+    from moto.ec2.models.vpcs import VPC
+
+    init = VPC.__init__
+    disassociate = DHCPOptionsSetBackend.disassociate_dhcp_options
+
+    def dhcp_options_id(self: Any) -> str:
+        if self.dhcp_options:
+            return self.dhcp_options.id
+        if getattr(self, "without_dhcp_options", False):
+            return "default"
+        backend = self.ec2_backend
+        if getattr(backend, "default_dhcp_options", None) is None:
+            backend.default_dhcp_options = backend.create_dhcp_options(
+                domain_name_servers=["AmazonProvidedDNS"],
+                domain_name=[f"{backend.region_name}.compute.internal"],
+            )
+        return backend.default_dhcp_options.id
+
+    def disassociate_dhcp_options(self: Any, vpc: Any) -> None:
+        disassociate(self, vpc)
+        vpc.without_dhcp_options = True
+
+    @functools.wraps(init)
+    def new_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        self.dhcp_options_id  # noqa: B018 - makes the default set, as a new account has it
+
+    VPC.__init__ = new_init  # type: ignore[method-assign]
+    VPC.dhcp_options_id = property(dhcp_options_id)  # type: ignore[assignment]
+    DHCPOptionsSetBackend.disassociate_dhcp_options = disassociate_dhcp_options  # type: ignore[method-assign]
+
+
+def vpc_endpoint_refusals() -> None:
+    """Endpoints that AWS refuses are refused, with its errors.
+
+    AWS: takes one subnet in each zone, and only zones that offer the service; private DNS needs both
+    DNS attributes of the VPC.
+    moto: creates them all.
+    Matters: a check that the preview lacks would not fail an update.
+    """
+    from moto.ec2.exceptions import EC2ClientError
+    from moto.ec2.models.vpcs import VPCBackend
+
+    create = VPCBackend.create_vpc_endpoint
+    modify = VPCBackend.modify_vpc_endpoint
+
+    def zones_of(backend: Any, service: str) -> list[str]:
+        offers = backend.describe_vpc_endpoint_services([service], [], 1, None, backend.region_name)
+        return next((o["AvailabilityZones"] for o in offers["servicesDetails"]), [])
+
+    def check_subnets(backend: Any, vpc_id: str, service: str, subnet_ids: list[str]) -> None:
+        seen: set[str] = set()
+        offered = zones_of(backend, service)
+        for subnet_id in subnet_ids:
+            subnet = backend.get_subnet(subnet_id)
+            if subnet.vpc_id != vpc_id:  # the text is not AWS's
+                raise EC2ClientError(
+                    "InvalidParameter",
+                    f"The subnet {subnet_id} does not belong to {vpc_id}",
+                )
+            if offered and subnet.availability_zone not in offered:
+                raise EC2ClientError(
+                    "InvalidParameter",
+                    f"The VPC endpoint service {service} does not support the availability zone "
+                    f"of the subnet: {subnet_id}.",
+                )
+            if subnet.availability_zone in seen:
+                raise EC2ClientError(
+                    "DuplicateSubnetsInSameZone",
+                    f"Found another VPC endpoint subnet in the availability zone of {subnet_id}. "
+                    "VPC endpoint subnets should be in different availability zones supported by "
+                    "the VPC endpoint service.",
+                )
+            seen.add(subnet.availability_zone)
+
+    def check_dns_attributes(backend: Any, vpc_id: str) -> None:
+        vpc = backend.get_vpc(vpc_id)
+        if not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
+            raise EC2ClientError(
+                "InvalidParameter",
+                "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "
+                f"attributes set to true for {vpc_id}",
+            )
+
+    @functools.wraps(create)
+    def create_vpc_endpoint(
+        self: Any,
+        vpc_id: str,
+        service_name: str,
+        endpoint_type: str | None,
+        policy_document: str | None,
+        route_table_ids: list[str],
+        subnet_ids: list[str] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if (endpoint_type or "Gateway").lower() == "interface":
+            check_subnets(self, vpc_id, service_name, subnet_ids or [])
+            if kwargs.get("private_dns_enabled"):
+                check_dns_attributes(self, vpc_id)
+        return create(
+            self,
+            vpc_id,
+            service_name,
+            endpoint_type,
+            policy_document,
+            route_table_ids,
+            subnet_ids,
+            *args,
+            **kwargs,
+        )
+
+    @functools.wraps(modify)
+    def modify_vpc_endpoint(
+        self: Any,
+        vpc_id: str,
+        policy_doc: str,
+        add_subnets: list[str] | None,
+        remove_subnets: list[str] | None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        endpoint = self.describe_vpc_endpoints([vpc_id])[0]  # moto's name of the parameter
+        if add_subnets:
+            left = [s for s in endpoint.subnet_ids or [] if s not in (remove_subnets or [])]
+            check_subnets(self, endpoint.vpc_id, endpoint.service_name, left + add_subnets)
+        return modify(
+            self, vpc_id, policy_doc, add_subnets, remove_subnets, *args, **kwargs
+        )
+
+    VPCBackend.create_vpc_endpoint = create_vpc_endpoint  # type: ignore[method-assign]
+    VPCBackend.modify_vpc_endpoint = modify_vpc_endpoint  # type: ignore[method-assign]
+
+
+def instance_type_offerings() -> None:
+    """An instance is launched only where its type is offered, and every Region offers some.
+
+    AWS: RunInstances refuses a type that the zone does not offer.
+    moto: launches it; has no list of the offered types for the Regions of China and GovCloud.
+    Matters: the preview checks the types of the instances against the zones of the subnets.
+    """
+    from moto.ec2.exceptions import EC2ClientError
+    from moto.ec2.models.instance_types import (
+        INSTANCE_TYPE_OFFERINGS,
+        InstanceTypeOfferingBackend,
+    )
+    from moto.ec2.models.instances import InstanceBackend
+
+    run = InstanceBackend.run_instances
+    describe = InstanceTypeOfferingBackend.describe_instance_type_offerings
+
+    def describe_instance_type_offerings(
+        self: Any, location_type: str | None = None, filters: Any = None
+    ) -> Any:
+        by_region = INSTANCE_TYPE_OFFERINGS["availability-zone"]
+        if location_type != "availability-zone" or self.region_name in by_region:
+            return describe(self, location_type, filters)
+        types = sorted({o["InstanceType"] for o in by_region["us-east-1"]})
+        offers = [
+            {
+                "InstanceType": name,
+                "Location": zone.name,
+                "LocationType": "availability-zone",
+            }
+            for zone in self.describe_availability_zones()
+            for name in types
+        ]
+        return [
+            o for o in offers if self.matches_filters(o, filters or {}, location_type)
+        ]
+
+    @functools.wraps(run)
+    def run_instances(self: Any, *args: Any, **kwargs: Any) -> Any:
+        name, subnet_id = kwargs.get("instance_type"), kwargs.get("subnet_id")
+        if name and subnet_id and not kwargs.get("is_instance_type_default"):
+            zone = self.get_subnet(subnet_id).availability_zone
+            offers = self.describe_instance_type_offerings(
+                "availability-zone", {"instance-type": [name], "location": [zone]}
+            )
+            if not offers:
+                raise EC2ClientError(
+                    "Unsupported",
+                    f"Your requested instance type ({name}) is not supported in your requested "
+                    f"Availability Zone ({zone}).",
+                )
+        return run(self, *args, **kwargs)
+
+    InstanceTypeOfferingBackend.describe_instance_type_offerings = (  # type: ignore[method-assign]
+        describe_instance_type_offerings
+    )
+    InstanceBackend.run_instances = run_instances  # type: ignore[method-assign]
+
+
 ALL: Iterable[Callable[[], None]] = (
     security_group_rule_descriptions,
     modify_security_group_rule,
@@ -689,6 +891,9 @@ ALL: Iterable[Callable[[], None]] = (
     object_lock_on_used_bucket,
     ec2_filters,
     vpc_endpoints,
+    vpc_endpoint_refusals,
+    default_dhcp_options,
+    instance_type_offerings,
     ssm_service_settings,
     ssm_histories,
     root_identity,
