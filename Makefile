@@ -2,7 +2,7 @@
 
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
 options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
-	RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
+	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 STACK ?= local
 # Go builds for this machine, from the modules of this checkout, whoever it belongs to.
@@ -43,8 +43,8 @@ outputs: command ## print the stack's outputs as JSON
 env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)"
 	@$(run) env
 
-wait: command ## wait until the instances are online, or print what is missing: INSTANCE= TIMEOUT=10m
-	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
+wait: command ## wait until the instances are online, or print what is missing: INSTANCE= TIMEOUT=10m NETWORK=1
+	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,NETWORK,network) $(call switch,V,verbose) $(ARGS)
 
 connect: command ## open a session: INSTANCE=name or id, REASON="why", which the history keeps
 	@$(run) connect $(call option,INSTANCE,instance) $(call option,REASON,reason) $(call switch,V,verbose) $(ARGS)

@@ -189,7 +189,10 @@ func (s surveyor) group(id string) error {
 		if err != nil {
 			return fmt.Errorf("reading the rule %s of the security group %s: %w", ruleID, id, err)
 		}
-		rule := reach.Rule{Protocol: r.IpProtocol, From: r.FromPort, To: r.ToPort, PrefixList: r.PrefixListId != ""}
+		rule := reach.Rule{Protocol: r.IpProtocol, From: r.FromPort, To: r.ToPort}
+		if r.PrefixListId != "" {
+			rule.PrefixLists = []string{r.PrefixListId}
+		}
 		for _, block := range []string{r.CidrIpv4, r.CidrIpv6} {
 			if block != "" {
 				rule.Ranges = append(rule.Ranges, block)

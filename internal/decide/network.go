@@ -322,14 +322,7 @@ func (d *decider) internetRoute(table reach.Table, routes []reach.Route) {
 	}
 	commands := make([]string, len(routes))
 	for i, route := range routes {
-		flag := "--destination-cidr-block "
-		switch {
-		case strings.HasPrefix(route.Destination, "pl-"):
-			flag = "--destination-prefix-list-id "
-		case strings.Contains(route.Destination, ":"):
-			flag = "--destination-ipv6-cidr-block "
-		}
-		commands[i] = d.aws("ec2", "delete-route") + " --route-table-id " + table.RouteTableID + " " + flag + route.Destination
+		commands[i] = d.aws("ec2", "delete-route") + " --route-table-id " + table.RouteTableID + " " + route.DestinationFlag()
 	}
 	at := slices.Index(d.config.Network.SubnetIDs, table.SubnetID)
 	d.refuseNew(mistake.Mistake{

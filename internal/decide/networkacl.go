@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"private-ec2-access/internal/mistake"
@@ -120,40 +119,14 @@ func (d *decider) obstacle(at int, subnet Subnet, o obstacle, addresses []string
 		d.warn(fmt.Sprintf("%s: %s; the endpoints of this stack use IPv4 and work without it", subnet.ID, text))
 		return
 	}
-	entries, flag := subnet.ACL.Value.Ingress, "--ingress"
-	if o.direction == "out" {
-		entries, flag = subnet.ACL.Value.Egress, "--egress"
-	}
 	block := "0.0.0.0/0"
 	if len(addresses) == 1 {
 		block = addresses[0]
 	}
 	d.refuseNew(mistake.Mistake{
 		Key: subnetKey(at), Got: subnet.ID, Problem: text, Allowed: "a network ACL that lets HTTPS to the endpoints and to S3 pass, and the answers",
-		Fix: mistake.Run(fmt.Sprintf("%s --network-acl-id %s %s --rule-number %s --protocol tcp --port-range From=%d,To=%d --cidr-block %s --rule-action allow",
-			d.aws("ec2", "create-network-acl-entry"), o.acl, flag, freeNumber(entries, o.entry), o.ports.From, o.ports.To, block)),
+		Fix: mistake.Run(reach.Blockade{Direction: o.direction, Ports: o.ports, Entry: o.entry}.Fix(subnet.ACL.Value, d.facts.Scope.Region, block)),
 	})
-}
-
-// freeNumber finds a number for an entry that is to count before another one.
-func freeNumber(entries []reach.ACLEntry, before int) string {
-	taken := map[int]bool{}
-	last := 0
-	for _, e := range entries {
-		taken[e.Number] = true
-		if e.Number < before {
-			last = max(last, e.Number)
-		}
-	}
-	if last+10 < before {
-		return strconv.Itoa(last + 10)
-	}
-	for number := before - 1; number > 0; number-- {
-		if !taken[number] {
-			return strconv.Itoa(number)
-		}
-	}
-	return "NUMBER"
 }
 
 func shortened(addresses []string) string {

@@ -2,9 +2,11 @@ package reach
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // ACL is a network ACL. Unlike a security group it does not remember
@@ -125,6 +127,47 @@ func BlockedConnection(client *ACL, from netip.Prefix, server *ACL, to netip.Pre
 	check(server, "out", Ephemeral, from)
 	check(client, "in", Ephemeral, to)
 	return found
+}
+
+// where is the direction in words.
+func (b Blockade) where() string {
+	if b.Direction == "in" {
+		return "in from " + b.Addresses
+	}
+	return "out to " + b.Addresses
+}
+
+// Fix is the command that adds an entry to the network ACL, before the one that denies.
+func (b Blockade) Fix(acl ACL, region, block string) string {
+	entries, flag, family := acl.Ingress, "--ingress", "--cidr-block"
+	if b.Direction == "out" {
+		entries, flag = acl.Egress, "--egress"
+	}
+	if strings.Contains(block, ":") {
+		family = "--ipv6-cidr-block"
+	}
+	return fmt.Sprintf("aws ec2 create-network-acl-entry --region %s --network-acl-id %s %s --rule-number %s --protocol tcp --port-range From=%d,To=%d %s %s --rule-action allow",
+		region, acl.ID, flag, freeNumber(entries, b.Entry), b.Ports.From, b.Ports.To, family, block)
+}
+
+// freeNumber finds a number for an entry that is to count before another one.
+func freeNumber(entries []ACLEntry, before int) string {
+	taken, last := map[int]bool{}, 0
+	for _, e := range entries {
+		taken[e.Number] = true
+		if e.Number < before {
+			last = max(last, e.Number)
+		}
+	}
+	if last+10 < before {
+		return strconv.Itoa(last + 10)
+	}
+	for number := before - 1; number > 0; number-- {
+		if !taken[number] {
+			return strconv.Itoa(number)
+		}
+	}
+	return "NUMBER"
 }
 
 // String is the range as AWS writes it.

@@ -27,7 +27,11 @@ type Facts struct {
 	Subnets Read[map[string]string]
 	Network Read[Network]
 	Routes  Read[Table] // the effective route table of the instance's subnet
-	Agent   Read[Agent]
+	// ACLs are the network ACLs by subnet.
+	ACLs Read[map[string]ACL]
+	// S3 is the Region's prefix list of S3.
+	S3    Read[PrefixList]
+	Agent Read[Agent]
 }
 
 // Instance is what EC2 says of it. The zero value is an instance that EC2 does not know.
@@ -39,7 +43,15 @@ type Instance struct {
 	// Profile is the name of its instance profile; empty if it has none.
 	Profile                  string
 	VpcID, SubnetID, Address string
-	Groups                   []string
+	// PublicAddress is its public IPv4 address; empty if it has none.
+	PublicAddress string
+	Groups        []string
+}
+
+// PrefixList is a list of the addresses of one service.
+type PrefixList struct {
+	ID     string
+	Ranges []string
 }
 
 // Group is a security group's rules, as far as they matter for HTTPS.
@@ -50,11 +62,10 @@ type Group struct {
 // Rule is one permission of a security group.
 type Rule struct {
 	// Protocol is tcp, udp, …, or -1 for all.
-	Protocol   string
-	From, To   int
-	Ranges     []string
-	GroupIDs   []string
-	PrefixList bool
+	Protocol string
+	From, To int
+	// Ranges are IPv4 and IPv6, PrefixLists ids.
+	Ranges, GroupIDs, PrefixLists []string
 }
 
 // Endpoint is a VPC endpoint in the instance's VPC.

@@ -32,6 +32,7 @@ func Diagnose(f Facts, now time.Time) Diagnosis {
 	d.endpoints()
 	d.network()
 	d.routes()
+	d.toS3()
 	d.agent(now)
 	return Diagnosis{d.checks}
 }
@@ -209,19 +210,21 @@ func (l *list) endpoint(title string, calls []string, e Endpoint) {
 			}
 		}
 	}
-	found, fix, status := l.between(e)
-	if status == Missing {
-		l.add(title, Missing, found, fix)
-		return
-	}
-	if status == Unknown {
-		doubts = append(doubts, found)
+	for _, judge := range []func(Endpoint) (string, string, Status){l.between, l.acls} {
+		found, fix, status := judge(e)
+		if status == Missing {
+			l.add(title, Missing, found, fix)
+			return
+		}
+		if status == Unknown {
+			doubts = append(doubts, found)
+		}
 	}
 	if len(doubts) > 0 {
 		l.add(title, Unknown, e.ID+" is available with private DNS; "+strings.Join(slices.Compact(doubts), "; "), "")
 		return
 	}
-	l.add(title, OK, fmt.Sprintf("%s: available, private DNS on, %s, reachable by the security groups", e.ID, count(len(e.SubnetIDs), "subnet")), "")
+	l.add(title, OK, fmt.Sprintf("%s: available, private DNS on, %s, reachable by security groups and network ACLs", e.ID, count(len(e.SubnetIDs), "subnet")), "")
 }
 
 func (l *list) network() {
@@ -232,9 +235,19 @@ func (l *list) network() {
 	}
 	modify := "aws ec2 modify-vpc-attribute" + l.region() + " --vpc-id " + l.facts.Instance.Value.VpcID
 	off := n.Value.MissingAttributes()
+	servers, others := n.Value.DNSServers, n.Value.OtherDNSServers()
+	options := "aws ec2 associate-dhcp-options" + l.region() + " --dhcp-options-id DHCP_OPTIONS --vpc-id " + l.facts.Instance.Value.VpcID +
+		", with options that name AmazonProvidedDNS"
 	switch {
+	case len(off) == 0 && servers.Problem != "":
+		l.add(title, Unknown, "enableDnsSupport and enableDnsHostnames are on, and the DHCP options cannot be read: "+servers.Problem, "")
+	case len(off) == 0 && len(servers.Value) == 0:
+		l.add(title, Missing, "the VPC's DHCP options name no DNS server", options)
+	case len(off) == 0 && len(others) > 0:
+		l.add(title, Unknown, "the DHCP options name the DNS servers "+strings.Join(others, ", ")+
+			", which know the private names of endpoints only if they forward queries to the VPC's Route 53 Resolver", "")
 	case len(off) == 0:
-		l.add(title, OK, "enableDnsSupport and enableDnsHostnames are on", "")
+		l.add(title, OK, "enableDnsSupport and enableDnsHostnames are on, and the VPC's Route 53 Resolver answers", "")
 	case off[0] == "enableDnsSupport":
 		l.add(title, Missing, "the attribute enableDnsSupport is off", modify+" --enable-dns-support")
 	default:

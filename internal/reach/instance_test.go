@@ -15,7 +15,7 @@ const core = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":
 func healthy() Facts {
 	group := Group{
 		Ingress: []Rule{{Protocol: "tcp", From: 443, To: 443, Ranges: []string{"10.0.0.0/16"}}},
-		Egress:  []Rule{{Protocol: "tcp", From: 443, To: 443, GroupIDs: []string{"sg-1"}}},
+		Egress:  []Rule{{Protocol: "tcp", From: 443, To: 443, GroupIDs: []string{"sg-1"}}, {Protocol: "tcp", From: 443, To: 443, PrefixLists: []string{"pl-s3"}}},
 	}
 	endpoint := func(service string) Endpoint {
 		return Endpoint{Service: service, ID: "vpce-" + service, Type: "Interface", State: "available", PrivateDNS: true,
@@ -35,7 +35,10 @@ func healthy() Facts {
 		}},
 		Network: Read[Network]{Value: Network{DNSSupport: true, DNSHostnames: true, DNSServers: Read[[]string]{Value: []string{"AmazonProvidedDNS"}}}},
 		Routes:  Read[Table]{Value: Table{RouteTableID: "rtb-1", Routes: []Route{{"pl-s3", "vpce-s3"}}}},
-		Agent:   Read[Agent]{Value: Agent{Registered: true, PingStatus: "Online", Version: "3.3.1"}},
+		ACLs: Read[map[string]ACL]{Value: map[string]ACL{"subnet-1": {ID: "acl-1",
+			Ingress: []ACLEntry{{Number: 100, Protocol: "-1", Range: "0.0.0.0/0", Allow: true}}, Egress: []ACLEntry{{Number: 100, Protocol: "-1", Range: "0.0.0.0/0", Allow: true}}}}},
+		S3:    Read[PrefixList]{Value: PrefixList{"pl-s3", []string{"52.219.80.0/20"}}},
+		Agent: Read[Agent]{Value: Agent{Registered: true, PingStatus: "Online", Version: "3.3.1"}},
 	}
 }
 
@@ -77,7 +80,7 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 		}, "endpoint ssmmessages", "does not allow ssmmessages:OpenControlChannel", "--reset-policy"},
 		"no egress": {func(f *Facts) {
 			g := f.Groups.Value["sg-1"]
-			g.Egress = []Rule{{Protocol: "tcp", From: 443, To: 443, PrefixList: false, Ranges: []string{"192.168.0.0/16"}}}
+			g.Egress = []Rule{{Protocol: "tcp", From: 443, To: 443, Ranges: []string{"192.168.0.0/16"}}}
 			f.Groups.Value["sg-1"] = g
 		}, "endpoint ssm", "lets no HTTPS out", "authorize-security-group-egress --region us-east-2 --group-id sg-1"},
 		"egress on another port": {func(f *Facts) {
@@ -134,7 +137,7 @@ func TestInstance_UnreadableFact_CannotTell(t *testing.T) {
 		"pending": {func(f *Facts) { f.Endpoints.Value[0].State = "pending" }, "endpoint ssm", "still being created"},
 		"a part": {func(f *Facts) {
 			g := f.Groups.Value["sg-1"]
-			g.Egress = []Rule{{Protocol: "-1", Ranges: []string{"10.0.0.0/25"}}}
+			g.Egress = []Rule{{Protocol: "-1", Ranges: []string{"10.0.0.0/25"}}, g.Egress[1]}
 			f.Groups.Value["sg-1"] = g
 		}, "endpoint ssm", "a part of the addresses"},
 		"another's":     {func(f *Facts) { f.Account = "999" }, "endpoint ssm", "conditions"},

@@ -10,6 +10,8 @@ type Network struct {
 	DNSSupport, DNSHostnames bool
 	// CidrBlock is the VPC's first IPv4 range, in which AWS's resolver has an address.
 	CidrBlock string
+	// Ranges are all of them, IPv4 and IPv6.
+	Ranges []string
 	// DNSServers are the name servers of the VPC's DHCP options.
 	DNSServers Read[[]string]
 }

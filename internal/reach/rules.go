@@ -19,6 +19,9 @@ func (l *list) between(e Endpoint) (found, fix string, status Status) {
 	out, in := Missing, Missing
 	for _, id := range i.Groups {
 		for _, r := range groups.Value[id].Egress {
+			if slices.Equal(r.PrefixLists, []string{l.facts.S3.Value.ID}) {
+				continue // no interface endpoint is there
+			}
 			out = better(out, permits(r, e.Groups, l.rangesOf(e)))
 		}
 	}
@@ -63,9 +66,14 @@ func better(a, b Status) Status {
 	return a
 }
 
+// https reports whether a rule is about HTTPS, among others.
+func https(r Rule) bool {
+	return r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && r.From <= 443 && r.To >= 443
+}
+
 // permits reports whether a rule allows HTTPS to or from members of the groups, whose addresses lie in the ranges.
 func permits(r Rule, groups, ranges []string) Status {
-	if r.Protocol != "-1" && (r.Protocol != "tcp" && r.Protocol != "6" || r.From > 443 || r.To < 443) {
+	if !https(r) {
 		return Missing
 	}
 	for _, g := range r.GroupIDs {
@@ -74,7 +82,7 @@ func permits(r Rule, groups, ranges []string) Status {
 		}
 	}
 	result := Missing
-	if r.PrefixList {
+	if len(r.PrefixLists) > 0 {
 		result = Unknown
 	}
 	covered, touched := 0, false
@@ -102,4 +110,89 @@ func permits(r Rule, groups, ranges []string) Status {
 		return Unknown
 	}
 	return result
+}
+
+// acls finds the first thing that network ACLs deny of HTTPS between the instance's subnet and the endpoint's, one after
+// the other: which one an instance is given is for DNS to say.
+func (l *list) acls(e Endpoint) (found, fix string, status Status) {
+	mine := l.facts.Instance.Value.SubnetID
+	for _, other := range e.SubnetIDs {
+		if other == mine {
+			continue // a network ACL does not apply inside a subnet
+		}
+		from, errFrom := netip.ParsePrefix(l.facts.Subnets.Value[mine])
+		to, errTo := netip.ParsePrefix(l.facts.Subnets.Value[other])
+		client, known := l.facts.ACLs.Value[mine]
+		server, alsoKnown := l.facts.ACLs.Value[other]
+		if errFrom != nil || errTo != nil || !known || !alsoKnown {
+			return "the network ACLs between " + mine + " and " + other + " are not known", "", Unknown
+		}
+		if found, fix := l.blockade(BlockedConnection(&client, from, &server, to), client, server); found != "" {
+			return found, fix, Missing
+		}
+	}
+	return "", "", OK
+}
+
+// blockade puts the first into words, with the command that lets it pass.
+func (l *list) blockade(blocked []Blockade, acls ...ACL) (found, fix string) {
+	if len(blocked) == 0 {
+		return "", ""
+	}
+	b := blocked[0]
+	at := slices.IndexFunc(acls, func(a ACL) bool { return a.ID == b.ACL })
+	return fmt.Sprintf("the network ACL %s does not let TCP %s %s", b.ACL, b.Ports, b.where()), b.Fix(acls[at], l.facts.Region, b.Addresses)
+}
+
+// toS3 judges security groups and network ACLs between the instance and S3. Where there is no route, it makes no difference.
+func (l *list) toS3() {
+	const title = "HTTPS reaches S3, for session logs"
+	i, s3 := l.facts.Instance.Value, l.facts.S3
+	if l.unread(title, s3.Problem) {
+		return
+	}
+	if l.facts.Groups.Problem != "" || len(i.Groups) == 0 {
+		l.add(title, Unknown, "the security groups are not known", "")
+		return
+	}
+	out := Missing
+	for _, id := range i.Groups {
+		for _, r := range l.facts.Groups.Value[id].Egress {
+			if https(r) && slices.Contains(r.PrefixLists, s3.Value.ID) {
+				out = OK
+			}
+			out = better(out, permits(r, nil, s3.Value.Ranges))
+		}
+	}
+	if out == Missing {
+		l.add(title, Missing, fmt.Sprintf("the instance's group %s lets no HTTPS out to S3 (%s)", strings.Join(i.Groups, ", "), s3.Value.ID),
+			fmt.Sprintf("aws ec2 authorize-security-group-egress%s --group-id %s --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,PrefixListIds=[{PrefixListId=%s}]",
+				l.region(), i.Groups[0], s3.Value.ID))
+		return
+	}
+	from, err := netip.ParsePrefix(l.facts.Subnets.Value[i.SubnetID])
+	acl, known := l.facts.ACLs.Value[i.SubnetID]
+	switch {
+	case l.facts.ACLs.Problem != "":
+		l.add(title, Unknown, "the network ACLs cannot be read: "+l.facts.ACLs.Problem, "")
+		return
+	case err != nil || !known:
+		l.add(title, Unknown, "the network ACL of "+i.SubnetID+" is not known", "")
+		return
+	}
+	for _, block := range s3.Value.Ranges {
+		to, err := netip.ParsePrefix(block)
+		if err != nil || to.Addr().Is6() != from.Addr().Is6() {
+			continue
+		}
+		if found, fix := l.blockade(BlockedConnection(&acl, from, nil, to), acl); found != "" {
+			l.add(title, Missing, found, fix)
+			return
+		}
+	}
+	if out == Unknown {
+		l.add(title, Unknown, "a security-group rule covers a part of the addresses of S3", "")
+		return
+	}
+	l.add(title, OK, "the security groups and the network ACL let it pass", "")
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"private-ec2-access/internal/reach"
+	"private-ec2-access/internal/scope"
 )
 
 // managed is one of DescribeInstanceInformation.
@@ -94,6 +95,7 @@ func (c *client) instance(ctx context.Context, n named) (fact reach.Read[reach.I
 				VpcID                             string `json:"VpcId"`
 				SubnetID                          string `json:"SubnetId"`
 				PrivateIPAddress                  string `json:"PrivateIpAddress"`
+				PublicIPAddress                   string `json:"PublicIpAddress"`
 				SecurityGroups, NetworkInterfaces []struct {
 					GroupID string `json:"GroupId"`
 					Groups  []struct {
@@ -114,6 +116,7 @@ func (c *client) instance(ctx context.Context, n named) (fact reach.Read[reach.I
 	i := answer.Reservations[0].Instances[0]
 	v := &fact.Value
 	v.State, v.Launched, v.VpcID, v.SubnetID, v.Address = i.State.Name, i.LaunchTime.Time, i.VpcID, i.SubnetID, i.PrivateIPAddress
+	v.PublicAddress = i.PublicIPAddress
 	v.Profile = i.IamInstanceProfile.Arn[strings.LastIndexByte(i.IamInstanceProfile.Arn, '/')+1:]
 	for _, g := range i.SecurityGroups {
 		v.Groups = append(v.Groups, g.GroupID)
@@ -203,6 +206,7 @@ func (c *client) surroundings(ctx context.Context, f *reach.Facts) {
 	if f.Instance.Problem != "" || i.VpcID == "" {
 		const unseen = "the instance's VPC is not known"
 		f.Endpoints.Problem, f.Groups.Problem, f.Subnets.Problem, f.Network.Problem, f.Routes.Problem = unseen, unseen, unseen, unseen, unseen
+		f.ACLs.Problem, f.S3.Problem = unseen, unseen
 		return
 	}
 	var wait sync.WaitGroup
@@ -217,6 +221,12 @@ func (c *client) surroundings(ctx context.Context, f *reach.Facts) {
 		f.Groups = reach.Read[map[string]reach.Group]{Value: rules, Problem: problem(err)}
 		ranges, err := c.subnets(ctx, unique(subnets))
 		f.Subnets = reach.Read[map[string]string]{Value: ranges, Problem: problem(err)}
+	})
+	wait.Go(func() {
+		acls, err := c.acls(ctx, i.VpcID)
+		f.ACLs = reach.Read[map[string]reach.ACL]{Value: acls, Problem: problem(err)}
+		s3, err := c.s3(ctx)
+		f.S3 = reach.Read[reach.PrefixList]{Value: s3, Problem: problem(err)}
 	})
 	wait.Go(func() {
 		network, err := c.network(ctx, i.VpcID)
@@ -280,18 +290,29 @@ type permission struct {
 	IPRanges         []struct {
 		CidrIP string `json:"CidrIp"`
 	} `json:"IpRanges"`
+	IPv6Ranges []struct {
+		CidrIPv6 string `json:"CidrIpv6"`
+	} `json:"Ipv6Ranges"`
 	UserIDGroupPairs []struct {
 		GroupID string `json:"GroupId"`
 	} `json:"UserIdGroupPairs"`
-	PrefixListIDs []struct{} `json:"PrefixListIds"`
+	PrefixListIDs []struct {
+		PrefixListID string `json:"PrefixListId"`
+	} `json:"PrefixListIds"`
 }
 
 func rules(permissions []permission) []reach.Rule {
 	var all []reach.Rule
 	for _, p := range permissions {
-		rule := reach.Rule{Protocol: p.IPProtocol, From: p.FromPort, To: p.ToPort, PrefixList: len(p.PrefixListIDs) > 0}
+		rule := reach.Rule{Protocol: p.IPProtocol, From: p.FromPort, To: p.ToPort}
 		for _, r := range p.IPRanges {
 			rule.Ranges = append(rule.Ranges, r.CidrIP)
+		}
+		for _, r := range p.IPv6Ranges {
+			rule.Ranges = append(rule.Ranges, r.CidrIPv6)
+		}
+		for _, l := range p.PrefixListIDs {
+			rule.PrefixLists = append(rule.PrefixLists, l.PrefixListID)
 		}
 		for _, g := range p.UserIDGroupPairs {
 			rule.GroupIDs = append(rule.GroupIDs, g.GroupID)
@@ -348,8 +369,123 @@ func (c *client) network(ctx context.Context, vpc string) (n reach.Network, err 
 	var names struct {
 		EnableDNSHostnames struct{ Value bool } `json:"EnableDnsHostnames"`
 	}
-	err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsHostnames"})
-	return reach.Network{DNSSupport: support.EnableDNSSupport.Value, DNSHostnames: names.EnableDNSHostnames.Value}, err
+	if err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsHostnames"}); err != nil {
+		return n, err
+	}
+	n.DNSSupport, n.DNSHostnames = support.EnableDNSSupport.Value, names.EnableDNSHostnames.Value
+	var answer struct {
+		Vpcs []struct {
+			CidrBlock     string
+			DhcpOptionsID string `json:"DhcpOptionsId"`
+			Blocks        []struct {
+				CidrBlock string
+			} `json:"CidrBlockAssociationSet"`
+			IPv6Blocks []struct {
+				IPv6CidrBlock string `json:"Ipv6CidrBlock"`
+			} `json:"Ipv6CidrBlockAssociationSet"`
+		}
+	}
+	if err = c.call(ctx, &answer, "ec2", "describe-vpcs", input{"VpcIds": []string{vpc}}); err != nil || len(answer.Vpcs) == 0 {
+		return n, err
+	}
+	v := answer.Vpcs[0]
+	n.CidrBlock, n.Ranges = v.CidrBlock, []string{v.CidrBlock}
+	for _, block := range v.Blocks {
+		n.Ranges = append(n.Ranges, block.CidrBlock)
+	}
+	for _, block := range v.IPv6Blocks {
+		n.Ranges = append(n.Ranges, block.IPv6CidrBlock)
+	}
+	n.DNSServers = c.dnsServers(ctx, v.DhcpOptionsID)
+	return n, nil
+}
+
+// dnsServers reads the name servers of DHCP options. A VPC without options has the id "default".
+func (c *client) dnsServers(ctx context.Context, options string) (servers reach.Read[[]string]) {
+	if options == "default" {
+		return servers
+	}
+	var answer struct {
+		DhcpOptions []struct {
+			DhcpConfigurations []struct {
+				Key    string
+				Values []struct{ Value string }
+			}
+		}
+	}
+	err := c.call(ctx, &answer, "ec2", "describe-dhcp-options", input{"DhcpOptionsIds": []string{options}})
+	if err != nil || len(answer.DhcpOptions) == 0 {
+		servers.Problem = cmp.Or(problem(err), "there are no DHCP options "+options)
+		return servers
+	}
+	for _, option := range answer.DhcpOptions[0].DhcpConfigurations {
+		for _, value := range option.Values {
+			if option.Key == "domain-name-servers" {
+				servers.Value = append(servers.Value, value.Value)
+			}
+		}
+	}
+	return servers
+}
+
+// acls reads the network ACLs of a VPC, by the subnets that have them.
+func (c *client) acls(ctx context.Context, vpc string) (map[string]reach.ACL, error) {
+	var answer struct {
+		NetworkAcls []struct {
+			ID           string `json:"NetworkAclId"`
+			Associations []struct {
+				SubnetID string `json:"SubnetId"`
+			}
+			Entries []struct {
+				CidrBlock, Protocol, RuleAction string
+				IPv6CidrBlock                   string `json:"Ipv6CidrBlock"`
+				Egress                          bool
+				PortRange                       struct{ From, To int }
+				RuleNumber                      int
+			}
+		}
+	}
+	if err := c.call(ctx, &answer, "ec2", "describe-network-acls", inVPC(vpc)); err != nil {
+		return nil, err
+	}
+	found := map[string]reach.ACL{}
+	for _, a := range answer.NetworkAcls {
+		acl := reach.ACL{ID: a.ID}
+		for _, e := range a.Entries {
+			entry := reach.ACLEntry{
+				Number: e.RuleNumber, Protocol: e.Protocol, From: e.PortRange.From, To: e.PortRange.To,
+				Range: cmp.Or(e.CidrBlock, e.IPv6CidrBlock), Allow: e.RuleAction == "allow",
+			}
+			if e.Egress {
+				acl.Egress = append(acl.Egress, entry)
+			} else {
+				acl.Ingress = append(acl.Ingress, entry)
+			}
+		}
+		for _, association := range a.Associations {
+			found[association.SubnetID] = acl
+		}
+	}
+	return found, nil
+}
+
+// s3 reads the Region's prefix list of S3.
+func (c *client) s3(ctx context.Context) (list reach.PrefixList, err error) {
+	var answer struct {
+		PrefixLists []struct {
+			ID    string `json:"PrefixListId"`
+			Cidrs []string
+		}
+	}
+	name := scope.Scope{Partition: scope.PartitionOf(c.region), Region: c.region}.EndpointService("s3")
+	err = c.call(ctx, &answer, "ec2", "describe-prefix-lists", input{"Filters": []input{{"Name": "prefix-list-name", "Values": []string{name}}}})
+	if err == nil && len(answer.PrefixLists) == 0 {
+		err = fmt.Errorf("there is no prefix list %s", name)
+	}
+	if err != nil {
+		return list, err
+	}
+	return reach.PrefixList{ID: answer.PrefixLists[0].ID, Ranges: answer.PrefixLists[0].Cidrs}, nil
 }
 
 // routes reads the subnet's effective route table: its own, or the VPC's main one.

@@ -66,6 +66,7 @@ type run struct {
 	// The flags, of which each command has some.
 	verbose  bool
 	instance string
+	network  bool
 	timeout  time.Duration
 	session  string
 	reason   string

@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,12 @@ func waitCommand(r *run) *cobra.Command {
 		Use:   "wait",
 		Short: "Wait until the instances are online, or print what is missing",
 		Example: `  stack wait --stack dev
-  stack wait --instance app --timeout 90s`,
+  stack wait --instance app --timeout 90s
+  stack wait --network`,
 	})
 	r.instanceFlag(c)
 	r.timeoutFlag(c, 10*time.Minute)
+	c.Flags().BoolVar(&r.network, "network", false, "check too that every endpoint is reached, and that nothing leads out of the VPC or into it")
 	return c
 }
 
@@ -49,6 +52,11 @@ func (r *run) wait(ctx context.Context) error {
 			shown.Clear()
 			for _, line := range lines {
 				r.print("%s", line)
+			}
+			if r.network {
+				if err := r.checkNetwork(ctx, wanted); err != nil {
+					return err
+				}
 			}
 			r.say("Next: %s", r.command("connect"))
 			return nil
@@ -95,12 +103,34 @@ func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines 
 	return waiting, lines, nil
 }
 
+// checkNetwork judges the network of instances that are online, as it is deployed: the path of each to Systems Manager and
+// S3, and that there is no other one.
+func (r *run) checkNetwork(ctx context.Context, instances []named) error {
+	failed := false
+	for _, n := range instances {
+		facts := r.facts(ctx, n)
+		checks := append(reach.Diagnose(facts, r.now()).Checks, reach.Isolation(facts).Checks...)
+		d := reach.Diagnosis{Checks: checks}
+		if d.First() == nil && !slices.ContainsFunc(checks, func(c reach.Check) bool { return c.Status == reach.Unknown }) {
+			r.print("%s: reaches every endpoint and S3, and nothing else outside the VPC", n)
+			continue
+		}
+		r.say("The network of %s. Findings:", n)
+		r.tell(d)
+		failed = failed || d.First() != nil
+	}
+	if failed {
+		return process.Exit{Code: 1}
+	}
+	return nil
+}
+
 func (r *run) neverCame(ctx context.Context, waiting []named) error {
 	for _, n := range waiting {
 		r.say("%s is not online after %s. Findings:", n, r.timeout)
 		r.tell(reach.Diagnose(r.facts(ctx, n), r.now()))
 	}
-	r.say("Not checked: network ACLs, the agent's own log on the instance, and the AWS Health Dashboard. The first finding is not always the cause.")
+	r.say("Not checked: the agent's own log on the instance, and the AWS Health Dashboard. The first finding is not always the cause.")
 	return process.Exit{Code: 1}
 }
 

@@ -123,6 +123,7 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"destroy CUT_OFF=1":         "'local' destroy --cut-off --",
 		"wait":                      "'local' wait",
 		"wait INSTANCE=app V=1":     "'local' wait --instance 'app' --verbose",
+		"wait NETWORK=1":            "'local' wait --network",
 		"wait TIMEOUT=90s ARGS=-v":  "'local' wait --timeout '90s' -v",
 		"connect INSTANCE= V=0":     "'local' connect",
 		"connect REASON=it's":       "'local' connect --reason 'it'\\''s'",
