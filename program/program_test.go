@@ -90,6 +90,8 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			return nil, errors.New("no matching EC2 VPN Gateway found")
 		case "getResources":
 			return map[string]any{"resourceTagMappingLists": []any{}}, nil
+		case "getBucket":
+			return map[string]any{"bucket": args["bucket"], "region": r.name}, nil
 		case "getBucketPolicy":
 			return nil, fmt.Errorf("reading S3 Bucket Policy (%v): couldn't find resource", args["bucket"])
 		case "getAlias":

@@ -15,6 +15,7 @@ import (
 	"private-ec2-access/config"
 	"private-ec2-access/internal/decide"
 	"private-ec2-access/internal/iam"
+	"private-ec2-access/internal/reach"
 	"private-ec2-access/internal/scope"
 )
 
@@ -120,6 +121,27 @@ func (s surveyor) bucketPolicies() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// logBucket reads a log bucket that the stack did not create. It may be another
+// account's, and only checks.
+func (s surveyor) logBucket() error {
+	name := s.config.Logging.BucketName
+	if name == "" {
+		return nil
+	}
+	bucket, err := s3.LookupBucket(s.ctx, &s3.LookupBucketArgs{Bucket: name})
+	switch {
+	case isAbsent(err):
+		return nil
+	case err != nil:
+		s.facts.LogBucket.Region.Problem = problem(err, "")
+	default:
+		s.facts.LogBucket.Region.Value = bucket.Region
+	}
+	policy, err := bucketPolicy(s.ctx, name)
+	s.facts.LogBucket.Policy = reach.Read[string]{Value: policy, Problem: problem(err, "")}
 	return nil
 }
 

@@ -57,6 +57,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.key()
 	d.bucketKey()
 	d.writers()
+	d.logBucket()
 	d.keepRecords()
 	d.logGroups()
 	d.guarantees()

@@ -37,6 +37,7 @@ type Facts struct {
 	Key        Key                // behind the alias of the stack's own key
 	BucketKeys map[string]string  // by the stack's own buckets that the document names: the KMS key of their policies; empty: none
 	Writers    map[string]Writers // by those buckets, and the one that the config names where it is one of this program's
+	LogBucket  LogBucket          // the one that the config names
 	LogGroups  map[string]Group   // the groups that the config names
 	// OwnLogGroups carry the stack's tag, whatever the config says today. Sorted.
 	OwnLogGroups []string
@@ -106,6 +107,12 @@ type Writers struct {
 	RoleARNs []string // in the order of the policy
 	Own      bool     // one of them is this stack's instance role
 	Problem  error    // why the policy could not be read
+}
+
+// LogBucket is a bucket that the stack did not create.
+type LogBucket struct {
+	Region reach.Read[string] // empty: there is no such bucket
+	Policy reach.Read[string] // empty: it has none
 }
 
 // Group is a log group. The zero value: there is no such group.

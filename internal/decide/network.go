@@ -46,11 +46,19 @@ func (d *decider) network() {
 // private, unless the stack is in the VPC already: then the account has changed
 // since, and the user gets a warning instead of an update that stops.
 func (d *decider) refuseNew(m mistake.Mistake) {
-	if slices.Contains(d.facts.Deployed.VPCs, d.config.Network.VpcID) {
+	if d.deployed() {
 		d.warn(m.String())
 		return
 	}
 	d.refuse(m)
+}
+
+// deployed reports whether the stack is in its VPC already.
+func (d *decider) deployed() bool {
+	if d.config.Network.Existing() {
+		return slices.Contains(d.facts.Deployed.VPCs, d.config.Network.VpcID)
+	}
+	return len(d.facts.Deployed.VPCs) > 0
 }
 
 // unknown reports a check that could not be made.
@@ -222,7 +230,7 @@ func (d *decider) zonesOfServices() (zones []string) {
 // freeAddresses counts what a new stack needs of each subnet's addresses: one for
 // each endpoint, and one for each instance.
 func (d *decider) freeAddresses(n *Network) {
-	if slices.Contains(d.facts.Deployed.VPCs, d.config.Network.VpcID) {
+	if d.deployed() {
 		return // it has them
 	}
 	for i, subnet := range n.Subnets {

@@ -224,6 +224,21 @@ var accounts = map[string]struct {
 		a.every(func(s *decide.Subnet) { s.ACL = reach.Read[reach.ACL]{Problem: "UnauthorizedOperation"} })
 	}, nil, []string{"not checked: whether the network ACL"}},
 
+	"log bucket, clean":             {bucket("us-east-2", ""), nil, nil},
+	"log bucket does not exist":     {bucket("", ""), []string{"there is no such bucket"}, nil},
+	"log bucket in another Region":  {bucket("eu-west-1", ""), []string{"the bucket is in eu-west-1"}, nil},
+	"log bucket denies other VPCs":  {bucket("us-east-2", notEquals("aws:SourceVpc", "vpc-9")), []string{"the statement s of the bucket's policy denies s3:PutObject"}, nil},
+	"log bucket allows this VPC":    {bucket("us-east-2", notEquals("aws:SourceVpc", vpc)), nil, nil},
+	"log bucket of an organisation": {bucket("us-east-2", notEquals("aws:PrincipalOrgID", "o-1")), nil, []string{"the statement s of the policy of the log bucket logs may deny"}},
+	"log bucket denies, deployed": {func(a *account) {
+		bucket("us-east-2", notEquals("aws:SourceVpce", "vpce-9"))(a)
+		a.facts.Deployed.VPCs = []string{vpc}
+	}, nil, []string{"denies s3:PutObject"}},
+	"log bucket unreadable": {func(a *account) {
+		bucket("", "")(a)
+		a.facts.LogBucket.Region.Problem, a.facts.LogBucket.Policy.Problem = "Forbidden", "AccessDenied"
+	}, nil, []string{"not checked: in which Region", "not checked: whether the policy of the log bucket"}},
+
 	"everything at once": {func(a *account) {
 		a.network().DNSHostnames = false
 		a.network().DNSServers.Value = []string{"10.1.0.10"}
@@ -240,6 +255,18 @@ var accounts = map[string]struct {
 		a.route("0.0.0.0/0", "tgw-1")
 		a.facts.TypeZones.Value["t4g.nano"] = nil
 	}, nil, []string{"10.1.0.10", "instances.app.instanceType", "0.0.0.0/0 to tgw-1"}},
+}
+
+func bucket(region, policy string) func(*account) {
+	return func(a *account) {
+		a.config.Logging.BucketName = "logs"
+		a.facts.LogBucket = decide.LogBucket{Region: reach.Read[string]{Value: region}, Policy: reach.Read[string]{Value: policy}}
+	}
+}
+
+// notEquals is the policy of a bucket that denies every request whose context has another value.
+func notEquals(key, value string) string {
+	return fmt.Sprintf(`{"Statement":[{"Sid":"s","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"StringNotEquals":{%q:%q}}}]}`, key, value)
 }
 
 // acl changes the network ACL that all subnets have in common.

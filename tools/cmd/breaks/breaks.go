@@ -31,6 +31,8 @@ var breaks = []breakage{
 	{"an internet route of a NAT gateway accepted", []edit{{"internal/reach/route.go", "return err == nil && r.LeavesVPC() && !private(destination)", "return false"}}},
 	{"network ACL entries in any order", []edit{{"internal/reach/acl.go", "return cmp.Compare(a.Number, b.Number)", "return 0"}}},
 	{"endpoints in two subnets of a zone", []edit{{"internal/decide/network.go", `case taken[subnet.Zone] != "":`, `case false:`}}},
+	{"a rule out of the VPC that is not judged", []edit{{"internal/reach/isolation.go", "if !l.inVPC(block) {", "if false {"}}},
+	{"a Deny of the log bucket overlooked", []edit{{"internal/reach/bucketpolicy.go", "return is(negated || ifExists)", "return is(ifExists)"}}},
 	{"no DNS host names", []edit{{"components/network.go", "EnableDnsHostnames: pulumi.Bool(true)", "EnableDnsHostnames: pulumi.Bool(false)"}}},
 	{"public addresses in the subnets", []edit{{"components/network.go", "MapPublicIpOnLaunch: pulumi.Bool(false)", "MapPublicIpOnLaunch: pulumi.Bool(true)"}}},
 	{"a zone that moves subnets", []edit{{"components/network.go", `pulumi.IgnoreChanges([]string{"availabilityZone"})`, `pulumi.IgnoreChanges(nil)`}}},
