@@ -226,14 +226,16 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 		}
 		fmt.Fprintln(&b, ".")
 	}
-	if log != "" {
-		fmt.Fprintf(&b, "Everything that Pulumi printed: %s\n", log)
-	}
 	var errors []string
+	ofAWS := false
 	for _, m := range r.told {
 		if m.severity == "error" {
 			errors = append(errors, m.String())
+			ofAWS = ofAWS || m.resource != ""
 		}
+	}
+	if errors == nil || ofAWS {
+		fmt.Fprintf(&b, "Everything that Pulumi printed: %s\n", log)
 	}
 	if errors == nil {
 		errors = []string{tail}

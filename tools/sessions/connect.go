@@ -53,11 +53,22 @@ func (r *run) connect(ctx context.Context) error {
 	if r.Emulated {
 		r.say("This is the local emulator: the session is a shell on this machine, and that is no sandbox.")
 	}
-	opened := r.follow(ctx, n, reason)
-	said, code, err := r.handOver(line)
-	session, known := opened()
+	found := r.follow(ctx, n, reason)
+	hand := r.handOver
+	if !process.IsTerminal(r.In) {
+		hand = r.piped
+	}
+	said, code, err := hand(line)
+	session, known := found()
 	if err != nil {
 		return err
+	}
+	if code != 0 && known && !process.IsTerminal(r.In) { // it was interrupted
+		if s, isActive, err := r.aws.findSession(ctx, session.SessionID); err == nil && isActive && s.Status != "Terminating" {
+			if err := r.leaveNone(ctx, session.SessionID); err != nil {
+				return err
+			}
+		}
 	}
 	if code != 0 {
 		failed := readError(line, said, errors.New("see above"))
@@ -75,10 +86,10 @@ func (r *run) connect(ctx context.Context) error {
 	s, isActive, err := r.aws.findSession(ctx, session.SessionID)
 	switch {
 	case err != nil:
-	case isActive && !process.IsTerminal(r.In):
-		r.say("There is no terminal, so the plugin has left the session %s, which is still open. To end it: %s",
-			session.SessionID, r.command("end SESSION="+session.SessionID))
-		return process.Exit{Code: 1}
+	case isActive && s.Status != "Terminating" && !process.IsTerminal(r.In):
+		if err := r.leaveNone(ctx, session.SessionID); err != nil {
+			return err
+		}
 	case !isActive && s.Status == "Failed":
 		r.say("The session was refused%s. Next: %s prints the cause.", because(s.Details), r.command("verify INSTANCE="+n.name))
 		return process.Exit{Code: 1}

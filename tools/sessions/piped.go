@@ -1,0 +1,124 @@
+package sessions
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+
+	"private-ec2-access/tools/process"
+)
+
+// prompted finds the plugin's first line, and then the first output of the shell.
+var prompted = regexp.MustCompile(`Starting session with SessionId: [^\r\n]+[\r\n]+\s*\S`)
+
+const endOfInput = "\x04" // Ctrl-D
+
+// piped opens a session without a terminal: it types what is on standard input, and then Ctrl-D. The plugin gets a
+// pseudo-terminal, because without one it leaves at the end of its input, and the session stays open.
+func (r *run) piped(line []string) (said string, code int, err error) {
+	cmd := exec.Command(r.aws.path, line...)
+	cmd.Env = append(r.aws.environ[:len(r.aws.environ):len(r.aws.environ)], "TERM=dumb") // no terminal reads its control sequences
+	var kept bytes.Buffer
+	cmd.Stderr = io.MultiWriter(safeWriter{r.Err}, &kept)
+	cmd.WaitDelay = time.Second
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	if err != nil {
+		return "", 0, err
+	}
+	defer terminal.Close()
+	stop := process.OnSignal(func(os.Signal) { _ = cmd.Process.Signal(syscall.SIGTERM) }, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+
+	ready, ended, copied := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(copied)
+		r.copyOutput(terminal, ready)
+	}()
+	go r.typeInput(terminal, ready, ended)
+	err = cmd.Wait()
+	close(ended)
+	select {
+	case <-copied:
+	case <-time.After(time.Second): // the plugin outlives aws
+	}
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed):
+		code, _ = process.ExitCode(failed)
+		err = nil
+	case errors.Is(err, exec.ErrWaitDelay):
+		err = nil
+	}
+	return kept.String(), code, err
+}
+
+// copyOutput copies what the session prints, and closes ready once its shell has printed something: input before that may be
+// lost.
+func (r *run) copyOutput(terminal io.Reader, ready chan<- struct{}) {
+	var seen []byte
+	chunk := make([]byte, 4096)
+	for {
+		n, err := terminal.Read(chunk)
+		_, _ = r.Out.WriteString(strings.ReplaceAll(string(chunk[:n]), "\r", ""))
+		if ready != nil {
+			if seen = append(seen, chunk[:n]...); prompted.Match(seen) {
+				close(ready)
+				ready = nil
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// typeInput types the lines of standard input and then Ctrl-D, again and again: a program in the session may have taken the
+// first one.
+func (r *run) typeInput(terminal io.Writer, ready, ended <-chan struct{}) {
+	select {
+	case <-ready:
+	case <-ended:
+		return
+	}
+	input := bufio.NewReader(r.In)
+	for {
+		line, err := input.ReadString('\n')
+		if text, complete := strings.CutSuffix(line, "\n"); complete || err == io.EOF && text != "" {
+			_, _ = io.WriteString(terminal, text+"\r")
+		}
+		if err != nil {
+			break
+		}
+	}
+	for {
+		if _, err := io.WriteString(terminal, endOfInput); err != nil {
+			return
+		}
+		select {
+		case <-ended:
+			return
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// leaveNone ends a session that is still open and has no terminal.
+func (r *run) leaveNone(ctx context.Context, id string) error {
+	err := r.aws.call(ctx, nil, "ssm", "terminate-session", input{"SessionId": id})
+	if err != nil {
+		r.say("The session %s is still open and could not be ended: %v\n  Next: %s", id, r.explain(err), r.command("end SESSION="+id))
+		return process.Exit{Code: 1}
+	}
+	r.say("The session %s was still open, so it has been ended.", id)
+	return nil
+}

@@ -1,0 +1,59 @@
+package sessions
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// pipedInto runs a session without a terminal against a script in place of aws.
+func pipedInto(t *testing.T, script, input string) (out, said string, code int) {
+	t.Helper()
+	folder := t.TempDir()
+	path := filepath.Join(folder, "aws")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755))
+	file := func(name, text string) *os.File {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+		f, err := os.OpenFile(filepath.Join(folder, name), os.O_RDWR, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	r := &run{Setting: Setting{In: file("in", input), Out: file("out", ""), Err: file("err", "")}, aws: &client{path: path, environ: os.Environ()}}
+	said, code, err := r.piped([]string{"ssm", "start-session"})
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(folder, "out"))
+	require.NoError(t, err)
+	return string(text), said, code
+}
+
+const pipedShell = "echo; echo 'Starting session with SessionId: alice-1'; sleep 0.2; printf '$ '\n"
+
+// What is typed before the shell reads would be lost; this one throws it away.
+func TestPiped_Input_TypedAfterThePromptAndThenEnded(t *testing.T) {
+	out, _, code := pipedInto(t, pipedShell+"while read -r line; do echo \"said $line\"; done; echo ended\n", "uptime\nwhoami")
+	assert.Zero(t, code)
+	assert.Contains(t, out, "said uptime\n")
+	assert.Contains(t, out, "said whoami\n", "the last line has no newline")
+	assert.Contains(t, out, "ended\n")
+	assert.NotContains(t, out, "\r")
+}
+
+func TestPiped_ProgramTakesTheEndOfInput_EndedAgain(t *testing.T) {
+	out, _, _ := pipedInto(t, pipedShell+"cat >/dev/null; echo once; cat >/dev/null; echo twice\n", "")
+	assert.Contains(t, out, "once\n")
+	assert.Contains(t, out, "twice\n")
+}
+
+func TestPiped_Refused_ErrorSeparateFromOutput(t *testing.T) {
+	start := time.Now()
+	out, said, code := pipedInto(t, "echo 'An error occurred (TargetNotConnected) when calling the StartSession operation: i-1 is not connected.' >&2; exit 254\n", "uptime\n")
+	assert.Equal(t, 254, code)
+	assert.Contains(t, said, "TargetNotConnected")
+	assert.Empty(t, out)
+	assert.Less(t, time.Since(start), 5*time.Second)
+}
