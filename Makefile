@@ -19,7 +19,7 @@ switch = $(if $(filter-out 0 false,$($1)),--$2)
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms down clean command
+.PHONY: docs help up preview destroy outputs env wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,14 +66,14 @@ audit: command ## compare sessions with session logs: SINCE= FORMAT=table|json|c
 	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) \
 		$(call switch,ALL,all) $(call switch,WITHOUT_CLOUDTRAIL,without-cloudtrail) $(call switch,V,verbose) $(ARGS)
 
-picture: up ## regenerate docs/session.svg from a session on the stack local
+picture: up executable-tmp ## regenerate docs/session.svg from a session on the stack local
 	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
 
-bench: command ## compare the speed with Terraform: BENCH_INSTANCES="1 50" BENCH_ROUNDS=3, WRITE=1 for docs/bench.md as well
+bench: executable-tmp command ## compare the speed with Terraform: BENCH_INSTANCES="1 50" BENCH_ROUNDS=3, WRITE=1 for docs/bench.md as well
 	@cd tools && go run ./cmd/bench -project .. $(if $(BENCH_INSTANCES),-instances '$(BENCH_INSTANCES)') \
 		$(if $(BENCH_ROUNDS),-rounds '$(BENCH_ROUNDS)') $(if $(WRITE),-write)
 
-docs: ## regenerate docs/configuration.md from Pulumi.yaml
+docs: executable-tmp ## regenerate docs/configuration.md from Pulumi.yaml
 	@go test -count=1 -run TestConfigurationPage ./docs -update
 
 plugin: command ## build the AWS CLI's session-manager-plugin from its source, if none is installed
@@ -85,7 +85,7 @@ upgrade: command ## pin the newest image of an instance, and update the stack: I
 check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only Go and takes less than a minute
 	@scripts/check
 
-e2e: command ## RUN=pattern: end-to-end tests by name, as `go test -run` takes it
+e2e: command executable-tmp ## RUN=pattern: end-to-end tests by name, as `go test -run` takes it
 	@if [ -z '$(RUN)' ]; then echo 'error: RUN: the name of a test is missing. Example: make e2e RUN=TestRecipe' >&2; exit 1; fi
 	@$(with_test_tools) && scripts/test '$(RUN)'
 
@@ -93,29 +93,34 @@ test: lint command ## lint, and run the tests of all modules (RACE=1: those of t
 	@$(with_test_tools) && RACE='$(RACE)' scripts/test
 
 # A test that does more with LONG=1 has a name that this -run matches; the tests check that.
-test-long: command ## the long tests: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
+test-long: command executable-tmp ## the long tests: commands killed at every moment, every combination, every setting. Writes docs/recovery.md, combinations.md and changes.md
 	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting' .
 
-record-upgrade-fixture: command ## VERSION=x: save what this release deploys, for the upgrade test of later ones
+record-upgrade-fixture: executable-tmp command ## VERSION=x: save what this release deploys, for the upgrade test of later ones
 	@test -n '$(VERSION)' || { echo 'error: VERSION is empty. Fix: make record-upgrade-fixture VERSION=0.1' >&2; exit 1; }
 	@$(with_test_tools) && cd e2e && go test -count=1 -timeout 30m -run 'TestUpgrade$$' . -record-upgrade '$(VERSION)'
 
-test-breaks: ## break the program on purpose in one way after the other, and name the test that fails
+test-breaks: executable-tmp ## break the program on purpose in one way after the other, and name the test that fails
 	@cd tools && go run ./cmd/breaks -project ..
 
 lint: lint-go ## check format, vet, staticcheck, the workflows, the policies and the wording
 	@scripts/lint-workflows
 	@scripts/lint-policies
 
-lint-go:
+lint-go: executable-tmp
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "error: not formatted. Fix: gofmt -w" $$unformatted >&2; exit 1; fi
 	@go vet ./... && (cd tools && go vet ./...) && (cd e2e && go vet ./...)
 	@cd tools/pins/staticcheck && go build -o ../../../.local/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
-	@$(CURDIR)/.local/bin/staticcheck ./... && (cd tools && $(CURDIR)/.local/bin/staticcheck ./...) && (cd e2e && $(CURDIR)/.local/bin/staticcheck ./...)
+	@"$(CURDIR)/.local/bin/staticcheck" ./... && (cd tools && "$(CURDIR)/.local/bin/staticcheck" ./...) && (cd e2e && "$(CURDIR)/.local/bin/staticcheck" ./...)
 	@cd tools && go run ./cmd/wording -project ..
 
 vet-platforms: ## check that the tools compile for Windows and macOS
 	@cd tools && GOOS=windows go vet ./... && GOOS=darwin go vet ./...
+
+# go run and go test start programs from the temporary folder.
+executable-tmp:
+	@file="$$(mktemp)" && printf '#!/bin/sh\n' > "$$file" && chmod +x "$$file" && { "$$file" 2>/dev/null; code=$$?; rm -f "$$file"; [ $$code = 0 ] || \
+		{ echo "error: no program can be started in the temporary folder $${TMPDIR:-/tmp} (mounted noexec?). Fix: TMPDIR=FOLDER make …, with another folder" >&2; exit 1; }; }
 
 down: command ## stop the local emulator
 	@$(command) down

@@ -148,7 +148,7 @@ func TestAdoption_PlainPulumiDestroy_LeavesDocument(t *testing.T) {
 	out, err := s.preview()
 	require.Error(t, err)
 	require.Contains(t, out, "sessions use version 1 of the session document "+preferencesName+", its newest is 2")
-	const remove = "aws ssm delete-document --name " + preferencesName + " --document-version 2"
+	const remove = "aws ssm delete-document --region us-east-2 --name " + preferencesName + " --document-version 2"
 	require.Contains(t, out, remove)
 	in.aws(strings.Fields(remove)[1:]...)
 	s.up()

@@ -65,10 +65,10 @@ func (d *desk) tellAll() (printed []string) {
 		}
 		text = strings.ReplaceAll(text, d.dir, "CHECKOUT")
 		text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "EMULATOR")
-		text = regexp.MustCompile(`(?m)\b\d+(\.\d+)?(ms|s)\b|\d{4}-\d\d-\d\d[T ][\d:.+Z-]+|pid \d+|[ \t\r]+$`).ReplaceAllString(text, "")
+		text = regexp.MustCompile(`(?m)\b(\d+m)?\d+(\.\d+)?(ms|s)\b|\d{4}-\d\d-\d\d[T ][\d:.+Z-]+|pid \d+|[ \t\r]+$`).ReplaceAllString(text, "")
 		text = regexp.MustCompile(`\((?:[A-Z][a-z]{2} )?[\d: ]+[AP]M\)|instance-\d+`).ReplaceAllString(text, "")
 		// These lines depend on how long something takes.
-		text = regexp.MustCompile(`(?m)^(@ |• compile|  ok: compile).*$`).ReplaceAllString(text, "")
+		text = regexp.MustCompile(`(?m)^(@ |• compile|  ok: compile|  still running|  waiting for).*$`).ReplaceAllString(text, "")
 		// Pulumi prints as it goes, so the order of its lines is that of the moment.
 		lines := strings.Split(text, "\n")
 		if command != "outputs" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,8 @@ func neverOnline(d *desk) {
 	o := d.outputs()
 	d.agent(object{"status": "never"})
 	instance := d.instance()
+	const eval = `eval "$(make -s env)"`
+	var printed []string
 	cause := func(first, fix string) {
 		d.t.Helper()
 		out, problems, code := d.do("wait", "--timeout", "1s")
@@ -115,6 +118,10 @@ func neverOnline(d *desk) {
 		lines := strings.SplitN(after, "\n", 3)
 		require.Contains(d.t, lines[0], first, problems)
 		require.Contains(d.t, lines[1], fix, problems)
+		printed = append(printed, strings.TrimSpace(lines[1]))
+		if !strings.HasPrefix(fix, "make") {
+			require.Contains(d.t, lines[2], eval, "plain aws would go to the user's own account")
+		}
 	}
 	d.aws("ec2", "modify-vpc-attribute", "--vpc-id", o.text("vpcId"), "--no-enable-dns-hostnames")
 	cause("the VPC resolves names: the attribute enableDnsHostnames is off", "aws ec2 modify-vpc-attribute --region us-east-2 --vpc-id "+o.text("vpcId")+" --enable-dns-hostnames")
@@ -139,6 +146,26 @@ func neverOnline(d *desk) {
 	profile := d.aws("ec2", "describe-iam-instance-profile-associations", "--filters", "Name=instance-id,Values="+instance)
 	d.aws("ec2", "disassociate-iam-instance-profile", "--association-id", profile.text("IamInstanceProfileAssociations[0].AssociationId"))
 	cause("it has an instance profile: no instance profile", "aws ec2 associate-iam-instance-profile --region us-east-2 --instance-id "+instance+" --iam-instance-profile Name="+o.text("instanceProfileName"))
+
+	// The printed lines, in a new shell of a user who has nothing set, remove all five.
+	out, err := d.newShell(eval + "\n" + strings.Join(printed, "\n"))
+	require.NoError(d.t, err, out)
+	_, problems, _ := d.do("wait", "--timeout", "1s")
+	require.Contains(d.t, problems, "First to fix: the agent reports")
+}
+
+// newShell runs lines in a shell that has no environment but a path and a home folder, and ends at the first that fails.
+func (d *desk) newShell(lines string) (string, error) {
+	cmd := d.command("bash", "-ec", lines)
+	cmd.Env = nil
+	for _, entry := range d.env {
+		name, _, _ := strings.Cut(entry, "=")
+		if slices.Contains([]string{"PATH", "HOME", "GOMODCACHE", "GOCACHE", "GOPROXY", "PRIVATE_EC2_ACCESS_RELEASES"}, name) {
+			cmd.Env = append(cmd.Env, entry)
+		}
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 func eachCallRefused(d *desk) {

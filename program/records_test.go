@@ -11,6 +11,7 @@ import (
 
 	"private-ec2-access/config"
 	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/scope"
 	"private-ec2-access/internal/session"
 	"private-ec2-access/pulumitest"
 )
@@ -194,14 +195,14 @@ func TestDefaultDocument_Abandoned_Announced(t *testing.T) {
 		told     string
 	}{
 		"made":      {made, "is deleted once its replacement exists"},
-		"adopted":   {adopted, "go on under SSM-SessionManagerRunShell as this stack left it; to restore its previous content: aws ssm update-document-default-version --name SSM-SessionManagerRunShell --document-version 7"},
+		"adopted":   {adopted, "go on under SSM-SessionManagerRunShell as this stack left it; to restore its previous content:\n    aws ssm update-document-default-version --region us-east-2 --name SSM-SessionManagerRunShell --document-version 7"},
 		"another's": {others, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			left, err := session.ReadExisting(session.DefaultDocument, "8", c.document.JSON(), "8", c.document.JSON())
 			require.NoError(t, err)
-			decisions, _ := decide.Decide(&config.Config{}, decide.Facts{Project: "private-ec2-access", Stack: "test", DefaultDocument: left})
+			decisions, _ := decide.Decide(&config.Config{}, decide.Facts{Project: "private-ec2-access", Stack: "test", Scope: scope.Scope{Region: "us-east-2"}, DefaultDocument: left})
 			told := ""
 			for _, notice := range decisions.Notices {
 				if strings.Contains(notice.Text, session.DefaultDocument) {
@@ -350,11 +351,11 @@ func TestSessionDocument_DefaultVersionNotNewest_Refused(t *testing.T) {
 	resources, err := run(t, nil, documentOf("4", ours, "5", ours))
 	require.Empty(t, resources)
 	require.ErrorContains(t, err, "sessions use version 4 of the session document SSM-SessionManagerRunShell, its newest is 5")
-	require.ErrorContains(t, err, "aws ssm update-document-default-version --name SSM-SessionManagerRunShell --document-version 5")
+	require.ErrorContains(t, err, "aws ssm update-document-default-version --region us-east-2 --name SSM-SessionManagerRunShell --document-version 5")
 	require.ErrorContains(t, err, "to use the newest, which this stack made")
 	resources, err = run(t, map[string]any{"session.adopt": true}, documentOf("1", foreign, "3", ours))
 	require.Empty(t, resources)
-	require.ErrorContains(t, err, "aws ssm delete-document --name SSM-SessionManagerRunShell --document-version 3")
+	require.ErrorContains(t, err, "aws ssm delete-document --region us-east-2 --name SSM-SessionManagerRunShell --document-version 3")
 	require.ErrorContains(t, err, "and so on, down to the version after 1")
 }
 
@@ -398,7 +399,7 @@ func TestKey_NoLongerUsed_Kept(t *testing.T) {
 
 	resources, err = run(t, nil, keyOf(ourKey, "PendingDeletion"))
 	require.Empty(t, resources)
-	require.ErrorContains(t, err, "aws kms cancel-key-deletion --key-id "+keyOfOurs)
+	require.ErrorContains(t, err, "aws kms cancel-key-deletion --region us-east-2 --key-id "+keyOfOurs)
 }
 
 // A key by its ARN is the user's: its policy is not touched, and the role gets

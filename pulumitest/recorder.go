@@ -16,6 +16,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/internal/pasted"
 )
 
 // Resource is one registration.
@@ -50,6 +52,9 @@ type Recorder struct {
 func (r *Recorder) Run(t *testing.T, project, stack string, dryRun bool, program pulumi.RunFunc) ([]Resource, error) {
 	t.Helper()
 	err := pulumi.RunErr(program, pulumi.WithMocks(project, stack, r), func(info *pulumi.RunInfo) { info.DryRun = dryRun })
+	if err != nil {
+		pasted.RequireRunnable(t, err.Error())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.SortFunc(r.resources, func(a, b Resource) int { return strings.Compare(a.Type+a.Name, b.Type+b.Name) })

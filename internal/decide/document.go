@@ -16,7 +16,7 @@ import (
 func (d *decider) document() {
 	existing, owner, adopt := d.facts.Document, d.facts.Owner(), d.config.Session.Adopt
 	if !existing.Found || existing.Mark.Owner == owner || existing.Unmanaged() && adopt {
-		if err := newestInUse(existing); err != nil {
+		if err := newestInUse(existing, d.facts.Scope.Region); err != nil {
 			d.fail(err)
 		}
 		if existing.Unmanaged() {
@@ -73,12 +73,12 @@ func (d *decider) changes() []string {
 // (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UpdateDocument.html).
 // An update that was killed leaves it so, and somebody who restored earlier
 // settings.
-func newestInUse(e session.Existing) error {
+func newestInUse(e session.Existing, region string) error {
 	if e.Version == e.Latest.Version {
 		return nil
 	}
-	use := fmt.Sprintf("aws ssm update-document-default-version --name %s --document-version %s", e.Name, e.Latest.Version)
-	discard := fmt.Sprintf("aws ssm delete-document --name %s --document-version %s", e.Name, e.Latest.Version)
+	use := fmt.Sprintf("aws ssm update-document-default-version --region %s --name %s --document-version %s", region, e.Name, e.Latest.Version)
+	discard := fmt.Sprintf("aws ssm delete-document --region %s --name %s --document-version %s", region, e.Name, e.Latest.Version)
 	fix := "to use the newest, which this stack made:\n    " + use + "\n  to discard it:\n    " + discard
 	if e.Mark.Owner == "" {
 		fix = "to discard the newest, and so on, down to the version after " + e.Version + ":\n    " + discard + "\n  to use the newest:\n    " + use
@@ -96,8 +96,8 @@ func (d *decider) abandonedDefaultNotice() string {
 	case !left.Found || left.Mark.Owner != d.facts.Owner():
 		return ""
 	case left.Before() != "":
-		return "sessions that name no document go on under " + left.Name + " as this stack left it; to restore its previous content: " +
-			"aws ssm update-document-default-version --name " + left.Name + " --document-version " + left.Before()
+		return "sessions that name no document go on under " + left.Name + " as this stack left it; to restore its previous content:\n    " +
+			"aws ssm update-document-default-version --region " + d.facts.Scope.Region + " --name " + left.Name + " --document-version " + left.Before()
 	}
 	return "the session document " + left.Name + " is deleted once its replacement exists: " +
 		"sessions that name no document then use AWS's defaults, and are not logged"

@@ -64,8 +64,10 @@ func (d *decider) locations() {
 	}
 }
 
-// KeyAlias is the alias of the stack's own key.
-func KeyAlias(owner string) string { return "alias/" + strings.ReplaceAll(owner, "/", "-") }
+// KeyAlias is the alias of the stack's own key. The names of Pulumi's projects and stacks may have dots, those of aliases may not.
+func KeyAlias(owner string) string {
+	return "alias/" + strings.NewReplacer("/", "-", ".", "-").Replace(owner)
+}
 
 // KeyDescription says whose the key is.
 func KeyDescription(owner string) string { return "Session records of the Pulumi stack " + owner }
@@ -90,8 +92,8 @@ func (d *decider) key() {
 		})
 	case key.State != "Enabled":
 		d.fail(fmt.Errorf("the key %s (%s) of this stack is in the state %s, so session logs can be neither written nor read.\n"+
-			"  Fix, if it is scheduled for deletion:\n    aws kms cancel-key-deletion --key-id %[2]s\n"+
-			"  then, or if it is disabled:\n    aws kms enable-key --key-id %[2]s", alias, key.ARN, key.State))
+			"  Fix, if it is scheduled for deletion:\n    aws kms cancel-key-deletion --region %[4]s --key-id %[2]s\n"+
+			"  then, or if it is disabled:\n    aws kms enable-key --region %[4]s --key-id %[2]s", alias, key.ARN, key.State, d.facts.Scope.Region))
 	default:
 		d.ExistingKeyID = key.ID
 	}

@@ -33,7 +33,7 @@ type Check struct {
 	Status Status
 	// Found is what the fact is, in words.
 	Found string
-	// Fix is the command or key that fixes it; only of what is missing.
+	// Fix has the commands or the key that fix it, in lines to be pasted; only of what is missing.
 	Fix string
 }
 

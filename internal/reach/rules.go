@@ -31,7 +31,7 @@ func (l *list) between(e Endpoint) (found, fix string, status Status) {
 		}
 	}
 	authorize := func(direction, group, other string) string {
-		return fmt.Sprintf("aws ec2 authorize-security-group-%s%s --group-id %s --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{GroupId=%s}]",
+		return fmt.Sprintf("aws ec2 authorize-security-group-%s%s --group-id %s --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{GroupId=%s}]'",
 			direction, l.region(), group, other)
 	}
 	switch {

@@ -95,7 +95,7 @@ func (l *logList) key(title, key string, state Read[string]) {
 	case "":
 		l.add(title, Missing, "there is no key "+key, l.again())
 	case "PendingDeletion":
-		l.add(title, Missing, key+" is scheduled for deletion", "aws kms cancel-key-deletion"+l.region()+" --key-id "+key+", and then enable-key")
+		l.add(title, Missing, key+" is scheduled for deletion", "aws kms cancel-key-deletion"+l.region()+" --key-id "+key+"\naws kms enable-key"+l.region()+" --key-id "+key)
 	default:
 		l.add(title, Missing, key+" is "+strings.ToLower(split(state.Value)), "aws kms enable-key"+l.region()+" --key-id "+key)
 	}
@@ -214,7 +214,7 @@ func (l *logList) group() {
 		if r.GroupEncryption {
 			found += "; with cloudWatchEncryptionEnabled it refuses the session"
 		}
-		l.add(title, Missing, found, l.again()+", which creates the stack's own; or aws logs create-log-group"+l.region()+" --log-group-name "+r.Group)
+		l.add(title, Missing, found, l.again()+"\n# or, if the stack does not manage the log group:\naws logs create-log-group"+l.region()+" --log-group-name "+r.Group)
 		return
 	}
 	if !l.unread(title, l.f.GroupKey.Problem) {

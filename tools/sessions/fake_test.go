@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"private-ec2-access/internal/pasted"
 	"private-ec2-access/tools/process"
 )
 
@@ -147,6 +148,7 @@ func runOn(t *testing.T, programs, name, outputs string, answers []answer, now t
 	stderr, err := os.ReadFile(problems.Name())
 	require.NoError(t, err)
 	result.out, result.err = string(stdout), string(stderr)
+	pasted.RequireRunnable(t, result.err)
 	calls, _ := os.ReadFile(filepath.Join(folder, "calls")) // none where nothing was asked
 	for line := range bytes.Lines(calls) {
 		result.calls = append(result.calls, strings.TrimSpace(string(line)))

@@ -11,6 +11,7 @@ import (
 
 	"private-ec2-access/internal/reach"
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 func waitCommand(r *run) *cobra.Command {
@@ -139,7 +140,11 @@ func (r *run) tell(d reach.Diagnosis) {
 	if first := d.First(); first != nil {
 		r.mark(bold, "", "First to fix:", first.Title+": "+first.Found)
 		if first.Fix != "" {
-			r.say("    %s", first.Fix)
+			fix := "    " + strings.ReplaceAll(first.Fix, "\n", "\n    ")
+			r.say("%s", fix)
+			if hint := r.shellHint(fix); hint != "" {
+				r.say("    %s", hint)
+			}
 		}
 	} else {
 		r.say("No problem found.")
@@ -148,6 +153,15 @@ func (r *run) tell(d reach.Diagnosis) {
 		colour := map[reach.Status]string{reach.OK: green, reach.Missing: red, reach.Unknown: yellow}[c.Status]
 		r.mark(colour, "  ", fmt.Sprintf("%-11s", c.Status), c.Title+": "+c.Found)
 	}
+}
+
+// shellHint says how a shell gets the stack's environment, if a text has commands that need it. Without it, plain aws would go to the
+// user's own account although the stack is in the local emulator.
+func (r *run) shellHint(text string) string {
+	if !r.Emulated {
+		return "" // the identity of the shell is the user's choice
+	}
+	return screen.ShellHint(text, r.Stack)
 }
 
 // mark prints a line whose first words have a colour.

@@ -49,10 +49,17 @@ func (s *Stack) fleetInstances(fleet string) []string {
 	return (&config.Config{Fleets: map[string]config.Fleet{fleet: f}}).FleetInstances(fleet)
 }
 
-// File is the stack's configuration file.
-func (s *Stack) File() string { return filepath.Join(s.Root, "Pulumi."+s.Name+".yaml") }
+// Short is the name without an organization and a project, which the program and the names of files have.
+func (s *Stack) Short() string { return s.Name[strings.LastIndex(s.Name, "/")+1:] }
 
-var stackName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+// Owner is what the program marks the stack's resources with.
+func (s *Stack) Owner() string { return s.Project + "/" + s.Short() }
+
+// File is the stack's configuration file.
+func (s *Stack) File() string { return filepath.Join(s.Root, "Pulumi."+s.Short()+".yaml") }
+
+// stackName is STACK, ORGANIZATION/STACK or ORGANIZATION/PROJECT/STACK.
+var stackName = regexp.MustCompile(`^([A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+$`)
 
 // FindRoot returns the closest folder, from the given one upwards, that holds Pulumi.yaml.
 func FindRoot(from string) (string, error) {
@@ -69,7 +76,7 @@ func FindRoot(from string) (string, error) {
 // Load reads a stack's files.
 func Load(root, name string) (*Stack, error) {
 	if !stackName.MatchString(name) {
-		return nil, fmt.Errorf("STACK=%q is not the name of a stack: letters, digits, and the characters - _ . are allowed%s", name, existing(root))
+		return nil, fmt.Errorf("STACK=%q is not the name of a stack: letters, digits, and the characters - _ . are allowed, and an organization in front, as in acme/dev%s", name, existing(root))
 	}
 	var project struct {
 		Name   string         `yaml:"name"`
@@ -121,6 +128,12 @@ func Load(root, name string) (*Stack, error) {
 	s.Emulated = setting("emulated", false)
 	s.ConfirmChanges = setting("confirmChanges", !s.Emulated)
 	s.SelfRepair = setting("selfRepair", s.Emulated)
+	if parts := strings.Split(name, "/"); err == nil && len(parts) == 3 && parts[1] != s.Project {
+		err = fmt.Errorf("STACK=%s names the project %s, and this one is %s. Fix: STACK=%s/%s", name, parts[1], s.Project, parts[0], parts[2])
+	}
+	if err == nil && s.Emulated && s.Name != s.Short() {
+		err = fmt.Errorf("STACK=%s: the local emulator has no organizations. Fix: STACK=%s", name, s.Short())
+	}
 	if err == nil && s.Emulated && s.Region == "" {
 		err = fmt.Errorf("%s: aws:region is missing. Add a line such as `aws:region: eu-central-1` under config", filepath.Base(s.File()))
 	}

@@ -1,10 +1,14 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"private-ec2-access/internal/outputs"
+	"private-ec2-access/tools/screen"
 )
 
 func (a *app) destroyCommand() *cobra.Command {
@@ -47,9 +51,11 @@ func (a *app) destroyPrepared(args []string) error {
 	if logs := before.protected(bucketType, logGroupType); len(logs) > 0 {
 		// Pulumi would notice in its preview, which can be skipped, and otherwise only when it comes to the bucket.
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs in %s. Nothing was deleted.\n"+
-			"  To keep the session logs:      pulumi config set %[2]s:keepRecords true, then make up STACK=%[1]s\n"+
-			"  To delete the session logs:    pulumi config set %[2]s:keepRecords false, then make up STACK=%[1]s\n"+
-			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "))
+			"  Fix, with true to keep the session logs, with false to delete them:\n"+
+			"    %s\n"+
+			"    pulumi config set %[2]s:keepRecords true\n"+
+			"    make up STACK=%[1]s\n"+
+			"    make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name))
 	}
 	if endpoints := before.protected(endpointType); len(endpoints) > 0 {
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+
@@ -71,7 +77,7 @@ func (a *app) destroyPrepared(args []string) error {
 	if n := after.cloudResources(); n > 0 {
 		a.say("Its state has %d left.", n)
 	}
-	a.printKept(left)
+	a.printKept(left, cmp.Or(before.output(outputs.Region), a.stack.Region))
 	if err := a.restoreDocument(before); err != nil {
 		return err
 	}

@@ -128,7 +128,7 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	}
 	e.set("PATH", path)
 	e.set("PULUMI_HOME", t.PulumiHome())
-	e.set("PULUMI_BACKEND_URL", "file://"+t.Path("state"))
+	e.set("PULUMI_BACKEND_URL", fileURL(t.Path("state")))
 	e.set("PULUMI_CONFIG_PASSPHRASE", "")
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
 	e.setParallel(caller)
@@ -171,6 +171,11 @@ func RealEnvironment(t *toolchain.Toolchain, cli toolchain.CLI, caller []string)
 	return e
 }
 
+// fileURL is a path as the address of a backend: # and ? would end it, and % begins a code.
+func fileURL(path string) string {
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()
+}
+
 // pathWith puts the folder of the CLI first. An earlier .local/bin goes, so that PATH does not grow with every `eval`.
 func pathWith(folder string, t *toolchain.Toolchain, path string) string {
 	folders := []string{folder}
@@ -198,7 +203,11 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		reasons = append(reasons, reason)
 		names = append(names, name)
 	}
+	local := fileURL(t.Path())
 	inLocal := func(path string) bool {
+		if strings.HasPrefix(path, local+"/") {
+			return true
+		}
 		return path == t.Path() || strings.HasPrefix(path, t.Path()+string(filepath.Separator))
 	}
 	for _, entry := range caller {
@@ -210,7 +219,7 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 			blame("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID=test is the key of the local emulator")
 		case (name == "AWS_CONFIG_FILE" || name == "AWS_SHARED_CREDENTIALS_FILE") && value == os.DevNull:
 			blame(name, name+"="+value+" hides your AWS configuration")
-		case name == "PULUMI_HOME" && inLocal(value), name == "PULUMI_BACKEND_URL" && inLocal(strings.TrimPrefix(value, "file://")):
+		case name == "PULUMI_HOME" && inLocal(value), name == "PULUMI_BACKEND_URL" && inLocal(value), name == "PULUMI_BACKEND_URL" && inLocal(strings.TrimPrefix(value, "file://")):
 			blame(name, fmt.Sprintf("%s=%s belongs to the local emulator", name, value))
 		}
 	}

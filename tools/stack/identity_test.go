@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"private-ec2-access/internal/pasted"
 	"private-ec2-access/tools/process"
 )
 
@@ -63,6 +64,7 @@ func (m machine) run(config string, caller []string, args ...string) (said strin
 	root.SetOut(&out)
 	root.SetErr(&out)
 	code = process.Code(&out, root.Execute())
+	pasted.RequireRunnable(m.t, out.String())
 	return out.String(), code
 }
 

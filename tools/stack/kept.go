@@ -9,6 +9,7 @@ import (
 
 	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
 )
 
@@ -54,23 +55,35 @@ func (d *deployment) kept() (k kept) {
 }
 
 // printKept prints what is kept, and how to read, reuse and delete it.
-func (a *app) printKept(k kept) {
+func (a *app) printKept(k kept, region string) {
+	var b strings.Builder
 	for _, bucket := range k.buckets {
-		a.say("Kept: the log bucket %s, with every session log and version in it, its public access block, policy, encryption, versioning and lifecycle.\n"+
-			"  To read:     aws s3 ls --recursive s3://%[1]s\n"+
-			"  To reuse:    pulumi config set --path '%[3]s:logging.bucketName' %[1]s, then make up STACK=%[2]s. Without it, make up creates another bucket.\n"+
-			"               First remove the statement OnlyWriters from its policy, which lets only the role of this deployment write: the preview shows how.\n"+
-			"  To delete:   empty it with all versions (S3 console: Empty), then: aws s3api delete-bucket --bucket %[1]s", bucket, a.stack.Name, a.stack.Project)
+		fmt.Fprintf(&b, "Kept: the log bucket %s, with every session log and version in it, its public access block, policy, encryption, versioning and lifecycle.\n"+
+			"  To read:\n"+
+			"    aws s3 ls --recursive s3://%[1]s\n"+
+			"  To reuse (without it, make up creates another bucket):\n"+
+			"    pulumi config set --path '%[3]s:logging.bucketName' %[1]s\n"+
+			"    make up STACK=%[2]s\n"+
+			"  Its policy lets only the role of this deployment write. The preview shows how to remove that statement, OnlyWriters.\n"+
+			"  To delete:\n", bucket, a.stack.Name, a.stack.Project)
+		if a.stack.Emulated {
+			fmt.Fprintln(&b, "    make down    # the emulator keeps everything in memory")
+		} else {
+			fmt.Fprintf(&b, "    # empty it with all versions (S3 console: Empty), then\n    aws s3api delete-bucket --bucket %s\n", bucket)
+		}
 	}
 	for _, group := range k.logGroups {
-		a.say("Kept: the log group %s, with every event in it, its key and its retention.\n"+
-			"  To read:     aws logs tail %[1]s --since 30d\n"+
-			"  To reuse:    make up STACK=%s\n"+
-			"  To delete:   aws logs delete-log-group --log-group-name %[1]s", group, a.stack.Name)
+		fmt.Fprintf(&b, "Kept: the log group %s, with every event in it, its key and its retention.\n"+
+			"  To read:\n    aws logs tail --region %[3]s %[1]s --since 30d\n"+
+			"  To reuse:\n    make up STACK=%[2]s\n"+
+			"  To delete:\n    aws logs delete-log-group --region %[3]s --log-group-name %[1]s\n", group, a.stack.Name, region)
 	}
 	for _, key := range k.keys {
-		a.say("Kept: the KMS key %s, enabled and with its policy. Without it nobody can read what is encrypted with it.\n"+
-			"  To delete:   when nothing of that is left, aws kms schedule-key-deletion --key-id %[1]s", key)
+		fmt.Fprintf(&b, "Kept: the KMS key %s, enabled and with its policy. Without it nobody can read what is encrypted with it.\n"+
+			"  To delete, when nothing of that is left:\n    aws kms schedule-key-deletion --region %[2]s --key-id %[1]s\n", key, region)
+	}
+	if text := b.String(); text != "" {
+		a.say("%s%s", text, screen.ShellHint(text, a.stack.Name))
 	}
 }
 
@@ -80,7 +93,7 @@ func (a *app) restoreDocument(before *deployment) error {
 	environ := a.awsEnviron()
 	region := cmp.Or(before.output(outputs.Region), a.stack.Region)
 	name, command := a.stack.SessionDocument, before.output(outputs.RestoreSessionDocument)
-	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Project+"/"+a.stack.Name)
+	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Owner())
 	switch {
 	case restored:
 		a.say("Put back: the session document %s has the content again that it had before the stack adopted it (its version %s).", name, version)

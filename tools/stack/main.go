@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -119,10 +121,14 @@ func (a *app) onStack(run func(args []string) error, c *cobra.Command) *cobra.Co
 }
 
 func (a *app) openProject() (err error) {
-	if a.root, err = findProject(); err == nil {
-		a.tools = toolchain.New(a.root, os.Stderr)
+	if a.root, err = findProject(); err != nil {
+		return err
 	}
-	return err
+	if strings.ContainsRune(a.root, filepath.ListSeparator) {
+		return fmt.Errorf("the folder %s has a %q in its name, which separates folders in PATH.\n  Fix: rename it, or clone the project elsewhere", a.root, filepath.ListSeparator)
+	}
+	a.tools = toolchain.New(a.root, os.Stderr)
+	return nil
 }
 
 func (a *app) openStack() (err error) {

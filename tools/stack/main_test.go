@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -151,4 +152,12 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		command, _, _ = strings.Cut(strings.ReplaceAll(command, "\\\n", ""), "\nmake")
 		assert.Equal(t, want, strings.Join(strings.Fields(command), " "), line)
 	}
+}
+
+func TestFolder_WithAColon_Refused(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a:b")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("name: p\n"), 0o644))
+	t.Chdir(folder)
+	require.ErrorContains(t, (&app{}).openProject(), "which separates folders in PATH.\n  Fix: rename it")
 }

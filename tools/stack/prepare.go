@@ -100,8 +100,8 @@ func (a *app) loggedIn() error {
 	environment := "    eval \"$(make -s env STACK=" + a.stack.Name + ")\"\n"
 	if strings.Contains(cause, "must be set for login") {
 		return errors.New("you are not logged in to a backend, which keeps this stack's state. Nothing was changed.\n  Fix:\n" + environment +
-			"    pulumi login                    to Pulumi Cloud\n" +
-			"    pulumi login s3://BUCKET        to a bucket of yours (docs/team.md)")
+			"    pulumi login                    # to Pulumi Cloud\n" +
+			"    pulumi login s3://BUCKET        # to a bucket of yours (docs/team.md)")
 	}
 	return fmt.Errorf("the backend that keeps this stack's state does not answer. Nothing was changed.\n  Pulumi: %s\n"+
 		"  Fix: check the network, HTTPS_PROXY and your credentials for the backend. Afterwards this prints your user name:\n%s    pulumi whoami", cause, environment)

@@ -201,7 +201,7 @@ func (a *app) sweepAccount(state string) ([]leftover, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(python, filepath.Join(a.root, "tools", "emulator", "moto", "sweep.py"), a.stack.Project+"/"+a.stack.Name)
+	cmd := exec.Command(python, filepath.Join(a.root, "tools", "emulator", "moto", "sweep.py"), a.stack.Owner())
 	cmd.Env = a.env.Apply(a.environ)
 	cmd.Stdin = strings.NewReader(state)
 	var problem strings.Builder
@@ -227,8 +227,8 @@ func (a *app) explainPending(pending []string) error {
 	return fmt.Errorf("an earlier command on the stack %[1]s was killed, or is still running, during: %[2]s.\n"+
 		"  The state does not contain the result, so nothing was changed. Fix:\n"+
 		"    eval \"$(make -s env STACK=%[1]s)\"\n"+
-		"    pulumi refresh --stack %[1]s                             names the holder of the lock, if there is one; compares, and asks about each creation\n"+
-		"    pulumi refresh --stack %[1]s --clear-pending-creates     the same, and drops all creations\n"+
+		"    pulumi refresh --stack %[1]s                             # names the holder of the lock, if there is one; compares, and asks about each creation\n"+
+		"    pulumi refresh --stack %[1]s --clear-pending-creates     # the same, and drops all creations\n"+
 		"  A creation that is dropped may have succeeded. How to find its resource: docs/team.md, Operations are pending",
 		a.stack.Name, strings.Join(pending, ", "))
 }
@@ -278,5 +278,5 @@ func (a *app) useNewestDocument() error {
 }
 
 func (a *app) useNewestInAccount() (bool, error) {
-	return sessions.UseNewest(context.Background(), a.awsEnviron(), a.stack.Region, a.stack.SessionDocument, a.stack.Project+"/"+a.stack.Name)
+	return sessions.UseNewest(context.Background(), a.awsEnviron(), a.stack.Region, a.stack.SessionDocument, a.stack.Owner())
 }

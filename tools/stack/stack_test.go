@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"private-ec2-access/internal/pasted"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/toolchain"
 )
@@ -494,8 +496,8 @@ func TestRepair_RealStack_Refused(t *testing.T) {
 		require.EqualError(t, err, "an earlier command on the stack dev was killed, or is still running, during: "+refused+".\n"+
 			"  The state does not contain the result, so nothing was changed. Fix:\n"+
 			"    eval \"$(make -s env STACK=dev)\"\n"+
-			"    pulumi refresh --stack dev                             names the holder of the lock, if there is one; compares, and asks about each creation\n"+
-			"    pulumi refresh --stack dev --clear-pending-creates     the same, and drops all creations\n"+
+			"    pulumi refresh --stack dev                             # names the holder of the lock, if there is one; compares, and asks about each creation\n"+
+			"    pulumi refresh --stack dev --clear-pending-creates     # the same, and drops all creations\n"+
 			"  A creation that is dropped may have succeeded. How to find its resource: docs/team.md, Operations are pending")
 	}
 }
@@ -719,6 +721,24 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// The commands about what is kept can be pasted: each has its Region, and on the emulator, where plain aws would go to the user's own
+// account, the line that gives a shell the stack's environment follows.
+func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
+	for _, emulated := range []bool{true, false} {
+		a, out, _ := testApp(t, "", emptyState)
+		a.stack.Emulated = emulated
+		a.printKept(kept{buckets: []string{"logs-1"}, logGroups: []string{"/g"}, keys: []string{"k-1"}}, "eu-central-1")
+		pasted.RequireRunnable(t, out.String())
+		assert.Equal(t, 4, strings.Count(out.String(), "\n    aws ")+map[bool]int{true: 0, false: -1}[emulated], "%s", out)
+		assert.Contains(t, out.String(), "\n    aws logs delete-log-group --region eu-central-1 --log-group-name /g\n")
+		assert.Contains(t, out.String(), `first run: eval "$(make -s env)"`)
+		assert.Equal(t, emulated, strings.Contains(out.String(), "make down"))
+		assert.Equal(t, !emulated, strings.Contains(out.String(), "S3 console"))
+
+		a.printKept(kept{}, "eu-central-1")
+	}
+}
+
 func TestDestroy_ProtectedLogs_Stops(t *testing.T) {
 	a, _, calls := testApp(t, "", `{"version":3,"deployment":{"resources":[{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true,"protect":true}]}}`)
 	require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
@@ -736,4 +756,35 @@ func TestBackend_NotLoggedIn_Explained(t *testing.T) {
 	require.Equal(t, "whoami --color auto --non-interactive\n", calls())
 	a.cli.Path = "/bin/false"
 	require.ErrorContains(t, a.loggedIn(), "the backend that keeps this stack's state does not answer")
+}
+
+func TestLoad_StackNames_OfOrganizationsAndWithDots(t *testing.T) {
+	root := project(t, map[string]string{"Pulumi.dev.yaml": "config: {}\n", "Pulumi.eu.dev.yaml": "config: {}\n", "Pulumi.local.yaml": "config:\n  emulated: true\n  aws:region: us-east-2\n"})
+	for name, short := range map[string]string{"acme/dev": "dev", "acme/private-ec2-access/dev": "dev", "acme/eu.dev": "eu.dev", "eu.dev": "eu.dev"} {
+		s, err := Load(root, name)
+		require.NoError(t, err, name)
+		assert.Equal(t, name, s.Name)
+		assert.Equal(t, filepath.Join(root, "Pulumi."+short+".yaml"), s.File())
+		assert.Equal(t, "private-ec2-access/"+short, s.Owner())
+	}
+	for name, want := range map[string]string{
+		"acme/other/dev": "STACK=acme/other/dev names the project other, and this one is private-ec2-access. Fix: STACK=acme/dev",
+		"acme/local":     "the local emulator has no organizations. Fix: STACK=local",
+		"acme/nope":      `there is no stack "acme/nope", because there is no file Pulumi.nope.yaml`,
+		"/dev":           "is not the name of a stack", "acme//dev": "is not the name of a stack", "a/b/c/d": "is not the name of a stack",
+	} {
+		_, err := Load(root, name)
+		require.ErrorContains(t, err, want, name)
+	}
+}
+
+func TestEnvironment_SpecialCharactersInPath_ReachTheBackend(t *testing.T) {
+	tools := toolchain.New("/a b#1 %41?x/한글", io.Discard)
+	s := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Region: "eu-central-1", Emulated: true}
+	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/bin/pulumi"}, "http://127.0.0.1:1", nil)
+	backend, err := url.Parse(e.values["PULUMI_BACKEND_URL"])
+	require.NoError(t, err)
+	assert.Equal(t, "/a b#1 %41?x/한글/.local/state", backend.Path)
+	realStack := &Stack{Name: "dev", Root: "/p", Project: "private-ec2-access"}
+	require.ErrorContains(t, RefuseLeak(realStack, tools, []string{"PULUMI_BACKEND_URL=" + e.values["PULUMI_BACKEND_URL"]}), "belongs to the local emulator")
 }

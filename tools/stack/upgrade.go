@@ -112,7 +112,7 @@ func (a *app) readParameter(instance, parameter string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read the newest image's id from the public parameter %s: %w\n"+
 			"  Fix: read it in the console (Systems Manager, Parameter Store, Public parameters), then\n"+
-			"    pulumi config set --stack %s --path '%s' ami-…\n    make up STACK=%[3]s", parameter, err, a.stack.Name, a.imageKey(instance))
+			"    %s\n    pulumi config set --stack %s --path '%s' ami-…\n    make up STACK=%[4]s", parameter, err, screen.Environment(a.stack.Name), a.stack.Name, a.imageKey(instance))
 	}
 	if !strings.HasPrefix(image, "ami-") {
 		return "", fmt.Errorf("the parameter %s: not the id of an image (got %q). Expected: ami-…", parameter, image)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -599,4 +600,62 @@ func TestSessionPlugin_IsPinned(t *testing.T) {
 	assert.Regexp(t, `^v0\.0\.0-\d{14}-[0-9a-f]{12}$`, requiredVersion(string(gomod), "github.com/aws/session-manager-plugin"))
 	assert.Contains(t, string(gomod), "tool "+buildSessionPlugin.pkg+"\n")
 	assert.Contains(t, string(gomod), "replace github.com/twinj/uuid => github.com/twinj/uuid v0.0.0-20151029044442-89173bcdda19")
+}
+
+// Installations use the package sources of the caller's environment, and none of its options. Only the scripts' view of it is
+// proved; that pip and Go follow these variables is theirs to say.
+func TestInstallation_HostileEnvironment_OnlyPackageSourcesPass(t *testing.T) {
+	tools, _ := testToolchain(t)
+	requirements := filepath.Join(tools.Root, "tools/emulator/moto/requirements.txt")
+	require.NoError(t, os.MkdirAll(filepath.Dir(requirements), 0o755))
+	require.NoError(t, os.WriteFile(requirements, []byte("moto==5.2.1\n"), 0o644))
+	require.NoError(t, os.MkdirAll(filepath.Join(tools.Root, "tools"), 0o755))
+	bin := t.TempDir()
+	seen := filepath.Join(bin, "seen")
+	record := "env | grep -E '^(PIP_|PYTHON|GO|CGO|https_proxy)' >> '" + seen + "'\n"
+	script(t, filepath.Join(bin, "inner"), record+`case "$*" in *platlibdir*) exit 0;; esac`)
+	script(t, filepath.Join(bin, "python3"), record+`case "$2" in
+venv) mkdir -p "$3/bin" "$3/lib" && ln -s lib "$3/lib64" && cp '`+bin+`/inner' "$3/bin/python3" ;;
+*) printf '5.0.0\n/the/interpreter\n' ;;
+esac`)
+	script(t, filepath.Join(bin, "go"), record+`for last; do :; done; while [ $# -gt 1 ]; do [ "$1" = -o ] && printf '#!/bin/sh\n' > "$2" && chmod +x "$2"; shift; done`)
+	t.Setenv("PATH", bin+":/usr/bin:/bin")
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "GO") || strings.HasPrefix(name, "PIP_") {
+			t.Setenv(name, "")
+			require.NoError(t, os.Unsetenv(name))
+		}
+	}
+	for name, value := range map[string]string{
+		"PIP_INDEX_URL": "https://pip", "GOPROXY": "https://goproxy", "GONOSUMDB": "corp", "https_proxy": "http://proxy",
+		"PIP_USER": "1", "PIP_TARGET": "/x", "PYTHONPATH": "/x", "PYTHONHOME": "/x", "GOFLAGS": "-mod=vendor", "GOWORK": "/x", "GOOS": "plan9", "GOBIN": "/x", "CGO_ENABLED": "1",
+	} {
+		t.Setenv(name, value)
+	}
+	_, err := tools.EnsurePython()
+	require.NoError(t, err)
+	require.NoError(t, tools.goBuild(build{step: step{name: "build"}, folder: "tools", pkg: "p"}, "", filepath.Join(tools.Bin(), "p")))
+	text, err := os.ReadFile(seen)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	slices.Sort(lines)
+	assert.Equal(t, []string{"GOFLAGS=-buildvcs=false", "GONOSUMDB=corp", "GOPROXY=https://goproxy", "GOWORK=off", "PIP_INDEX_URL=https://pip", "https_proxy=http://proxy"}, slices.Compact(lines))
+	assert.NoFileExists(t, tools.Path("venv", "lib64"), "`pulumi new` cannot copy a link to a folder")
+}
+
+func TestPython_CannotRunTheEmulator_SaidBeforeAnythingIsBuilt(t *testing.T) {
+	tools, _ := testToolchain(t)
+	bin := t.TempDir()
+	t.Setenv("PATH", bin)
+	require.ErrorContains(t, tools.CheckPython(), "there is no python3 on PATH")
+	for imports, want := range map[string]string{"sys": "", "version_info": "is too old, or does not run.\n  Fix: install Python 3.10", "venv": "lacks the module venv"} {
+		script(t, filepath.Join(bin, "python3"), `case "$2" in *moto*) exit 1;; *"import `+imports+`"*|*`+imports+`*) exit `+map[bool]string{true: "0", false: "1"}[want == ""]+`;; esac`)
+		if err := tools.CheckPython(); want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+	script(t, filepath.Join(bin, "python3"), `case "$2" in *venv*) exit 1;; esac`)
+	require.NoError(t, tools.CheckPython(), "moto is installed, so no virtual environment is needed")
 }
