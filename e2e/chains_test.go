@@ -339,7 +339,7 @@ func (w world) simulation(b bootstrap, t *testing.T, actor string, m move) map[s
 		request["principal"] = "arn:aws:iam::" + here + ":role/" + b.properties(t, role)["RoleName"].(string)
 		made["identityPolicies"] = b.policyNames(t, role)
 	case "an outsider":
-		request["principal"], made["identityPolicies"] = "arn:aws:iam::"+stranger+":role/an-outsider", []string{everything}
+		request["principal"], made["identityPolicies"] = "arn:aws:iam::"+outside+":role/an-outsider", []string{everything}
 	default: // a role of instances, by a session of it, which a resource's policy may name
 		if !w.wide(actor) {
 			return nil
@@ -389,7 +389,7 @@ func newChainEvaluator(t *testing.T, b bootstrap) *chainEvaluator {
 			"arn:aws:sts::" + here + ":assumed-role/private-ec2-access-instance-new/session",
 		}}, "*"),
 		"trusting an outsider": map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
-			"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": "arn:aws:iam::" + stranger + ":role/an-outsider"},
+			"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": "arn:aws:iam::" + outside + ":role/an-outsider"},
 		}}},
 	}}
 	for name, made := range b.resources {

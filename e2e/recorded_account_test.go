@@ -21,27 +21,27 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// recordedCall is a call that built a part of an account, without its signature
-// and without anything that differs from one machine to the next.
+// recordedCall is a call that created a part of an account, without its
+// signature and without headers that depend on the machine.
 type recordedCall struct {
 	Service string            `json:"service"`
 	Action  string            `json:"action"`
 	Method  string            `json:"method"`
 	URI     string            `json:"uri"`
 	Header  map[string]string `json:"header,omitempty"`
-	// The body: the parameters of a form, a JSON document or, in S3, a text.
+	// The body: form parameters, a JSON document or, in S3, a text.
 	Form map[string]string `json:"form,omitempty"`
 	JSON json.RawMessage   `json:"json,omitempty"`
 	Text string            `json:"text,omitempty"`
-	// IDs holds the ids that this response is the first to name, each with its
-	// position among the ids of its kind in the response.
+	// IDs has the ids that no earlier response contains, with their positions
+	// among the ids of their kind in the response.
 	IDs map[string]int `json:"ids,omitempty"`
 
 	response string
 }
 
 // anID matches the ids that AWS generates: of EC2, of IAM, and UUIDs. A name
-// that looks like one does no harm, since a replay finds it unchanged.
+// that looks like an id is harmless, because it is the same in a replay.
 var anID = regexp.MustCompile(`\b(?:[a-z]+-)+[0-9a-f]{8,17}\b|\bA[A-Z0-9]{18,20}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
 // kind is "vpc" for an id such as vpc-0123456789abcdef0, and else "iam" or "uuid".
@@ -68,8 +68,8 @@ func ids(text string) map[string][]string {
 }
 
 // record collects the successful calls of an account. The returned function
-// gives those that rebuild it: all that change the account, and reads that name
-// an id for the first time which another call or one of the texts has.
+// returns the calls that rebuild the account: all writes, and each read that is
+// the first to return an id which a later call or one of the texts contains.
 func (a *account) record() func(texts ...string) []recordedCall {
 	a.t.Helper()
 	var mu sync.Mutex
@@ -138,7 +138,7 @@ func newRecordedCall(q *emulator.Request, response string) recordedCall {
 }
 
 // replay makes recorded calls one after the other. It returns the texts with
-// the ids of this account in the place of those of the recorded one.
+// the ids of the recorded account replaced by those of this account.
 func (a *account) replay(calls []recordedCall, texts ...string) []string {
 	a.t.Helper()
 	var pairs []string

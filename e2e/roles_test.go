@@ -210,7 +210,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ec2:DescribeInstanceAttribute", ec2 + "instance/i-1", nil},
 		{"ec2:DescribeInstanceAttribute", ec2 + "instance/i-1", foreign},
 		{"ec2:DescribeInstanceAttribute", ec2 + "instance/i-1", prod},
-		// What is not the stack's is not adopted.
+		// Resources that the stack does not manage are not adopted.
 		{"kms:TagResource", b.values["Key.Arn"], map[string]string{requested: ownStack, "kms:ResourceAliases": stateAlias}},
 		{"kms:TagResource", b.values["Key.Arn"], map[string]string{requested: ownStack}},
 		{"kms:PutKeyPolicy", b.values["Key.Arn"], ours},
@@ -228,7 +228,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ec2:RunInstances", ec2 + "security-group/sg-1", closed},
 		{"ec2:CreateTags", ec2 + "security-group/sg-1", unlike(closed, "aws:RequestTag/Name", "private-ec2-access-dev-group", "aws:TagKeys", "Name")},
 		{"ec2:DeleteTags", ec2 + "security-group/sg-1", unlike(closed, "aws:TagKeys", "Name")},
-		// A tag of the request is compared only for what the call makes.
+		// Tags in the request count only for the resource that the call creates.
 		{"ec2:AuthorizeSecurityGroupIngress", ec2 + "security-group/sg-1", map[string]string{requested: ownStack}},
 		{"ec2:CreateSubnet", ec2 + "vpc/vpc-1", map[string]string{requested: ownStack}},
 		{"ec2:CreateRouteTable", ec2 + "vpc/vpc-1", map[string]string{requested: ownStack}},
@@ -236,7 +236,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ec2:CreateTags", ec2 + "volume/vol-1", map[string]string{requested: ownStack, "aws:ResourceTag/Name": "somebody's volume"}},
 		{"ssm:AddTagsToResource", doc + "SSM-SessionManagerRunShell", unlike(foreign, requested, ownStack)},
 		{"ssm:AddTagsToResource", doc + "private-ec2-access-prod", unlike(prod, requested, ownStack)},
-		// Without the stack's tag the key is used no more than with it.
+		// A key without the stack's tag cannot be used either.
 		{"kms:Decrypt", ownKey, nil},
 		{"kms:ScheduleKeyDeletion", ownKey, nil},
 		{"logs:GetLogEvents", group + ":log-stream:user-0123", nil},
@@ -327,7 +327,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	requireDenied(t, b, "PreviewRole", append(slices.Clone(both), changes...))
 	shown("preview", "denied", changes)
 
-	// Each condition allows something, or the denials above would prove nothing.
+	// Each condition allows at least one request. Otherwise the denials above would prove nothing.
 	needed := []ask{
 		{"iam:PassRole", own, toEC2},
 		{"iam:CreateRole", own, makesRole},
@@ -356,7 +356,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ec2:CreateTags", ec2 + "security-group/sg-1", adopts},
 		{"ec2:RunInstances", ec2 + "network-interface/new", map[string]string{"ec2:AssociatePublicIpAddress": "false"}},
 		{"ec2:RunInstances", ec2 + "instance/new", map[string]string{"aws:RequestTag/" + stackTag: ownStack, "ec2:MetadataHttpTokens": "required"}},
-		// The calls of an update in place that the recorded runs do not make.
+		// Calls of an update in place that are not in the recorded runs.
 		{"ec2:ModifyVpcEndpoint", ec2 + "vpc-endpoint/vpce-1", ours},
 		{"ec2:ModifyVpcEndpoint", ec2 + "subnet/subnet-of-an-existing-network", nil},
 		{"ec2:ModifySecurityGroupRules", ec2 + "security-group/sg-1", ours},
@@ -374,7 +374,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	requireAllowed(t, b, "PreviewRole", reads)
 	shown("both", "**allowed**", reads)
 
-	// The same for keys, where the key policy leaves the decision to IAM.
+	// The same for KMS keys whose policy delegates to IAM.
 	b.keyPolicies = nil
 	ofKeys := []ask{
 		{"kms:CreateKey", "*", map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
@@ -410,13 +410,13 @@ func TestBootstrapRoles_TrustPolicy_OnlyOwnRepository(t *testing.T) {
 	}{
 		{plain, "PreviewRole", aws, "repo:owner/name:pull_request", true, nil},
 		{plain, "PreviewRole", "https://github.com/owner", "repo:owner/name:pull_request", false, nil},
-		{plain, "PreviewRole", aws, "repo:stranger/name:pull_request", false, nil}, // a fork's own token
+		{plain, "PreviewRole", aws, "repo:outsider/name:pull_request", false, nil}, // a fork's own token
 		{plain, "PreviewRole", aws, "repo:owner/name-2:pull_request", false, nil},
 		{plain, "PreviewRole", aws, "repo:owner/name:ref:refs/heads/main", false, nil},
 		{plain, "PreviewRole", aws, "repo:owner/name:environment:dev", false, nil},
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", true, nil},
 		{plain, "DeployRole", "https://github.com/owner", "repo:owner/name:environment:dev", false, nil},
-		{plain, "DeployRole", aws, "repo:stranger/name:environment:dev", false, nil},
+		{plain, "DeployRole", aws, "repo:outsider/name:environment:dev", false, nil},
 		{plain, "DeployRole", aws, "repo:owner/another:environment:dev", false, nil},
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev-2", false, nil},
 		{plain, "DeployRole", aws, "repo:owner/name:ref:refs/heads/main", false, nil},
@@ -426,23 +426,23 @@ func TestBootstrapRoles_TrustPolicy_OnlyOwnRepository(t *testing.T) {
 		{branch, "PreviewRole", aws, "repo:owner/name:pull_request", true, nil},
 		{branch, "PreviewRole", aws, "repo:owner/name:ref:refs/heads/main", true, nil},
 		{branch, "PreviewRole", aws, "repo:owner/name:ref:refs/heads/feature", false, nil},
-		{branch, "PreviewRole", aws, "repo:stranger/name:ref:refs/heads/main", false, nil},
+		{branch, "PreviewRole", aws, "repo:outsider/name:ref:refs/heads/main", false, nil},
 		{branch, "DeployRole", aws, "repo:owner/name:ref:refs/heads/main", false, nil},
 		{immutable, "PreviewRole", aws, "repo:owner@12/name@34:pull_request", true, nil},
 		{immutable, "PreviewRole", aws, "repo:owner/name:pull_request", false, nil},
 		{immutable, "DeployRole", aws, "repo:owner@12/name@34:environment:dev", true, nil},
 		{immutable, "DeployRole", aws, "repo:owner@99/name@34:environment:dev", false, nil},
-		// A branch whose workflow names the environment, where the environment's own rules are missing.
+		// A workflow on another branch names the environment, and the environment has no branch rule.
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{
 			"ref": "refs/heads/feature", "job_workflow_ref": "owner/name/.github/workflows/deploy.yml@refs/heads/feature"}},
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{"ref": "refs/pull/5/merge"}},
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{"ref": "refs/tags/main"}},
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{"job_workflow_ref": "owner/name/.github/workflows/drift.yml@refs/heads/main"}},
-		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{"job_workflow_ref": "stranger/name/.github/workflows/deploy.yml@refs/heads/main"}},
-		// The name belongs to somebody else now.
+		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{"job_workflow_ref": "outsider/name/.github/workflows/deploy.yml@refs/heads/main"}},
+		// The repository's name belongs to another owner now.
 		{plain, "DeployRole", aws, "repo:owner/name:environment:dev", false, map[string]string{"repository_id": "75"}},
 		{plain, "PreviewRole", aws, "repo:owner/name:pull_request", false, map[string]string{"repository_id": "75"}},
-		// Claims that the preview does not ask about: a pull request brings its own workflow anyway.
+		// Claims that the preview role does not check, because a pull request can change its workflow.
 		{plain, "PreviewRole", aws, "repo:owner/name:pull_request", true, map[string]string{"ref": "refs/pull/5/merge", "job_workflow_ref": "owner/name/.github/workflows/preview.yml@refs/pull/5/merge"}},
 		{release, "DeployRole", aws, "repo:owner/name:environment:dev", false, nil},
 		{release, "DeployRole", aws, "repo:owner/name:environment:dev", true, map[string]string{
@@ -470,11 +470,11 @@ func TestBootstrapRoles_TrustPolicy_OnlyOwnRepository(t *testing.T) {
 				context["aws:RequestTag/"+claim] = value
 			}
 		}
-		// The evaluator knows no federated principals, so a role stands in; the line above is the check of the real one.
+		// The evaluator does not support federated principals, so a role replaces it. The line above checks the real principal.
 		standIn := "arn:aws:iam::" + here + ":role/stand-in"
 		statement = maps.Clone(statement)
 		statement["Principal"] = map[string]any{"AWS": standIn}
-		// Nor does it compare the claims of a token, so the conditions are put to it as conditions on request tags.
+		// It does not compare claims of a token either, so the conditions become conditions on request tags.
 		text, err := json.Marshal(statement)
 		require.NoError(t, err)
 		asked := map[string]int{"PreviewRole": 3, "DeployRole": 5}[c.role]
@@ -543,7 +543,7 @@ func TestBootstrap_StackDeleted_StateAndKeyStay(t *testing.T) {
 	requireWithinQuotas(t, b, "bootstrap.yaml")
 }
 
-// requireWithinQuotas holds a template to what AWS takes: 6,144 characters without white space in a policy, 10 policies in a
+// requireWithinQuotas compares a template with AWS's quotas: 6,144 characters without white space in a policy, 10 policies in a
 // role, and 51,200 bytes in a template that is not uploaded to S3 first.
 func requireWithinQuotas(t *testing.T, b bootstrap, template string) {
 	t.Helper()
@@ -604,8 +604,8 @@ func (b bootstrap) policies(t *testing.T, role string) (policies []map[string]an
 	return policies
 }
 
-// publicParameters gives AWS's own parameters an account. Their ARNs have none,
-// which the evaluator does not take for the ARN of a parameter.
+// publicParameters adds an account to the ARNs of AWS's own parameters. They
+// have none, and the evaluator does not accept that as the ARN of a parameter.
 func publicParameters(text string) string {
 	return strings.ReplaceAll(text, "::parameter/", ":"+here+":parameter/")
 }
@@ -619,7 +619,7 @@ func readBootstrap(t *testing.T, shared sharedState, parameters map[string]strin
 	}, parameters)
 }
 
-// withOptions adds the resources that options.yaml makes with these parameters.
+// withOptions adds the resources that options.yaml creates with these parameters.
 func (b bootstrap) withOptions(t *testing.T, parameters map[string]string) bootstrap {
 	t.Helper()
 	options := readTemplate(t, "options.yaml", map[string]string{"PeopleBoundary": peopleBoundary}, parameters)
@@ -872,13 +872,13 @@ var noPermission = map[string]string{
 	"iam:GetUser":           "the provider asks so only where aws:skipCredentialsValidation is set, which a real account's stack does not have",
 }
 
-// dependents are the permissions that AWS asks for besides that of the call
-// itself, as the Service Authorization Reference has them
+// dependents are the permissions that AWS checks in addition to that of the
+// call, as the Service Authorization Reference has them
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html,
 // column "Dependent actions", and for a bucket that is encrypted with a key,
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html).
-// ec2:CreateTags belongs to every call that makes something with tags; the
-// function ec2 asks for it. A call of a new resource gets its lines here.
+// Every call that creates a tagged resource needs ec2:CreateTags too; the
+// function ec2 adds it. Add lines here for the calls of a new resource.
 var dependents = map[string][]dependent{
 	"ec2:RunInstances": {{"iam:PassRole", func(_ surveyed, call emulator.Call) string {
 		return roleARN(call.Params["IamInstanceProfile.Name"]) // the profile's role; here it has the profile's name

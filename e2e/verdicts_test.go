@@ -465,7 +465,7 @@ type judged struct {
 	rows []row
 }
 
-// A policy that AWS, the account or another account wrote; stand-ins.
+// Stand-ins for policies that AWS, the account or another account wrote.
 const (
 	everything = "everything"          // IAM: may do everything
 	reading    = "a reader's"          // IAM: may read records
@@ -473,7 +473,7 @@ const (
 	openToAll  = "open to everyone"    // a resource that lets everyone do everything
 	openKey    = "decided over by IAM" // a key whose policy leaves it to IAM
 	noPolicy   = "none"                // of a bucket without a policy
-	stranger   = "999999999999"        // another account
+	outside    = "999999999999"        // another account
 	ofAWS      = "888888888888"        // AWS's, which its buckets are in
 )
 
@@ -539,7 +539,7 @@ func service(name string) caller { return caller{name: name, arn: name} }
 var (
 	administrator = role("an administrator", here, everything)
 	colleague     = role("a colleague", here)
-	outsider      = role("an outsider", stranger, everything)
+	outsider      = role("an outsider", outside, everything)
 	unsigned      = caller{name: "who does not sign", arn: "anonymous"}
 )
 
@@ -602,7 +602,7 @@ func (j *judged) parameters() {
 		j.may("the instance reads a public parameter: "+action, request{by: i, action: "ssm:" + action, resource: arn("/aws/service/ami-amazon-linux-latest/al2023"), through: "ssm"},
 			append(others, by("a colleague without a policy does", colleague), asking("changes it", "ssm:PutParameter"))...)
 	}
-	// What another policy allows the role is limited, too.
+	// The limit also applies to what other policies allow the role.
 	everywhere := append(others, on("the parameters under a path of the account", arn("/prod")))
 	for _, action := range []string{"GetParametersByPath", "GetParameterHistory"} {
 		j.may("the limit by itself: public parameters by "+action, request{by: limited, action: "ssm:" + action, resource: arn("/aws/service/ami-amazon-linux-latest")}, everywhere...)
@@ -730,7 +730,7 @@ func (j *judged) bucketByItself() {
 	j.may("an administrator deletes a session log", ask("DeleteObject", record), plainHTTP)
 	j.may("an administrator changes the tags of an object outside the prefix", ask("PutObjectTagging", outside), asking("writes the object", "s3:PutObject"))
 
-	// Writers: the instance role, in whatever session, and the roles that the config names.
+	// Writers: every session of the instance role, and the roles that the config names.
 	session := func(who, path, role string) caller {
 		return caller{who, "arn:aws:sts::" + here + ":assumed-role/" + role + "/" + j.Instance, here, []string{everything}, path + role}
 	}

@@ -18,7 +18,7 @@ import (
 
 type lookups = map[string]func(map[string]any) (map[string]any, error)
 
-// everything is every feature that is off by default, at once.
+// everything turns on every feature that is off by default.
 var everything = map[string]any{
 	"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "logging.objectLock": "governance",
 	"logging.objectLockDays": 30, "logging.transitionDays": 90, "session.encryption": true, "session.runAsEnabled": true,
@@ -40,8 +40,8 @@ var everything = map[string]any{
 	"network.allowInternetRoute": true, "network.dnsServersForward": true,
 }
 
-// documentOf answers the look-ups of a session document: the version that
-// sessions use, and the newest.
+// documentOf answers look-ups of a session document with its default version
+// and its newest version.
 func documentOf(version, content, latest, latestContent string) lookups {
 	return lookups{"getDocument": func(args map[string]any) (map[string]any, error) {
 		if args["documentVersion"] == "$LATEST" {
@@ -76,7 +76,7 @@ func document(t *testing.T, resources []pulumitest.Resource) session.Document {
 	return read
 }
 
-// A key that turns something on is on in one golden file at least.
+// Every config key that is off by default is on in the golden file everything.
 func TestEverything_HasEveryKeyThatIsOffByDefault(t *testing.T) {
 	t.Parallel()
 	for name, key := range pulumitest.Keys(t) {
@@ -97,8 +97,8 @@ func TestProgram_EverySetting_RegistersEveryResource(t *testing.T) {
 	}
 }
 
-// The document names nothing before it is there and may be used: what it waits
-// for is the other way round in no configuration.
+// The session document depends on every resource that it names, and none of
+// them depends on the document, in any configuration.
 func TestSessionDocument_DependsOn_EveryNamedResource(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, everything, nil)
@@ -120,8 +120,9 @@ func TestSessionDocument_DependsOn_EveryNamedResource(t *testing.T) {
 	require.Contains(t, bucket.DependsOn, "aws:kms/key:Key private-ec2-access-key", "a destroy comes to the key last")
 }
 
-// While a bucket's default encryption changes, the policy that lets both kinds
-// through is there: it comes first when the key goes, and last when it comes.
+// While a bucket's default encryption changes, its policy accepts both kinds of
+// encryption: the policy changes first if the key is removed, and last if a key
+// is added.
 func TestLogBucket_PolicyAndDefaultEncryption_ChangeInOrder(t *testing.T) {
 	t.Parallel()
 	const (
@@ -139,8 +140,8 @@ func TestLogBucket_PolicyAndDefaultEncryption_ChangeInOrder(t *testing.T) {
 	}
 }
 
-// What sessions that are open now write to stays, until the config says that it
-// may go.
+// A log location that open sessions may still write to stays until the config
+// lists it as an earlier location.
 func TestLogLocation_Changed_PreviousOneRequired(t *testing.T) {
 	t.Parallel()
 	own := session.Preferences{S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions", IdleSessionTimeout: 20}
@@ -182,9 +183,10 @@ func TestLogLocation_Changed_PreviousOneRequired(t *testing.T) {
 	}
 }
 
-// A stack that goes over to a document of another name says what becomes of the
-// account's default one, and takes away no place that this one names. A document
-// of the stack's under any other name is not seen.
+// A stack that changes from the account's default document to a document with
+// another name announces what happens to the default one, and keeps every log
+// location that the default one names. Other documents of the stack are not
+// looked up.
 func TestDefaultDocument_Abandoned_Announced(t *testing.T) {
 	t.Parallel()
 	made := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions"}
@@ -235,8 +237,8 @@ func TestDefaultDocument_Abandoned_Announced(t *testing.T) {
 	}
 }
 
-// An earlier place goes on being writable: by the instances' policy, through the
-// endpoints, and in the bucket.
+// The instance policy, the endpoint policies and the bucket policy still allow
+// writes to an earlier location.
 func TestEarlierLocation_Listed_Writable(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{"logging.earlierLocations": []any{"s3://company-logs/shells", "log-group:/shells"}}, nil)
@@ -264,8 +266,8 @@ func TestEarlierLocation_Listed_Writable(t *testing.T) {
 	require.Contains(t, policy, `"NotResource":["arn:aws:s3:::`+bucket+`/shells/*","arn:aws:s3:::`+bucket+`/sessions/*"]`)
 }
 
-// Going over to an existing bucket leaves the own one in the stack as long as
-// sessions may write to it.
+// If the config names an existing bucket, the stack's own bucket stays as long
+// as it is an earlier location.
 func TestLogBucket_InEarlierLocations_Kept(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, map[string]any{
@@ -276,8 +278,8 @@ func TestLogBucket_InEarlierLocations_Kept(t *testing.T) {
 	require.Equal(t, `"company-logs"`, document(t, resources).Fields["s3BucketName"])
 }
 
-// A content that differs gets a number that no version has, and one that does
-// not differ keeps its own.
+// A changed content gets a revision number that no version of the document has.
+// An unchanged content keeps its number.
 func TestSessionDocument_Update_ContentDiffersFromEveryVersion(t *testing.T) {
 	t.Parallel()
 	first, err := run(t, nil, nil)
@@ -297,8 +299,8 @@ func TestSessionDocument_Update_ContentDiffersFromEveryVersion(t *testing.T) {
 const foreign = `{"schemaVersion":"1.0","description":"Document to hold regional settings for Session Manager","sessionType":"Standard_Stream",` +
 	`"inputs":{"s3BucketName":"company-logs","s3EncryptionEnabled":true,"cloudWatchEncryptionEnabled":true,"runAsEnabled":false}}`
 
-// A document that nobody's stack made is adopted when the config says so, and
-// then stays after the stack.
+// With session.adopt the stack adopts a document that no stack manages. A
+// destroy does not delete an adopted document.
 func TestAdoption(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, nil, documentOf("7", foreign, "7", foreign))
@@ -323,7 +325,7 @@ func TestAdoption(t *testing.T) {
 	require.Equal(t, session.Mark{Owner: "private-ec2-access/test", Revision: 1, Before: "7"}, document(t, resources).Mark)
 	require.True(t, pulumitest.Find(t, resources, "aws:s3/bucketV2:BucketV2", "private-ec2-access-logs").Retained, "the document goes on naming it")
 
-	// It stays adopted, whatever the config says later.
+	// It stays adopted without session.adopt.
 	content := fmt.Sprint(found.Inputs["content"])
 	resources, err = run(t, nil, documentOf("8", content, "8", content))
 	require.NoError(t, err)
@@ -335,7 +337,7 @@ func TestAdoption(t *testing.T) {
 	require.Empty(t, resources)
 	require.ErrorContains(t, err, "was adopted and stays after a destroy, so the bucket that it names has to stay as well")
 
-	// That of another stack never is.
+	// A document of another stack is never adopted.
 	others := session.Preferences{Mark: session.Mark{Owner: "other/dev", Revision: 1}, IdleSessionTimeout: 1}.JSON()
 	resources, err = run(t, adopt, documentOf("1", others, "1", others))
 	require.Empty(t, resources)
@@ -343,8 +345,8 @@ func TestAdoption(t *testing.T) {
 	require.NotContains(t, err.Error(), "session.adopt")
 }
 
-// Systems Manager changes only the newest version, so a document whose sessions
-// use another one is explained before anything is changed.
+// Systems Manager updates only the newest version. If another version is the
+// default, the preview stops and lists the fixes.
 func TestSessionDocument_DefaultVersionNotNewest_Refused(t *testing.T) {
 	t.Parallel()
 	ours := session.Preferences{Mark: session.Mark{Owner: "private-ec2-access/test", Revision: 1}, S3BucketName: "private-ec2-access-logs-1", S3KeyPrefix: "sessions", IdleSessionTimeout: 20}.JSON()
@@ -372,8 +374,9 @@ func keyOf(description, state string) lookups {
 
 const ourKey = "Session records of the Pulumi stack private-ec2-access/test"
 
-// A key that was made stays, with its policy, so that what it encrypted can be
-// read. A key of somebody else's is neither used nor touched.
+// The stack keeps a key that it created, with the key policy, so that existing
+// session logs stay readable. It neither uses nor changes a key that it does not
+// manage.
 func TestKey_NoLongerUsed_Kept(t *testing.T) {
 	t.Parallel()
 	hasKey := func(resources []pulumitest.Resource) bool {
@@ -402,8 +405,8 @@ func TestKey_NoLongerUsed_Kept(t *testing.T) {
 	require.ErrorContains(t, err, "aws kms cancel-key-deletion --region us-east-2 --key-id "+keyOfOurs)
 }
 
-// A key by its ARN is the user's: its policy is not touched, and the role gets
-// what the agent needs.
+// A key in the config is the user's: the stack does not change its policy, and
+// the role gets the permissions that the agent needs.
 func TestKey_Existing_Used(t *testing.T) {
 	t.Parallel()
 	other := strings.Replace(keyOfOurs, "key/0", "key/9", 1)
@@ -451,8 +454,8 @@ func TestLogGroup_Unmanaged_Refused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The key's policy lets CloudWatch Logs go on reading groups that the stack left
-// behind.
+// The key policy still allows CloudWatch Logs to use the key for log groups that
+// a destroy kept.
 func TestLogGroup_Kept_StaysReadable(t *testing.T) {
 	t.Parallel()
 	kept := lookups{"getResources": func(args map[string]any) (map[string]any, error) {
@@ -469,7 +472,7 @@ func TestLogGroup_Kept_StaysReadable(t *testing.T) {
 	require.Contains(t, policy, `"kms:EncryptionContext:aws:logs:arn":"arn:aws:logs:us-east-2:111122223333:log-group:/earlier"`)
 }
 
-// These look-ups decide what is made, so one that fails stops the preview.
+// These look-ups decide what is created, so a failed one stops the preview.
 func TestFailedLookUpOfSessionLogs_StopsThePreview(t *testing.T) {
 	t.Parallel()
 	for _, lookup := range []string{"getAlias", "getKey", "getLogGroup", "getResources"} {
@@ -482,8 +485,8 @@ func TestFailedLookUpOfSessionLogs_StopsThePreview(t *testing.T) {
 	}
 }
 
-// What is kept on a real account is everything that holds, protects or encrypts
-// a record.
+// On a real account a destroy keeps everything that stores, protects or encrypts
+// session logs.
 func TestDestroy_RealAccount_KeepsKeyAndLogGroup(t *testing.T) {
 	t.Parallel()
 	resources, err := run(t, pulumitest.With(everything, map[string]any{"keepRecords": "true"}), nil)

@@ -112,16 +112,7 @@ func (l *list) policies() {
 	if l.unread(title, policies.Problem) {
 		return
 	}
-	var missing, unsure []string
-	for _, action := range needed() {
-		switch allows(policies.Value, l.facts.Account, action) {
-		case Missing:
-			missing = append(missing, action)
-		case Unknown:
-			unsure = append(unsure, action)
-		case OK:
-		}
-	}
+	missing, unsure := notAllowed(needed(), func(action string) Status { return allows(policies.Value, l.facts.Account, action) })
 	switch {
 	case len(missing) > 0:
 		l.add(title, Missing, "the policies of "+role.Value+" do not allow "+strings.Join(missing, ", "),

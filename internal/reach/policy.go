@@ -48,6 +48,20 @@ func allows(policies []Policy, account, action string) Status {
 	return allowsOn(policies, account, action, "*")
 }
 
+// notAllowed sorts out the actions that a judgement does not allow, and those that it cannot tell about.
+func notAllowed(actions []string, judge func(action string) Status) (missing, unsure []string) {
+	for _, action := range actions {
+		switch judge(action) {
+		case Missing:
+			missing = append(missing, action)
+		case Unknown:
+			unsure = append(unsure, action)
+		case OK:
+		}
+	}
+	return missing, unsure
+}
+
 // allowsOn does so for one resource, an ARN; * stands for every one.
 func allowsOn(policies []Policy, account, action, resource string) Status {
 	allowed, perhaps, unless := false, false, false

@@ -129,16 +129,7 @@ func (l *logList) may(title, resource string, actions ...string) {
 		l.unread(title, p)
 		return
 	}
-	var missing, unsure []string
-	for _, action := range actions {
-		switch allowsOn(l.f.Policies.Value, l.f.Account, action, resource) {
-		case Missing:
-			missing = append(missing, action)
-		case Unknown:
-			unsure = append(unsure, action)
-		case OK:
-		}
-	}
+	missing, unsure := notAllowed(actions, func(action string) Status { return allowsOn(l.f.Policies.Value, l.f.Account, action, resource) })
 	switch {
 	case len(missing) > 0:
 		l.add(title, Missing, fmt.Sprintf("%s is not allowed %s on %s", l.f.Role, strings.Join(missing, ", "), resource),
