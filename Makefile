@@ -19,7 +19,7 @@ switch = $(if $(filter-out 0 false,$($1)),--$2)
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-.PHONY: docs help up preview destroy outputs env wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command
+.PHONY: docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ outputs: command ## print the stack's outputs as JSON
 
 env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)"
 	@$(run) env
+
+status: command ## show what is deployed, who is in a session, and when recording was last verified
+	@$(run) status $(call switch,V,verbose) $(ARGS)
 
 wait: command ## wait until the instances are online, or print what is missing: INSTANCE= TIMEOUT=10m NETWORK=1
 	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,NETWORK,network) $(call switch,V,verbose) $(ARGS)

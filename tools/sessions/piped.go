@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/term"
 
 	"private-ec2-access/tools/process"
 )
@@ -36,6 +37,7 @@ func (r *run) piped(line []string) (said string, code int, err error) {
 		return "", 0, err
 	}
 	defer terminal.Close()
+	_, _ = term.MakeRaw(int(terminal.Fd())) // else it echoes what is typed, beside the shell on the instance
 	stop := process.OnSignal(func(os.Signal) { _ = cmd.Process.Signal(syscall.SIGTERM) }, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 

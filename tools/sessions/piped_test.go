@@ -31,7 +31,7 @@ func pipedInto(t *testing.T, script, input string) (out, said string, code int) 
 	return string(text), said, code
 }
 
-const pipedShell = "echo; echo 'Starting session with SessionId: alice-1'; sleep 0.2; printf '$ '\n"
+const pipedShell = "stty sane -echo; echo; echo 'Starting session with SessionId: alice-1'; sleep 0.2; printf '$ '\n"
 
 // What is typed before the shell reads would be lost; this one throws it away.
 func TestPiped_Input_TypedAfterThePromptAndThenEnded(t *testing.T) {

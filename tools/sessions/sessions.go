@@ -41,6 +41,8 @@ type Setting struct {
 	// Identity is who the AWS CLI is, and Where says so with the account and the Region; both may be empty.
 	Identity Identity
 	Where    string
+	// Deployed says what is deployed, and when it was last updated; it may be nil.
+	Deployed func() (string, error)
 	// Environ is the environment of the AWS CLI.
 	Environ []string
 	// Plugin makes sure that there is a session-manager-plugin on the PATH of Environ, where the project builds one; it
@@ -79,7 +81,7 @@ type run struct {
 }
 
 // builders has one function for each command.
-var builders = []func(*run) *cobra.Command{waitCommand, connectCommand, historyCommand, recordCommand, endCommand, verifyCommand, auditCommand}
+var builders = []func(*run) *cobra.Command{waitCommand, connectCommand, historyCommand, recordCommand, endCommand, verifyCommand, auditCommand, statusCommand}
 
 // Commands returns the commands about sessions. Each calls open once its flags have been read. Complete completes the names
 // of instances.

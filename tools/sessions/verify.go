@@ -103,10 +103,7 @@ func hasLine(text []byte, token string) (string, bool) {
 
 // talk opens a session on a pseudo-terminal of its own, as a person would have it, types a line and leaves.
 func (r *run) talk(ctx context.Context, n named, token string) (talk, error) {
-	line := r.startLine(n)
-	if reasonRequired(r.outputs) {
-		line = append(line, "--reason", verifyReason)
-	}
+	line := append(r.startLine(n), "--reason", verifyReason) // by which status finds it
 	r.aws.show(line)
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()

@@ -53,7 +53,14 @@ func (a *app) sessionSetting() (s sessions.Setting, err error) {
 	s = sessions.Setting{
 		Stack: a.stack.Name, Emulated: a.stack.Emulated, Environ: a.awsEnviron(),
 		Outputs: func() (string, error) { return a.read("stack", "output", "--json", "--stack", a.stack.Name) },
-		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Deployed: func() (string, error) {
+			d, err := a.export()
+			if err != nil {
+				return "", err
+			}
+			return d.summary(), nil
+		},
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}
 	if a.me != nil {
 		s.Identity, s.Where = a.me.Identity, a.me.text

@@ -87,6 +87,18 @@ func (d *deployment) cloudResources() int {
 	return count
 }
 
+// summary says what is deployed, since when, and what a killed command left.
+func (d *deployment) summary() string {
+	text := fmt.Sprintf("%d AWS resources", d.cloudResources())
+	if at := d.Deployment.Manifest.Time; !at.IsZero() {
+		text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	if pending := d.pending(); len(pending) > 0 {
+		text += ". A killed command left " + strings.Join(pending, ", ")
+	}
+	return text
+}
+
 // protected lists the resources of some types that a destroy must not touch.
 func (d *deployment) protected(types ...tokens.Type) (ids []string) {
 	for _, r := range d.Deployment.Resources {

@@ -1,0 +1,174 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func statusCommand(r *run) *cobra.Command {
+	return r.newCommand(r.status, &cobra.Command{
+		Use:   "status",
+		Short: "Show what is deployed, who is in a session, and when recording was last verified",
+		Long: `Show what is deployed, which instances are online, who is in a session, and when recording was last verified.
+
+It changes nothing and opens no session. The last verification is the newest session that verify opened in the last 30 days, by
+whomever; whether its session log is there is looked up now.`,
+		Example: "  stack status --stack dev",
+	})
+}
+
+// mostStatusLines is how many instances and open sessions are listed; history and wait have all of them.
+const mostStatusLines = 10
+
+// status prints a few lines. What cannot be read is said in its place, because the rest is still worth reading.
+func (r *run) status(ctx context.Context) error {
+	var deployed, instances, open, verified []string
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		text, err := "", error(nil)
+		if r.Deployed != nil {
+			text, err = r.Deployed()
+		}
+		deployed = oneOr(err, text)
+	})
+	wait.Go(func() { instances = r.statusOfInstances(ctx) })
+	wait.Go(func() { open = r.openSessions(ctx) })
+	wait.Go(func() { verified = r.lastVerified(ctx) })
+	wait.Wait()
+	logs := r.outputs.LogLocation
+	if r.outputs.LogGroup != "" {
+		logs += " and the log group " + r.outputs.LogGroup
+	}
+	for _, part := range []struct {
+		label string
+		lines []string
+	}{
+		{"Stack", []string{fmt.Sprintf("%s in %s", r.Stack, r.outputs.Region)}}, {"Deployed", deployed}, {"Instances", instances},
+		{"Sessions", open}, {"Verified", verified}, {"Session logs", []string{logs}},
+	} {
+		for i, line := range part.lines {
+			label := ""
+			if i == 0 {
+				label = part.label + ":"
+			}
+			r.print("%-14s %s", label, line)
+		}
+	}
+	return nil
+}
+
+// oneOr is a line, or what prevented it.
+func oneOr(err error, text string) []string {
+	if err != nil {
+		return []string{unknown + ": " + problem(err)}
+	}
+	return []string{text}
+}
+
+func (r *run) statusOfInstances(ctx context.Context) []string {
+	all := r.instances()
+	if len(all) == 0 {
+		return []string{"none"}
+	}
+	ids := make([]string, len(all))
+	for i, n := range all {
+		ids[i] = n.id
+	}
+	known, err := r.aws.managedInstances(ctx, ids)
+	if err != nil {
+		return oneOr(err, "")
+	}
+	var lines []string
+	online := 0
+	for _, n := range all {
+		m, found := known[n.id]
+		switch {
+		case m.PingStatus == "Online":
+			online++
+			lines = append(lines, fmt.Sprintf("%s: online, agent %s", n, m.AgentVersion))
+		case found:
+			lines = append(lines, fmt.Sprintf("%s: %s since %s", n, m.PingStatus, m.LastPingDateTime.UTC().Format(minute)))
+		default:
+			lines = append(lines, fmt.Sprintf("%s: not registered yet", n))
+		}
+	}
+	if len(lines) > mostStatusLines { // those that are not online first
+		slices.SortStableFunc(lines, func(a, b string) int { return strings.Count(a, ": online,") - strings.Count(b, ": online,") })
+		lines = append([]string{fmt.Sprintf("%d of %d online", online, len(all))}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", len(all)-mostStatusLines+2, r.command("wait")))...)
+	}
+	return lines
+}
+
+// minute is how times are shown.
+const minute = "2006-01-02 15:04 UTC"
+
+// openSessions are those under the stack's document.
+func (r *run) openSessions(ctx context.Context) []string {
+	all, err := r.aws.allSessions(ctx, active)
+	if err != nil {
+		return oneOr(err, "")
+	}
+	var lines []string
+	for _, s := range all {
+		if r.underDocument(s) {
+			since := r.now().Sub(s.StartDate.Time).Round(time.Minute)
+			lines = append(lines, fmt.Sprintf("%s on %s since %s (%s): %s", s.who(), r.byID(s.Target), s.StartDate.UTC().Format(minute),
+				strings.TrimSuffix(since.String(), "0s"), s.SessionID))
+		}
+	}
+	slices.Sort(lines)
+	switch n := len(lines); {
+	case n == 0:
+		return []string{"none open"}
+	case n > mostStatusLines:
+		return append([]string{sessionsIn(n) + " open"}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", n-mostStatusLines+2, r.command("history")))...)
+	}
+	return lines
+}
+
+// lastVerified finds the newest session that verify opened.
+func (r *run) lastVerified(ctx context.Context) []string {
+	const pages = 5 // of 200: a busy stack is verified more often than that, or the answer is "not in the newest"
+	token, seen := "", 0
+	for range pages {
+		page, next, err := r.aws.sessionsPage(ctx, past, maxPage, token)
+		if err != nil {
+			return oneOr(err, "")
+		}
+		for _, s := range page {
+			if s.Reason == verifyReason && r.underDocument(s) {
+				return []string{r.verdict(ctx, s)}
+			}
+		}
+		seen += len(page)
+		if token = next; token == "" {
+			return []string{"not in the last 30 days. Next: " + r.command("verify")}
+		}
+	}
+	return []string{fmt.Sprintf("not in the newest %s. Next: %s", sessionsIn(seen), r.command("verify"))}
+}
+
+// verdict says whether the session log of a session of verify is there.
+func (r *run) verdict(ctx context.Context, s session) string {
+	text := fmt.Sprintf("%s by %s on %s: ", s.StartDate.UTC().Format(minute), s.who(), r.byID(s.Target))
+	found, err := r.findRecord(ctx, s, s.SessionID)
+	switch {
+	case err != nil:
+		return text + "whether it was recorded is unknown: " + problem(err)
+	case s.Status == "Failed":
+		return text + "the session was refused. Next: " + r.command("verify")
+	case len(found.versions)+len(found.streams) == 0 && len(found.problems) > 0:
+		return text + "whether it was recorded is unknown: " + problem(found.problems[0])
+	case len(found.versions)+len(found.streams) == 0:
+		return text + "NOT recorded. Next: " + r.command("record SESSION="+s.SessionID)
+	case len(r.judge(found, s)) > 0:
+		return text + "its session log is in doubt. Next: " + r.command("record SESSION="+s.SessionID)
+	}
+	return text + "recorded"
+}

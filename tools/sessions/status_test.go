@@ -1,0 +1,68 @@
+package sessions
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func sessionJSON(id, target, owner, reason, start, end string) string {
+	return fmt.Sprintf(`{"SessionId": %q, "Target": %q, "Owner": "arn:aws:sts::1:assumed-role/r/%s", "Reason": %q, "Status": "Connected", "StartDate": %q, "EndDate": %q, "DocumentName": "SSM-SessionManagerRunShell"}`,
+		id, target, owner, reason, start, end)
+}
+
+func statusAnswers(open, history string, more ...answer) []answer {
+	return append(more,
+		answer{Contains: "describe-instance-information", Stdout: `{"InstanceInformationList": [{"InstanceId": "i-1", "PingStatus": "Online", "AgentVersion": "3.3.0"}, {"InstanceId": "i-2", "PingStatus": "ConnectionLost", "LastPingDateTime": "2026-03-01T09:30:00Z"}]}`},
+		answer{Contains: `"State":"Active"`, Stdout: `{"Sessions": [` + open + `]}`},
+		answer{Contains: `"State":"History"`, Stdout: `{"Sessions": [` + history + `]}`}, me, document)
+}
+
+func TestStatus_OpenSessionsAndLastVerification_Shown(t *testing.T) {
+	t.Parallel()
+	open := sessionJSON("bob-1", "i-2", "bob", "", "2026-03-01T10:45:00Z", "") + "," +
+		strings.Replace(sessionJSON("eve-1", "i-1", "eve", "", "2026-03-01T10:45:00Z", ""), "SSM-SessionManagerRunShell", "other", 1)
+	history := sessionJSON("carl-1", "i-1", "carl", "", "2026-03-01T09:00:00Z", "2026-03-01T09:10:00Z") + "," +
+		sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
+	written := answer{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "sessions/alice-1.log", "VersionId": "v1", "LastModified": "2026-02-28T23:00:12Z", "Size": 9}]}`}
+	got := runFake(t, "status", statusAnswers(open, history, written))
+	require.Zero(t, got.code, got.err)
+	assert.Equal(t, `Stack:         dev in us-east-2
+Deployed:      
+Instances:     app (i-1): online, agent 3.3.0
+               web (i-2): ConnectionLost since 2026-03-01 09:30 UTC
+Sessions:      bob on web (i-2) since 2026-03-01 10:45 UTC (1h15m): bob-1
+Verified:      2026-02-28 23:00 UTC by alice on app (i-1): recorded
+Session logs:  s3://logs/sessions/
+`, got.out)
+}
+
+func TestStatus_Verification_EachResultNamed(t *testing.T) {
+	t.Parallel()
+	verified := sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
+	none, noEvents := answer{Contains: "list-objects", Stdout: `{}`}, answer{Contains: "get-log-events", Stdout: `{}`}
+	for want, answers := range map[string][]answer{
+		"not in the last 30 days. Next: make verify STACK=dev":                     statusAnswers("", ""),
+		"NOT recorded. Next: make record SESSION=alice-1 STACK=dev":                statusAnswers("", verified, answer{Contains: "list-object-versions", Stdout: `{}`}, none, noEvents),
+		"whether it was recorded is unknown: ssm:GetObject was refused":    statusAnswers("", verified, refused("list-object-versions"), refused("get-object"), refused("head-object"), none, noEvents),
+		"its session log is in doubt. Next: make record SESSION=alice-1 STACK=dev": statusAnswers("", verified, answer{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "sessions/alice-1.log", "VersionId": "v1", "LastModified": "2026-02-28T22:00:12Z", "Size": 9}]}`}),
+		"the session was refused. Next: make verify STACK=dev":                     statusAnswers("", strings.Replace(verified, "Connected", "Failed", 1), answer{Contains: "list-object-versions", Stdout: `{}`}, none, noEvents),
+	} {
+		got := runFake(t, "status", answers)
+		require.Zero(t, got.code, got.err)
+		assert.Contains(t, got.out, want)
+	}
+}
+
+// What the user may not read is said in its place, and the rest is shown.
+func TestStatus_Denied_RestShown(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "status", append([]answer{refused("describe-sessions")}, statusAnswers("", "")...))
+	require.Zero(t, got.code, got.err)
+	assert.Contains(t, got.out, "Sessions:      unknown: ssm:DescribeSessions was refused\n")
+	assert.Contains(t, got.out, "Verified:      unknown: ssm:DescribeSessions was refused\n")
+	assert.Contains(t, got.out, "app (i-1): online, agent 3.3.0")
+}
