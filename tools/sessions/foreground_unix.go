@@ -30,3 +30,8 @@ func signalForeground(cmd *exec.Cmd, s os.Signal) {
 	}
 	_ = syscall.Kill(pid, s.(syscall.Signal)) // it may have ended
 }
+
+// controlTerminal makes a command's standard input its terminal.
+func controlTerminal(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+}

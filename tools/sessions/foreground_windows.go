@@ -9,3 +9,5 @@ import (
 func foreground(*exec.Cmd, int) (takeBack func()) { return func() {} }
 
 func signalForeground(cmd *exec.Cmd, s os.Signal) { _ = cmd.Process.Signal(s) }
+
+func controlTerminal(*exec.Cmd) {}

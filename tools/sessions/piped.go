@@ -32,12 +32,20 @@ func (r *run) piped(line []string) (said string, code int, err error) {
 	var kept bytes.Buffer
 	cmd.Stderr = io.MultiWriter(safeWriter{r.Err}, &kept)
 	cmd.WaitDelay = time.Second
-	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	terminal, theirs, err := pty.Open()
 	if err != nil {
 		return "", 0, err
 	}
 	defer terminal.Close()
-	_, _ = term.MakeRaw(int(terminal.Fd())) // else it echoes what is typed, beside the shell on the instance
+	_, _ = term.MakeRaw(int(theirs.Fd())) // else it echoes what is typed, beside the shell on the instance
+	_ = pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: 200})
+	cmd.Stdin, cmd.Stdout = theirs, theirs
+	controlTerminal(cmd)
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return "", 0, err
+	}
 	stop := process.OnSignal(func(os.Signal) { _ = cmd.Process.Signal(syscall.SIGTERM) }, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
