@@ -255,8 +255,8 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 	return b.String()
 }
 
-// pasted finds commands that need the stack's environment on lines of their own.
-var pasted = regexp.MustCompile(`(?m)^\s+(pulumi|aws) [a-z]`)
+// pasted finds commands that need the stack's environment: those that sign in, and prose about the programs, do not.
+var pasted = regexp.MustCompile(`(?m)(?:^\s*|: |; or |, or )(?:pulumi (?:config|stack|refresh|cancel|import|up) |aws (?:ec2|iam|kms|logs|s3|s3api|ssm) )`)
 
 // ShellHint says how a shell gets the stack's environment, if a text has commands that need it.
 func ShellHint(text, stack string) string {

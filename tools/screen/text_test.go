@@ -3,6 +3,7 @@ package screen
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,4 +58,68 @@ func TestScreens_RecordedRuns_MatchGoldenFiles(t *testing.T) {
 			assert.LessOrEqual(t, strings.Count(got, "\n"), 50)
 		})
 	}
+}
+
+// Commands that act on the stack get a hint; those that sign in, and prose, do not.
+func TestShellHint_OnlyForCommandsOfTheStack(t *testing.T) {
+	for text, hinted := range map[string]bool{
+		"Fix:\n     pulumi config set a:b c": true, "aws ec2 start-instances --instance-ids i-1": true, "make up, which creates it; or aws logs create-log-group --x": true,
+		"then: aws s3api delete-bucket --bucket b":   true,
+		"Fix: aws sso login, or however you sign in": false, "there is no `aws` on PATH": false, "pulumi login s3://BUCKET": false, "So the state is refreshed (pulumi refresh, usually seconds)": false,
+		"    eval \"$(make -s env STACK=dev)\"\n    pulumi config set a b": false,
+	} {
+		assert.Equal(t, hinted, ShellHint(text, "dev") != "", text)
+	}
+	assert.Equal(t, `In a shell without the stack's environment, first run: eval "$(make -s env STACK=dev)"`, ShellHint("  pulumi config set a b", "dev"))
+}
+
+// What pulumi-aws's own plugin prints around a cause: its log line, and the same in Go's multierror. The stand-in prints other
+// layers, which the recorded run has.
+func TestErrors_SameCauseInSeveralLayers_ToldOnce(t *testing.T) {
+	const urn, cause = "urn:pulumi:dev::p::p:index:A$aws:ec2/vpc:Vpc::v", "creating EC2 VPC: operation error EC2: CreateVpc, api error VpcLimitExceeded: The maximum number of VPCs has been reached."
+	r := &Run{Stack: "dev"}
+	for _, text := range []string{
+		"  sdk-v2/provider2.go:572: sdk.helper_schema: " + cause + ": provider=aws@6.83.2\n",
+		"1 error occurred:\n\t* creating " + urn + ": 1 error occurred:\n\t* " + cause + "\n\n",
+	} {
+		r.Add(apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{Severity: "error", URN: urn, Message: text}})
+	}
+	r.Add(apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{Severity: "error", URN: "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev", Message: "update failed\n"}})
+	assert.Equal(t, "Everything that Pulumi printed: log\nerror: aws:ec2:Vpc v: "+cause+"\n", r.Failed("up", "log", "", ""))
+}
+
+func TestWaiting_NamesTheOldestAndWhyItTakesLong(t *testing.T) {
+	r := &Run{Stack: "local"}
+	step := func(kind, name string) apitype.StepEventMetadata {
+		return apitype.StepEventMetadata{Op: apitype.OpCreate, Type: kind, URN: "urn:pulumi:local::p::" + kind + "::" + name, New: &apitype.StepEventStateMetadata{Custom: true}}
+	}
+	vpc, rules := step("aws:ec2/vpc:Vpc", "v"), step("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "logs")
+	assert.Empty(t, r.Waiting())
+	r.Add(apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Metadata: vpc}})
+	r.Add(apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Metadata: rules}})
+	assert.Equal(t, "creation of aws:ec2:Vpc v and 1 more", r.Waiting())
+	r.Add(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: vpc}})
+	assert.Equal(t, "creation of aws:s3:BucketLifecycleConfigurationV2 logs: the AWS provider watches for about a minute that S3 keeps the new lifecycle rules", r.Waiting())
+	assert.Equal(t, 1, r.Done())
+	r.Add(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: rules}})
+	assert.Empty(t, r.Waiting())
+}
+
+// A list is cut at its end, so what can do damage is first, and everything is counted.
+func TestPreview_LongList_CutAfterDeletions(t *testing.T) {
+	r := &Run{Stack: "dev"}
+	for i := range 60 {
+		op, old := apitype.OpCreate, (*apitype.StepEventStateMetadata)(nil)
+		if i >= 58 {
+			op, old = apitype.OpDelete, &apitype.StepEventStateMetadata{Custom: true, ID: "i-1", RetainOnDelete: i == 59}
+		}
+		m := apitype.StepEventMetadata{Op: op, Type: "aws:ec2/instance:Instance", URN: fmt.Sprintf("urn:pulumi:dev::p::aws:ec2/instance:Instance::n%02d", i), Old: old, New: &apitype.StepEventStateMetadata{Custom: true}}
+		r.Add(apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Metadata: m}})
+	}
+	lines := strings.Split(strings.TrimSpace(r.Preview(false)), "\n")
+	assert.Equal(t, "The stack dev: 1 to delete, 1 to keep, 58 to create.", lines[0])
+	assert.Contains(t, lines[1], "delete   aws:ec2:Instance  n58  i-1")
+	assert.Contains(t, lines[2], "keep     aws:ec2:Instance  n59  i-1")
+	assert.Equal(t, "  and 29 more", lines[len(lines)-1])
+	assert.LessOrEqual(t, len(lines), 50)
 }

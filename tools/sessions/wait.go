@@ -59,7 +59,11 @@ func (r *run) wait(ctx context.Context) error {
 					return err
 				}
 			}
-			r.say("Next: %s", r.command("connect"))
+			next := "connect"
+			if len(r.instances()) > 1 || r.instance != "" {
+				next += " INSTANCE=" + wanted[0].name
+			}
+			r.say("Next: %s", r.command(next))
 			return nil
 		}
 		spent := r.now().Sub(start)
