@@ -226,13 +226,21 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 		}
 		fmt.Fprintln(&b, ".")
 	}
-	var errors []string
+	var failures []message
 	ofAWS := false
 	for _, m := range r.told {
 		if m.severity == "error" {
-			errors = append(errors, m.String())
+			failures = append(failures, m)
 			ofAWS = ofAWS || m.resource != ""
 		}
+	}
+	failures, refused := organization(failures)
+	var errors []string
+	for _, m := range failures {
+		errors = append(errors, m.String())
+	}
+	if refused != "" {
+		errors = append(errors, refused)
 	}
 	if errors == nil || ofAWS {
 		fmt.Fprintf(&b, "Everything that Pulumi printed: %s\n", log)
