@@ -23,6 +23,9 @@ var breaks = []breakage{
 	{"parameters read through their path", []edit{{"internal/iam/instance.go", `[]string{"ssm:GetParameter*"}`, `[]string{"ssm:GetParameter", "ssm:GetParameters"}`}}},
 	{"session logs written by anybody", []edit{{"internal/iam/bucket.go", `"ArnNotEquals": {caller: rules.Writers}`, `"ArnEquals": {caller: rules.Writers}`}}},
 	{"a bucket of Patch Manager by a wildcard", []edit{{"internal/scope/buckets.go", `"aws-patch-manager-"+s.Region+"-"+suffix`, `"aws-patch-manager-"+s.Region+"-*"`}}},
+	{"operators on any instance", []edit{{"internal/iam/people.go", "		Condition: tagged,", "		Condition: when,"}}},
+	{"MFA asked of the credentials of a role", []edit{{"internal/people/people.go", "MFA: g.MFA && len(g.Principals) == 0,", "MFA: g.MFA,"}}},
+	{"denials for nobody", []edit{{"internal/iam/people.go", `Condition{"ArnNotEquals": {caller: g.ExemptARNs}}`, `Condition{"ArnEquals": {caller: g.ExemptARNs}}`}}},
 	{"plain HTTP to the bucket", []edit{{"internal/iam/bucket.go", `"Bool": {"aws:SecureTransport": {"false"}}`, `"Bool": {"aws:SecureTransport": {"true"}}`}}},
 
 	// The network.
