@@ -162,3 +162,14 @@ func TestInstance_UnreadableFact_CannotTell(t *testing.T) {
 		})
 	}
 }
+
+// EC2 shows rules of one protocol and port as one, with the members' group and S3's prefix list in it.
+func TestInstance_EgressRulesShownAsOne_ReachTheEndpoints(t *testing.T) {
+	t.Parallel()
+	f := healthy()
+	g := f.Groups.Value["sg-1"]
+	g.Egress = []Rule{{Protocol: "tcp", From: 443, To: 443, GroupIDs: []string{"sg-1"}, PrefixLists: []string{"pl-s3"}}}
+	f.Groups.Value["sg-1"] = g
+	d := Diagnose(f, now)
+	require.Nil(t, d.First(), "%+v", d.First())
+}

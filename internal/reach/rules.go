@@ -20,7 +20,7 @@ func (l *list) between(e Endpoint) (found, fix string, status Status) {
 	for _, id := range i.Groups {
 		for _, r := range groups.Value[id].Egress {
 			if slices.Equal(r.PrefixLists, []string{l.facts.S3.Value.ID}) {
-				continue // no interface endpoint is there
+				r.PrefixLists = nil // no interface endpoint is there; EC2 shows rules of one protocol and port as one
 			}
 			out = better(out, permits(r, e.Groups, l.rangesOf(e)))
 		}
