@@ -191,11 +191,11 @@ func TestNetwork_SubnetsAndACLs_Read(t *testing.T) {
 		},
 		getNetworkACLs: func(args map[string]any) (map[string]any, error) {
 			filter := args["filters"].([]any)[0].(map[string]any)
-			if filter["name"] == "network-acl-id" {
-				require.Equal(t, []any{"acl-1"}, filter["values"])
+			require.Equal(t, "association.subnet-id", filter["name"])
+			if len(args["filters"].([]any)) == 2 {
+				require.Equal(t, map[string]any{"name": "default", "values": []any{"true"}}, args["filters"].([]any)[1])
 				return map[string]any{"ids": []any{}}, nil // it is not the VPC's default one
 			}
-			require.Equal(t, "association.subnet-id", filter["name"])
 			if filter["values"].([]any)[0] == "subnet-denied" {
 				return nil, errors.New("UnauthorizedOperation")
 			}

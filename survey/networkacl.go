@@ -30,16 +30,16 @@ func networkACLs(ctx *pulumi.Context, subnetIDs []string) map[string]reach.Read[
 		}
 		id := answer.Ids[0]
 		if _, done := known[id]; !done {
-			known[id] = networkACL(ctx, id)
+			known[id] = networkACL(ctx, id, subnet)
 		}
 		found[subnet] = known[id]
 	}
 	return found
 }
 
-func networkACL(ctx *pulumi.Context, id string) reach.Read[reach.ACL] {
+func networkACL(ctx *pulumi.Context, id, subnet string) reach.Read[reach.ACL] {
 	standard, err := ec2.GetNetworkAcls(ctx, &ec2.GetNetworkAclsArgs{
-		Filters: []ec2.GetNetworkAclsFilter{{Name: "network-acl-id", Values: []string{id}}, {Name: "default", Values: []string{"true"}}},
+		Filters: []ec2.GetNetworkAclsFilter{{Name: "association.subnet-id", Values: []string{subnet}}, {Name: "default", Values: []string{"true"}}},
 	})
 	if err != nil {
 		return reach.Read[reach.ACL]{Problem: problem(err, "")}
