@@ -1,7 +1,7 @@
 # The targets run the command in tools/cmd/stack. `make` alone lists them.
 
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
-options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
+options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
 	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 STACK ?= local
@@ -40,8 +40,8 @@ destroy: command ## delete the stack's resources (DIFF=1: show every property, C
 outputs: command ## print the stack's outputs as JSON
 	@$(run) outputs -- $(ARGS)
 
-env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)"
-	@$(run) env
+env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)" (UNDO=1: what it was before)
+	@$(run) env $(call switch,UNDO,undo)
 
 status: command ## show what is deployed, who is in a session, and when recording was last verified
 	@$(run) status $(call switch,V,verbose) $(ARGS)

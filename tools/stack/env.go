@@ -1,8 +1,13 @@
 package stack
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,23 +15,83 @@ import (
 )
 
 func (a *app) envCommand() *cobra.Command {
-	c := a.onStack(a.printEnvironment, &cobra.Command{
-		Use:         "env",
-		Short:       "Print the stack's environment for plain pulumi and aws",
-		Example:     `  eval "$(stack env --stack dev)"`,
+	undo := false
+	c := a.onStack(func([]string) error {
+		if undo {
+			return a.printUndo()
+		}
+		return a.printEnvironment()
+	}, &cobra.Command{
+		Use:   "env",
+		Short: "Print the stack's environment for plain pulumi and aws",
+		Long:  "Print the stack's environment for plain pulumi and aws, or with --undo the one that the shell had before.",
+		Example: `  eval "$(stack env --stack dev)"
+  eval "$(stack env --undo)"`,
 		Annotations: map[string]string{forEval: "true"},
 	})
 	c.Use, c.Args = "env", process.NoArgs
+	c.Flags().BoolVar(&undo, "undo", false, "print what the shell's environment was before (make: UNDO=1)")
 	return c
 }
 
-func (a *app) printEnvironment([]string) error {
+// before is a variable with the values that a shell had before it got a stack's environment.
+const before = "PRIVATE_EC2_ACCESS_BEFORE"
+
+// saved returns a line that keeps the values which the environment replaces. A second stack's environment keeps those of the
+// first time.
+func (e *Environment) saved(caller []string) string {
+	values := map[string]*string{}
+	if err := json.Unmarshal([]byte(process.Variable(caller, before)), &values); err != nil {
+		values = map[string]*string{}
+	}
+	for _, name := range slices.Concat(e.unset, e.names) {
+		if _, kept := values[name]; kept {
+			continue
+		}
+		values[name] = nil
+		for _, entry := range caller {
+			if n, value, _ := strings.Cut(entry, "="); n == name {
+				values[name] = &value
+			}
+		}
+	}
+	text, _ := json.Marshal(values) // texts can always be written
+	return "export " + before + "=" + quote(string(text)) + "\n"
+}
+
+// printUndo prints the lines that give a shell its own environment back.
+func (a *app) printUndo() error {
+	values := map[string]*string{}
+	kept := process.Variable(a.environ, before)
+	if kept == "" {
+		return fmt.Errorf("this shell does not have the environment of a stack, so there is nothing to undo.\n  Fix: open a new shell if you are not sure")
+	}
+	if err := json.Unmarshal([]byte(kept), &values); err != nil {
+		return fmt.Errorf("%s: not what make env wrote.\n  Fix: open a new shell", before)
+	}
+	e := &Environment{unset: []string{before}}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch value := values[name]; {
+		case !variable.MatchString(name): // a shell would run it
+		case value == nil:
+			e.unset = append(e.unset, name)
+		default:
+			e.set(name, *value)
+		}
+	}
+	fmt.Fprint(a.stdout, e.Exports())
+	return nil
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func (a *app) printEnvironment() error {
 	if !a.stack.Emulated {
 		// The environment is what a user needs in order to log in, so the backend is not asked yet.
 		if err := a.prepareTools(); err != nil {
 			return err
 		}
-		fmt.Fprint(a.stdout, a.env.Exports())
+		fmt.Fprint(a.stdout, a.env.saved(a.environ), a.env.Exports())
 		return nil
 	}
 	if err := a.prepare(false); err != nil {
@@ -37,7 +102,7 @@ func (a *app) printEnvironment([]string) error {
 	} else if restarted {
 		a.say("Note: %v", a.lost())
 	}
-	fmt.Fprint(a.stdout, a.env.Exports())
+	fmt.Fprint(a.stdout, a.env.saved(a.environ), a.env.Exports())
 	return nil
 }
 

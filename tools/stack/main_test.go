@@ -124,6 +124,7 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"destroy CUT_OFF=1":         "'local' destroy --cut-off --",
 		"wait":                      "'local' wait",
 		"status V=1":                "'local' status --verbose",
+		"env UNDO=1":                "'local' env --undo",
 		"up DIFF=1":                 "'local' up --diff --",
 		"preview DIFF=0":            "'local' preview --",
 		"wait INSTANCE=app V=1":     "'local' wait --instance 'app' --verbose",

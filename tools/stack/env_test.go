@@ -1,0 +1,50 @@
+package stack
+
+import (
+	"bytes"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A shell has after the undo what it had before the first eval, also if a second stack's environment came between.
+func TestEnv_Undo_RestoresTheShell(t *testing.T) {
+	caller := []string{"PATH=/usr/bin:/bin", "AWS_PROFILE=it's $mine", "PULUMI_HOME=", "OTHER=1"}
+	first := &Environment{unset: []string{"AWS_PROFILE"}}
+	first.set("PATH", "/p/.local/bin:/usr/bin:/bin")
+	first.set("PULUMI_HOME", "/p/.local/pulumi")
+	first.set("AWS_REGION", "us-east-2")
+	second := &Environment{unset: []string{"AWS_REGION"}}
+	second.set("AWS_PROFILE", "theirs")
+
+	after := func(environ []string, script string) []string {
+		cmd := exec.Command("/bin/bash", "-c", script+"\nfor n in PATH AWS_PROFILE PULUMI_HOME AWS_REGION OTHER "+before+"; do [ -n \"${!n+x}\" ] && echo \"$n=${!n}\"; done; true")
+		cmd.Env = environ
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		var lines []string
+		for line := range bytes.Lines(out) {
+			lines = append(lines, string(bytes.TrimSuffix(line, []byte("\n"))))
+		}
+		return lines
+	}
+	once := after(caller, first.saved(caller)+first.Exports())
+	assert.Contains(t, once, "AWS_REGION=us-east-2")
+	twice := after(once, second.saved(once)+second.Exports())
+	assert.Contains(t, twice, "AWS_PROFILE=theirs")
+
+	var out bytes.Buffer
+	require.NoError(t, (&app{stdout: &out, environ: twice}).printUndo())
+	assert.Equal(t, caller, after(twice, out.String()))
+}
+
+func TestEnv_UndoWithoutEval_Explained(t *testing.T) {
+	var out bytes.Buffer
+	require.ErrorContains(t, (&app{stdout: &out}).printUndo(), "nothing to undo")
+	require.ErrorContains(t, (&app{stdout: &out, environ: []string{before + "={"}}).printUndo(), "Fix: open a new shell")
+	assert.Empty(t, out.String())
+	require.NoError(t, (&app{stdout: &out, environ: []string{before + `={"A; touch x":"1","B":"2"}`}}).printUndo())
+	assert.Equal(t, "unset "+before+"\nexport B='2'\n", out.String(), "only what is a name of a variable")
+}
