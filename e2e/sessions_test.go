@@ -413,6 +413,18 @@ func streamed(d *desk) {
 	require.Regexp(d.t, `recorded: s3://session-records/other/\S+\.log\n    verify-[0-9a-f]{16}\n`, out)
 	require.Regexp(d.t, `recorded: log group /sessions, stream \S+\n    verify-[0-9a-f]{16}\n`, out)
 
+	// With CreateLogStream denied the session opens, and nothing else reports that the group has no copy.
+	d.aws("iam", "put-role-policy", "--role-name", d.outputs().text("roleName"), "--policy-name", "stop", "--policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"logs:CreateLogStream","Resource":"*"}]}`)
+	d.ask(d.t, http.MethodPost, "rules", object{"service": "logs", "action": "CreateLogStream", "fail": object{"status": 400, "code": "AccessDeniedException", "message": "denied"}}, nil)
+	out, problems, code = d.do("verify", "--timeout", "5s")
+	require.Equal(d.t, 1, code, problems)
+	require.Contains(d.t, out, "recorded: s3://session-records/other/")
+	require.Contains(d.t, problems, "there is no session log in log group /sessions")
+	require.Contains(d.t, problems, "is not allowed logs:CreateLogStream on ")
+	d.ask(d.t, http.MethodDelete, "rules", nil, nil)
+	d.aws("iam", "delete-role-policy", "--role-name", d.outputs().text("roleName"), "--policy-name", "stop")
+
 	d.document(object{"s3BucketName": "", "s3KeyPrefix": "", "s3EncryptionEnabled": false, "cloudWatchLogGroupName": "/sessions", "cloudWatchEncryptionEnabled": false,
 		"cloudWatchStreamingEnabled": true, "kmsKeyId": "", "runAsEnabled": false, "runAsDefaultUser": ""})
 	p := d.terminal(120, nil, ".local/bin/stack", "connect")

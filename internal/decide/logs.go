@@ -237,13 +237,14 @@ func (d *decider) guarantees() {
 	const encryption = "guaranteed: the agent refuses a session when it cannot read the bucket's encryption settings"
 	switch l := d.config.Logging; {
 	case l.CloudWatch && l.Encryption == config.ByKMS && l.Streaming:
-		d.say("guaranteed: the agent refuses a session when its log group is missing, not encrypted or cannot be read, or when it cannot read the bucket's encryption settings")
-		d.say("not guaranteed: a denied upload to S3 is not reported; log events that are denied during a session make its exit hang until they are allowed")
+		d.say("guaranteed: the agent refuses a session if, when it starts, the log group is missing, has no key or cannot be read, or if the bucket's encryption settings cannot be read")
+		d.say("not guaranteed: nothing reports a denied upload to S3, a denied CreateLogStream, or a log group that is deleted during the session; while PutLogEvents is denied, exit hangs. " +
+			"make verify and make audit find what is not logged")
 	case l.CloudWatch:
 		d.say(encryption)
-		d.say("not guaranteed: without its log group, or with a denied upload, a session runs and is not logged, and nothing reports it (logging.required prevents that)")
+		d.say("not guaranteed: without its log group, or with a denied upload, a session runs and is not logged, and nothing reports it (make verify and make audit find this; with logging.required the agent refuses sessions without the group)")
 	default:
 		d.say(encryption)
-		d.say("not guaranteed: a denied upload to S3 is not reported, and the session is not logged (logging.required prevents that)")
+		d.say("not guaranteed: a denied upload to S3 is not reported, and the session is not logged. make verify and make audit find this; logging.required adds a second copy")
 	}
 }
