@@ -44,7 +44,7 @@ func look(t *testing.T, given answers, f func(ctx *pulumi.Context) error) error 
 		}
 		return nil, fmt.Errorf("the test has no answer for %s", token)
 	}}
-	_, err := recorder.Run(t, "project", "stack", false, f)
+	_, err := recorder.Run(t, pulumitest.Project, "stack", false, f)
 	return err
 }
 
@@ -258,7 +258,7 @@ func TestExistingVpc_Unusable_Refused(t *testing.T) {
 				return err
 			}
 			c := &config.Config{Network: config.Network{VpcID: "vpc-1", SubnetIDs: []string{"subnet-1"}}}
-			_, err = decide.Decide(c, decide.Facts{Project: "project", Stack: "stack", Network: found})
+			_, err = decide.Decide(c, decide.Facts{Project: pulumitest.Project, Stack: "stack", Network: found})
 			return err
 		})
 		require.ErrorContains(t, err, want)
