@@ -112,7 +112,12 @@ func (r *run) history(ctx context.Context) error {
 		}
 		h.only = n.id
 	}
+	// The sessions are read while the document is: each call takes the AWS CLI a second. On a terminal nothing is shown before.
+	done := r.busy("reading the session history")
+	first := h.readAhead(ctx)
 	places, err := r.locations(ctx)
+	h.first = <-first
+	done()
 	if places == nil && err != nil {
 		return r.explain(err)
 	}
@@ -142,6 +147,8 @@ type historyRun struct {
 	to     entryWriter
 	// limit is how many entries are written at most; 0 is no limit.
 	limit int
+	// first is what was read ahead; nil is nothing.
+	first *firstSessions
 	// known are the sessions that DescribeSessions returned.
 	known map[string]bool
 	// written counts entries; hidden are the sessions that are not this stack's.
@@ -150,6 +157,59 @@ type historyRun struct {
 	more string
 	// noted are remarks for the end, after the pager.
 	noted []string
+}
+
+// firstSessions are the open sessions and the first page of the others.
+type firstSessions struct {
+	open []session
+	page []session
+	next string
+	err  error
+}
+
+// readAhead reads the beginning of a list that has no limit, in which the size of a page does not depend on what was written.
+// Open sessions are read first: one that ends meanwhile is then in both answers, and not in none.
+func (h *historyRun) readAhead(ctx context.Context) <-chan *firstSessions {
+	found := make(chan *firstSessions, 1)
+	if h.limit > 0 || h.list.next != "" {
+		found <- nil
+		return found
+	}
+	go func() {
+		var f firstSessions
+		if f.open, f.err = h.aws.allSessions(ctx, active, h.filters()...); f.err == nil {
+			f.page, f.next, f.err = h.aws.sessionsPage(ctx, past, h.pageSize(), "", h.filters()...)
+		}
+		found <- &f
+	}()
+	return found
+}
+
+// pageSize is how many sessions a page has.
+func (h *historyRun) pageSize() int {
+	switch {
+	case h.limit > 0:
+		return min(maxPage, h.limit-h.written)
+	case h.list.format == "table":
+		return pageSize
+	}
+	return maxPage
+}
+
+// readOpen and readPast use what was read ahead.
+func (h *historyRun) readOpen(ctx context.Context) ([]session, error) {
+	if h.first != nil {
+		return h.first.open, h.first.err
+	}
+	return h.aws.allSessions(ctx, active, h.filters()...)
+}
+
+func (h *historyRun) readPast(ctx context.Context, size int, token string) ([]session, string, error) {
+	if f := h.first; f != nil {
+		h.first = nil
+		return f.page, f.next, f.err
+	}
+	return h.aws.sessionsPage(ctx, past, size, token, h.filters()...)
 }
 
 // filters are those that AWS can apply itself.
@@ -190,7 +250,7 @@ func (h *historyRun) walk(ctx context.Context) error {
 		token = ""
 	}
 	if h.list.next == "" {
-		open, err := h.aws.allSessions(ctx, active, h.filters()...)
+		open, err := h.readOpen(ctx)
 		if err != nil {
 			return err
 		}
@@ -201,14 +261,10 @@ func (h *historyRun) walk(ctx context.Context) error {
 	const bound = 10_000
 	for range bound {
 		size := maxPage
-		switch {
-		case inArchive:
-		case h.limit > 0:
-			size = min(maxPage, h.limit-h.written)
-		case h.list.format == "table":
-			size = pageSize
+		if !inArchive {
+			size = h.pageSize()
 		}
-		page, next, err := h.aws.sessionsPage(ctx, past, size, token, h.filters()...)
+		page, next, err := h.readPast(ctx, size, token)
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,16 @@ func (r *run) progress() *screen.Line {
 	return screen.NewLine(r.Err, process.IsTerminal(r.Err) && process.Variable(r.Environ, "TERM") != "dumb" && !r.verbose)
 }
 
+// busy shows on a terminal what is being done, until the returned function is called.
+func (r *run) busy(text string) (done func()) {
+	if !process.IsTerminal(r.Err) {
+		return func() {}
+	}
+	line := r.progress()
+	line.Show(text+" …", "")
+	return line.Clear
+}
+
 // pager is where long output goes: $PAGER, else less, on a terminal; standard output itself elsewhere.
 type pager struct {
 	io.Writer
