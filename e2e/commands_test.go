@@ -29,11 +29,25 @@ type clone struct {
 	env []string
 }
 
+// newFolder is the path of a checkout as people have them: with characters that shells, addresses and make take for their own, below a
+// workspace of other Go modules.
+func newFolder(t *testing.T) string {
+	t.Helper()
+	parent := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(parent, "go.work"), []byte("go 1.25\n"), 0o600))
+	return filepath.Join(parent, "my #1 checkout, 100%41 d'été 한글")
+}
+
 func newClone(t *testing.T, releases string) *clone {
 	t.Helper()
+	return cloneTo(t, filepath.Join(t.TempDir(), "checkout"), releases)
+}
+
+func cloneTo(t *testing.T, dir, releases string) *clone {
+	t.Helper()
+	require.NoError(t, os.Mkdir(dir, 0o755))
 	root := project(t)
-	c := &clone{t: t, dir: filepath.Join(t.TempDir(), "checkout")}
-	require.NoError(t, os.Mkdir(c.dir, 0o755))
+	c := &clone{t: t, dir: dir}
 	list := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 	list.Dir = root
 	files, err := list.Output()
@@ -192,6 +206,12 @@ func TestMake_FreshClone_AllCommands(t *testing.T) {
 	})
 	c := newClone(t, server.URL)
 	t.Cleanup(func() { _, _ = c.run("make", "down") })
+
+	// git clone with core.autocrlf=true keeps the line ends of scripts.
+	c.must("git", "-c", "core.autocrlf=true", "checkout-index", "--prefix=.local/written/", "scripts/check")
+	script, err := os.ReadFile(filepath.Join(c.dir, ".local", "written", "scripts", "check"))
+	require.NoError(t, err)
+	require.NotContains(t, string(script), "\r")
 
 	// A download with a wrong checksum is an error: it is neither used nor replaced by a build.
 	out, err := c.run("make", "up")

@@ -43,7 +43,7 @@ func cliOf(t *testing.T, url string) *awsCLI {
 // deploy deploys the stack local as a new user does.
 func deploy(t *testing.T) *desk {
 	t.Helper()
-	c := newClone(t, "http://127.0.0.1:1").withTools()
+	c := cloneTo(t, newFolder(t), "http://127.0.0.1:1").withTools()
 	c.must("make", "env") // starts the emulated AWS
 	c.onExistingBucket("session-records")
 	// AWS encrypts every bucket by itself.
@@ -69,7 +69,7 @@ func (d *desk) fork(t *testing.T) *desk {
 	t.Helper()
 	var copied struct{ URL string }
 	d.ask(t, http.MethodPost, "fork", nil, &copied)
-	to := filepath.Join(t.TempDir(), "checkout")
+	to := newFolder(t)
 	list := exec.Command("git", "ls-files", "-z")
 	list.Dir = d.dir
 	files, err := list.Output()

@@ -152,6 +152,9 @@ func (r *Run) writeNotices(b *strings.Builder) {
 		for _, line := range lines {
 			fmt.Fprintln(b, line)
 		}
+		if hint := ShellHint(strings.Join(lines, "\n"), r.Stack); hint != "" {
+			fmt.Fprintln(b, hint)
+		}
 	}
 }
 

@@ -124,6 +124,7 @@ var signInProblems = []struct {
 		"the AWS CLI has no credentials here", "sign in (aws sso login, or aws configure), and set AWS_PROFILE to the profile"},
 	{regexp.MustCompile(`(?i)config profile .* could not be found|profile .* (does not exist|not found)`),
 		"there is no such profile in your AWS configuration", "aws configure list-profiles shows the profiles; set AWS_PROFILE, or aws:profile in the stack's file, to one of them"},
+	{regexp.MustCompile(`(?i)specify a region`), "neither the stack's file nor your environment names a Region", "set aws:region in the stack's file"},
 	{regexp.MustCompile(`(?i)Unable to parse config file`), "your AWS configuration cannot be read", "correct the file"},
 	{regexp.MustCompile(`(?i)custom-process|credential_process`), "the credential_process of your profile failed", "run that program by itself; `aws configure get credential_process PROFILE` shows it"},
 	{regexp.MustCompile(`(?i)proxy`), "the proxy does not let requests to AWS through", "check HTTPS_PROXY, and NO_PROXY for addresses that need no proxy"},

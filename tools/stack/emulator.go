@@ -159,9 +159,10 @@ func (e *Emulator) isOurs(pid int) bool {
 	if !alive(pid) {
 		return false
 	}
-	out, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+	// ps prints a question mark for each letter that the language of the environment does not have.
+	out, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
-		if out, err = os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil {
+		if out, err = exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output(); err != nil {
 			return false
 		}
 	}

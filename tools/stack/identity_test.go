@@ -75,7 +75,7 @@ const (
 )
 
 // every is the command line of each command that reads or changes something in AWS.
-var every = [][]string{{"up", "--", "--yes"}, {"preview"}, {"destroy", "--", "--yes"}, {"upgrade", "--instance", "app", "--", "--yes"}, {"wait"}, {"connect"}, {"history"}, {"record"}, {"end", "--instance", "app"}, {"verify"}}
+var every = [][]string{{"up", "--", "--yes"}, {"preview"}, {"destroy", "--", "--yes"}, {"upgrade", "--instance", "app", "--", "--yes"}, {"wait"}, {"connect"}, {"history"}, {"record"}, {"end", "--instance", "app"}, {"verify"}, {"audit"}, {"status"}}
 
 // The AWS CLI gets what the provider's settings say. That Pulumi follows them too is not proved here.
 func TestSignIn_ProviderSettings_ReachTheAWSCLI(t *testing.T) {
@@ -206,5 +206,15 @@ func TestBackend_NoLoginOrNoAnswer_SaidInOneText(t *testing.T) {
 			lines, _ := m.calls("pulumi")
 			assert.Len(t, lines, 1, args)
 		}
+	}
+}
+
+func TestSignIn_EveryCommandOnAWS_IsTested(t *testing.T) {
+	for _, c := range (&app{}).command().Commands() {
+		// outputs reads only the state, and env prints what a user needs in order to sign in.
+		if c.GroupID == machineGroup || c.Name() == "outputs" || c.Name() == "env" || c.GroupID == "" {
+			continue
+		}
+		assert.True(t, slices.ContainsFunc(every, func(args []string) bool { return args[0] == c.Name() }), "add %q to `every`", c.Name())
 	}
 }

@@ -165,3 +165,24 @@ func TestFolder_WithAColon_Refused(t *testing.T) {
 	t.Chdir(folder)
 	require.ErrorContains(t, (&app{}).openProject(), "which separates folders in PATH.\n  Fix: rename it")
 }
+
+// Where nothing in the temporary folder can be started, make says so before Go does. A chmod that does nothing stands in for the mount
+// option noexec.
+func TestMake_TemporaryFolderWithoutPrograms_NamesTMPDIR(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	run := func(path string) (string, error) {
+		cmd := exec.Command("make", "-C", "../..", "executable-tmp")
+		cmd.Env = append(os.Environ(), "PATH="+path, "TMPDIR="+t.TempDir(), "MAKEFLAGS=")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := run(os.Getenv("PATH"))
+	require.NoError(t, err, out)
+	fake := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(fake, "chmod"), []byte("#!/bin/sh\n"), 0o755))
+	out, err = run(fake + ":" + os.Getenv("PATH"))
+	require.Error(t, err)
+	assert.Contains(t, out, "(mounted noexec?). Fix: TMPDIR=FOLDER make")
+}
