@@ -10,7 +10,7 @@ import (
 )
 
 // allOptions turns on everything in options.yaml. An option that is added there is added here.
-var allOptions = map[string]string{"People": "roles"}
+var allOptions = map[string]string{"People": "roles", "LogBucket": "central-logs"}
 
 func bootstrapForOptions(t *testing.T) bootstrap {
 	t.Helper()
@@ -116,6 +116,26 @@ func TestBootstrapOptions_People_Verdicts(t *testing.T) {
 	requireDenied(t, roles, "DeployRole", never)
 	requireAllowed(t, roles, "PreviewRole", reads)
 	requireDenied(t, roles, "PreviewRole", append(append(append([]ask{}, ofPolicies...), ofRoles...), never...))
+}
+
+// The preview reads the policy of the bucket that the option names, and nothing in it.
+func TestBootstrapOptions_LogBucket_Verdicts(t *testing.T) {
+	t.Parallel()
+	b := bootstrapForOptions(t)
+	on := b.withOptions(t, map[string]string{"LogBucket": "central-logs"})
+	const bucket = "arn:aws:s3:::central-logs"
+	reads := []ask{{"s3:GetBucketPolicy", bucket, nil}, {"s3:ListBucket", bucket, nil}}
+	never := []ask{
+		{"s3:GetObject", bucket + "/sessions/log", nil}, {"s3:PutObject", bucket + "/sessions/log", nil},
+		{"s3:PutBucketPolicy", bucket, nil}, {"s3:GetBucketPolicy", "arn:aws:s3:::other-logs", nil},
+	}
+	for _, role := range []string{"PreviewRole", "DeployRole"} {
+		requireAllowed(t, on, role, reads)
+		for _, v := range append(b.verdicts(t, role, reads), on.verdicts(t, role, never)...) {
+			require.Empty(t, v.Error)
+			require.False(t, v.allowed())
+		}
+	}
 }
 
 // A role for people can do within its boundary what sessions and their logs need, and no more, whatever its policies and the
