@@ -33,7 +33,8 @@ type PrivateAccess struct {
 	RoleName            pulumi.StringOutput    `pulumi:"roleName"`
 	InstanceProfileName pulumi.StringOutput    `pulumi:"instanceProfileName"`
 	SecurityGroupID     pulumi.StringOutput    `pulumi:"securityGroupId"`
-	EndpointIDs         pulumi.StringMapOutput `pulumi:"endpointIds"` // by the short name, s3 included
+	EndpointIDs         pulumi.StringMapOutput `pulumi:"endpointIds"`   // by the short name, s3 included
+	AlertTopicARN       pulumi.StringOutput    `pulumi:"alertTopicArn"` // empty: no alerts
 
 	// The policies and roles for people, by group or purpose; empty where Args has no People.
 	PeoplePolicyARNs     pulumi.StringMapOutput `pulumi:"peoplePolicyArns"`
@@ -94,8 +95,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-
 	if err := r.people(c, role, logs); err != nil {
+		return nil, err
+	}
+	alerts, err := r.alerts(logs, c.PeopleRoleARNs)
+	if err != nil {
 		return nil, err
 	}
 
@@ -112,11 +116,14 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	c.SessionDocument, c.LogBucket = preferences.DocumentName, logs.bucket
 	c.KeyARN, c.SessionKeyARN = logs.keyARN, logs.sessionKeyARN
 	c.RoleName, c.InstanceProfileName, c.SecurityGroupID = role.RoleName, role.ProfileName, group.GroupID
+	if c.AlertTopicARN = pulumi.String("").ToStringOutput(); alerts != nil {
+		c.AlertTopicARN = alerts.TopicARN
+	}
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"instanceIds": c.InstanceIDs, "privateIpAddresses": c.PrivateIPAddresses, "sessionDocument": c.SessionDocument,
 		"logBucket": c.LogBucket, "keyArn": c.KeyARN, "sessionKeyArn": c.SessionKeyARN, "roleName": c.RoleName,
 		"instanceProfileName": c.InstanceProfileName, "securityGroupId": c.SecurityGroupID, "endpointIds": c.EndpointIDs,
-		"peoplePolicyArns": c.PeoplePolicyARNs, "peopleRoleArns": c.PeopleRoleARNs, "serviceControlPolicy": c.ServiceControlPolicy,
+		"peoplePolicyArns": c.PeoplePolicyARNs, "peopleRoleArns": c.PeopleRoleARNs, "serviceControlPolicy": c.ServiceControlPolicy, "alertTopicArn": c.AlertTopicARN,
 	})
 }
 

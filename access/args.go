@@ -66,6 +66,7 @@ type Args struct {
 	Key       Key
 	Role      Role
 	People    People
+	Alerts    Alerts
 
 	// KeepRecords leaves session logs, and what protects and encrypts them,
 	// behind on destroy. RefuseDestroy makes a destroy fail before it deletes
@@ -171,6 +172,14 @@ type Role struct {
 	Path string
 }
 
+// Alerts are messages about events of the account, by SNS. Without TopicARN and
+// Emails there are none.
+type Alerts struct {
+	TopicARN string   // an existing topic
+	Emails   []string // of a topic that is created; it needs Key.Create
+	Events   []string // sessions, otherDocuments, changes, breakGlass
+}
+
 // validate reports everything that is missing or contradictory at once.
 func (a *Args) validate() error {
 	var found []error
@@ -212,6 +221,8 @@ func (a *Args) validate() error {
 	need(a.Session.DocumentName != "", "Session.DocumentName is required")
 	needsKey := a.Logging.EncryptWithKMS && a.Logging.KMSKeyARN == "" || a.Session.EncryptWithKMS && a.Session.Preferences.KMSKeyID == ""
 	need(!needsKey || a.Key.Create || a.Logging.BucketName != "", "Key.Create is required: something is encrypted with KMS, and no key is named")
+	need(a.Alerts.TopicARN == "" || len(a.Alerts.Emails) == 0, "Alerts: TopicARN and Emails exclude each other")
+	need(len(a.Alerts.Emails) == 0 || a.Key.Create, "Key.Create is required: the topic of Alerts.Emails is encrypted with it")
 	return errors.Join(found...)
 }
 

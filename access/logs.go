@@ -22,8 +22,9 @@ type logs struct {
 	sessionKeyARN pulumi.StringOutput // empty: sessions are not encrypted with KMS
 	ownBucket     pulumi.StringOutput // that is created; empty: none
 	logKeyARN     pulumi.StringOutput // of session logs in S3; empty: S3's own encryption
-	// ready has to be there before a session document names any of it.
-	ready components.Ready
+	// granted has to be there before something is encrypted with a key, and ready
+	// before a session document names any of it.
+	granted, ready components.Ready
 }
 
 // archives are the locations in S3, the current one first.
@@ -73,8 +74,9 @@ func (r recipe) logs(role *components.InstanceRole) (logs, error) {
 	if err != nil {
 		return to, err
 	}
+	to.granted = granted
 	to.ready = append(to.ready, granted...)
-	return to, r.logGroups(&to, logKey, granted)
+	return to, r.logGroups(&to, logKey)
 }
 
 func (r recipe) key() (*components.EncryptionKey, error) {
@@ -176,6 +178,7 @@ func (r recipe) grants(to logs, role *components.InstanceRole, key *components.E
 				Bucket:    known[0].(string),
 				Writers:   r.writers(known[1].(string)),
 				LogGroups: slices.Sorted(slices.Values(slices.Concat(l.LogGroups, l.KeptLogGroups))),
+				Alerts:    len(r.args.Alerts.Emails) > 0,
 			}).JSON()
 		}).(pulumi.StringOutput)
 	}
@@ -205,7 +208,7 @@ func (r recipe) grants(to logs, role *components.InstanceRole, key *components.E
 	return made.Ready, nil
 }
 
-func (r recipe) logGroups(to *logs, logKey pulumi.StringInput, granted components.Ready) error {
+func (r recipe) logGroups(to *logs, logKey pulumi.StringInput) error {
 	l := r.args.Logging
 	for _, group := range l.LogGroups {
 		made, err := components.NewLogGroup(r.ctx, r.name+"-"+strings.ReplaceAll(strings.Trim(group, "/"), "/", "-"), &components.LogGroupArgs{
@@ -216,7 +219,7 @@ func (r recipe) logGroups(to *logs, logKey pulumi.StringInput, granted component
 			KeepRecords:     r.args.KeepRecords,
 			RefuseDestroy:   r.args.RefuseDestroy,
 			Labels:          r.labels(),
-			After:           granted,
+			After:           to.granted,
 		}, r.child())
 		if err != nil {
 			return err

@@ -34,6 +34,7 @@ type Config struct {
 	Session        Session             `json:"session"`
 	Key            Key                 `json:"key"`
 	Role           Role                `json:"role"`
+	Alerts         Alerts              `json:"alerts"`
 
 	// Upgrade names the instances of fleets that get their fleet's image by this
 	// update, from the environment.
@@ -120,5 +121,6 @@ func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	c.Key.validate(v)
 	c.Role.validate(v)
 	c.validatePeople(v)
+	c.Alerts.validate(v)
 	return found
 }

@@ -217,6 +217,9 @@ var valid = map[string]string{
 	"logging.earlierKmsKeyArns[1]":                       keyOfOurs,
 	"network.subnetIds[0]":                               "subnet-0aaaaaaaaaaaaaaaa",
 	"network.vpcId":                                      "vpc-0123456789abcdef0",
+	"alerts.emails[0]":                                   "team@example.com",
+	"alerts.events[0]":                                   "sessions",
+	"alerts.topicArn":                                    "arn:aws:sns:us-east-2:111122223333:ops",
 	"emulated-not-a-boolean/emulated":                    "true",
 }
 

@@ -16,5 +16,5 @@ func (k Key) validate(v *validator) {
 func (c *Config) OwnKey() bool {
 	l := c.Logging
 	logs := l.Encryption == ByKMS && l.KMSKeyARN == "" && (l.BucketName == "" || l.CloudWatch)
-	return logs || c.Session.Encryption && c.Session.KMSKeyARN == ""
+	return logs || c.Session.Encryption && c.Session.KMSKeyARN == "" || c.Alerts.OwnTopic()
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // allOptions turns on everything in options.yaml. An option that is added there is added here.
-var allOptions = map[string]string{"People": "roles", "LogBucket": "central-logs"}
+var allOptions = map[string]string{"People": "roles", "LogBucket": "central-logs", "Alerts": "on"}
 
 func bootstrapForOptions(t *testing.T) bootstrap {
 	t.Helper()
@@ -212,4 +212,45 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		require.Empty(t, v.Error, "%v", cases[i].asked)
 		require.Equal(t, cases[i].want, v.allowed(), "%s: %v", cases[i].enter, cases[i].asked)
 	}
+}
+
+// With the option, the deploy role makes the topic and the rules of its own stack, and nothing that belongs to others.
+func TestBootstrapOptions_Alerts_Verdicts(t *testing.T) {
+	t.Parallel()
+	b := bootstrapForOptions(t)
+	on := b.withOptions(t, map[string]string{"Alerts": "on"})
+	const (
+		rule      = "arn:aws:events:us-east-2:" + here + ":rule/private-ec2-access-alert-sessions-1"
+		topic     = "arn:aws:sns:us-east-2:" + here + ":private-ec2-access-alerts-1"
+		requested = "aws:RequestTag/" + stackTag
+		tagged    = "aws:ResourceTag/" + stackTag
+	)
+	make, change := map[string]string{requested: ownStack}, map[string]string{tagged: ownStack}
+	writes := []ask{
+		{"events:PutRule", rule, make}, {"events:PutRule", rule, change}, {"events:TagResource", rule, make}, {"events:UntagResource", rule, change},
+		{"events:PutTargets", rule, change}, {"events:RemoveTargets", rule, change}, {"events:DeleteRule", rule, change},
+		{"sns:CreateTopic", topic, make}, {"sns:TagResource", topic, make}, {"sns:UntagResource", topic, change}, {"sns:SetTopicAttributes", topic, change},
+		{"sns:Subscribe", topic, change}, {"sns:Unsubscribe", "*", nil}, {"sns:DeleteTopic", topic, change},
+	}
+	reads := []ask{
+		{"events:DescribeRule", rule, nil}, {"events:ListTargetsByRule", rule, nil}, {"events:ListTagsForResource", rule, nil},
+		{"sns:GetTopicAttributes", topic, nil}, {"sns:ListTagsForResource", topic, nil}, {"sns:GetSubscriptionAttributes", "*", nil},
+	}
+	prod, both := map[string]string{tagged: prodStack}, map[string]string{requested: ownStack, tagged: prodStack}
+	never := []ask{
+		{"events:PutRule", rule, nil}, {"events:PutRule", rule, prod}, {"events:PutRule", "arn:aws:events:us-east-2:" + here + ":rule/billing", make},
+		{"events:DeleteRule", rule, prod}, {"events:PutTargets", rule, prod}, {"events:TagResource", rule, both},
+		{"sns:CreateTopic", topic, nil}, {"sns:CreateTopic", "arn:aws:sns:us-east-2:" + here + ":billing", make}, {"sns:TagResource", topic, both},
+		{"sns:SetTopicAttributes", topic, prod}, {"sns:DeleteTopic", topic, prod}, {"sns:Publish", topic, change}, {"sns:ListSubscriptions", "*", nil},
+		{"sns:Subscribe", topic, prod}, {"sns:UntagResource", topic, prod}, {"sns:AddPermission", topic, change}, {"sns:Subscribe", "arn:aws:sns:us-east-2:" + here + ":billing", change},
+		{"events:RemoveTargets", rule, prod}, {"events:UntagResource", rule, prod}, {"events:DeleteRule", "arn:aws:events:us-east-2:" + here + ":rule/billing", change},
+		{"iam:PassRole", "arn:aws:iam::" + here + ":role/private-ec2-access-instance-1", map[string]string{"iam:PassedToService": "events.amazonaws.com"}},
+	}
+	off := append(append([]ask{}, writes...), reads...)
+	requireDenied(t, b, "DeployRole", off)
+	requireDenied(t, b, "PreviewRole", off)
+	requireAllowed(t, on, "DeployRole", off)
+	requireDenied(t, on, "DeployRole", never)
+	requireAllowed(t, on, "PreviewRole", reads)
+	requireDenied(t, on, "PreviewRole", append(append([]ask{}, writes...), never...))
 }

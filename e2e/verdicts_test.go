@@ -29,6 +29,7 @@ var configurations = map[string]func(*account) map[string]any{
 			},
 			"session": map[string]any{"encryption": true},
 			"role":    map[string]any{"parameterPaths": []string{"/app"}},
+			"alerts":  map[string]any{"emails": []string{"ops@example.com"}},
 		}
 	},
 	"Existing bucket and keys": func(in *account) map[string]any {
@@ -57,6 +58,7 @@ type deployed struct {
 	Group    string
 	Key      string         // the ARN of what records are encrypted with; empty: S3's own keys
 	Session  string         // of what sessions are encrypted with, or empty
+	Topic    string         // of alerts, or empty
 	OwnKey   bool           // the key has a policy of the program's
 	Own      bool           // so has the bucket
 	Instance string         // its id
@@ -66,9 +68,9 @@ type deployed struct {
 
 // The names of policies.
 const (
-	ofBucket, ofKey, ofTrust = "bucket policy", "key policy", "trust policy"
-	ofRole, ofEndpoint       = "role: ", "endpoint: "
-	managed                  = "AmazonSSMManagedInstanceCore"
+	ofBucket, ofKey, ofTopic, ofTrust = "bucket policy", "key policy", "topic policy", "trust policy"
+	ofRole, ofEndpoint                = "role: ", "endpoint: "
+	managed                           = "AmazonSSMManagedInstanceCore"
 )
 
 func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
@@ -118,6 +120,11 @@ func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 			d.AWS[ofKey] = parsed(t, in.aws("kms", "get-key-policy", "--key-id", key, "--policy-name", "default").text("Policy"))
 		}
 	}
+	if d.Topic = outputs.text("alertTopicArn"); d.Topic != "" {
+		attributes := in.aws("sns", "get-topic-attributes", "--topic-arn", d.Topic)
+		require.Equal(t, d.Key, attributes.text("Attributes.KmsMasterKeyId"))
+		d.Policies[ofTopic] = parsed(t, attributes.text("Attributes.Policy"))
+	}
 	for _, e := range in.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
 		name := e.text("ServiceName")
 		d.Policies[ofEndpoint+name[strings.LastIndex(name, ".")+1:]] = parsed(t, e.text("PolicyDocument"))
@@ -147,6 +154,7 @@ func requireVerdicts(t *testing.T, name string, d deployed) {
 	j.records()
 	j.logs()
 	j.keys()
+	j.alerts()
 	policies := j.standIns()
 	maps.Copy(policies, d.AWS)
 	maps.Copy(policies, d.Policies)
@@ -897,6 +905,20 @@ func (j *judged) keyByItself(s3 string, notS3 change) {
 	} {
 		j.may("the account administers the key: "+action, request{by: administrator, action: "kms:" + action, resource: j.Key}, colleagues, outsiders,
 			asking("decrypts with it", "kms:Decrypt"))
+	}
+}
+
+// alerts are the requests of EventBridge, which only the topic's and the key's policies decide.
+func (j *judged) alerts() {
+	if j.Topic == "" {
+		return
+	}
+	events, another := service("events.amazonaws.com"), by("another service does", service("states.amazonaws.com"))
+	j.may("EventBridge publishes an alert", request{by: events, action: "sns:Publish", resource: j.Topic, policy: ofTopic}, another, on("to another topic", j.Topic+"-2"),
+		by("a colleague without a policy does", colleague), by("an outsider does", outsider), asking("subscribes to it", "sns:Subscribe"))
+	for _, action := range []string{"Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"} {
+		j.may("EventBridge encrypts an alert: "+action, request{by: events, action: "kms:" + action, resource: j.Key}, another,
+			by("a colleague without a policy does", colleague), asking("schedules the key's deletion", "kms:ScheduleKeyDeletion"))
 	}
 }
 

@@ -92,6 +92,9 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 		}
 		found[outputs.StartTunnel] = commands
 	}
+	if c.Alerts.On() {
+		found[outputs.AlertTopicARN] = made.AlertTopicARN
+	}
 	if before := f.Document.Before(); before != "" {
 		// Pulumi leaves the document as it is; make destroy runs this first.
 		found[outputs.RestoreSessionDocument] = pulumi.Sprintf(

@@ -110,6 +110,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 			PermissionsBoundaryARN: c.Role.PermissionsBoundary, Path: c.Role.Path,
 		},
 		People:        c.People(),
+		Alerts:        access.Alerts{TopicARN: c.Alerts.TopicARN, Emails: c.Alerts.Emails, Events: c.Alerts.Events},
 		KeepRecords:   d.KeepRecords,
 		RefuseDestroy: d.RefuseDestroy,
 	}

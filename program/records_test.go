@@ -38,6 +38,7 @@ var everything = map[string]any{
 	"people.denyUnrecorded":      true, "people.exemptRoleArns": []any{"arn:aws:iam::111122223333:role/private-ec2-access-deploy"},
 	"people.otherDocumentArns":   []any{"arn:aws:ssm:us-east-2:111122223333:document/private-ec2-access-prod"},
 	"network.allowInternetRoute": true, "network.dnsServersForward": true,
+	"alerts.emails": []any{"ops@example.com"},
 }
 
 // documentOf answers look-ups of a session document with its default version

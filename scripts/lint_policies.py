@@ -23,6 +23,7 @@ WORDS = {
     "REGION": "us-east-2",
     "ec2.DNS_SUFFIX": "ec2.amazonaws.com",
     "arn-of-private-ec2-access-instance": "arn:aws:iam::111122223333:role/private-ec2-access-instance",
+    "arn-of-private-ec2-access-alerts": "arn:aws:sns:us-east-2:111122223333:private-ec2-access-alerts",
 }
 
 THE_KEY_ITSELF = 'in a key policy, the resource "*" is the key that the policy belongs to'
@@ -40,6 +41,7 @@ WAIVERS = {
     ("RESOURCE_STAR", "ReadRecordsWhereIAMAllows"): THE_KEY_ITSELF,
     ("RESOURCE_STAR", "WriteRecords"): THE_KEY_ITSELF,
     ("RESOURCE_STAR", "EncryptLogGroups"): THE_KEY_ITSELF,
+    ("RESOURCE_STAR", "EncryptAlerts"): THE_KEY_ITSELF,
     ("RESOURCE_STAR", "EncryptSessionsWhereIAMAllows"): THE_KEY_ITSELF,
     ("MISMATCHED_TYPE", "EncryptLogGroups"): "an encryption context is text, and this one is an ARN. AWS's documentation compares it with ArnEquals "
     "(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)",

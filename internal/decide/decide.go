@@ -64,6 +64,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.role()
 	d.people()
 	d.services()
+	d.alerts()
 	d.fleets()
 	d.network()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)

@@ -7,6 +7,7 @@ type KeyUses struct {
 	Bucket    string   // the log bucket of the stack's own; empty: none
 	Writers   []string // the ARNs of the roles that write to it
 	LogGroups []string // of the stack's own, kept ones too
+	Alerts    bool     // a topic that EventBridge publishes to
 }
 
 // KeyPolicy is the policy of the stack's own key. It gives the use of the key to
@@ -66,6 +67,17 @@ func KeyPolicy(s scope.Scope, u KeyUses) Document {
 			Action:    []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
 			Resource:  thisKey,
 			Condition: Condition{"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": groups}},
+		})
+	}
+	if u.Alerts {
+		statements = append(statements, Statement{
+			// As in https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, without a condition: with one that
+			// EventBridge does not send, every alert would be dropped silently. It lets EventBridge read no session log.
+			Sid:       "EncryptAlerts",
+			Effect:    Allow,
+			Principal: Service(eventBridge),
+			Action:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
+			Resource:  thisKey,
 		})
 	}
 	return document(append(statements, Statement{

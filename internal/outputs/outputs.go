@@ -37,6 +37,7 @@ const (
 	PeopleRoleARNs       = "peopleRoleArns"
 	StartTunnel          = "startTunnel"
 	ServiceControlPolicy = "serviceControlPolicy"
+	AlertTopicARN          = "alertTopicArn"
 )
 
 // Values are the outputs that the tools read.

@@ -62,6 +62,23 @@ func (s Scope) ManagedPolicyARN(name string) string {
 	return s.arn("iam", "", "aws", "policy/"+name)
 }
 
+// PolicyARN spells the ARN of a managed policy of this account, with its path
+// before its name.
+func (s Scope) PolicyARN(name string) string { return s.arn("iam", "", s.AccountID, "policy/"+name) }
+
+// IAMRegion is the one Region of the partition in which CloudTrail and
+// EventBridge see the calls of IAM
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html).
+func (s Scope) IAMRegion() string {
+	switch s.Partition {
+	case "aws-cn":
+		return "cn-north-1"
+	case "aws-us-gov":
+		return "us-gov-west-1"
+	}
+	return "us-east-1"
+}
+
 // DocumentARN spells the ARN of a Systems Manager document of this account.
 func (s Scope) DocumentARN(name string) string { return s.ARN("ssm", "document/"+name) }
 

@@ -37,6 +37,7 @@ const (
 // The bridge derives names and shapes from the Terraform provider alone; pulumi-aws overrides some. All inputs
 // and outputs of all types that the project uses are compared in TestProperties_MatchSDK.
 var sdkProperties = map[string]properties{
+	"aws:sns/topicSubscription:TopicSubscription":       {"topic": {name: "topicArn"}},
 	"aws:ec2/defaultNetworkAcl:DefaultNetworkAcl":       rulesProperties,
 	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": rulesProperties,
 	"aws:ec2/networkAcl:NetworkAcl":                     rulesProperties,
