@@ -91,6 +91,11 @@ var breaks = []breakage{
 	{"an audit that trusts another account's session document", []edit{{"internal/audit/facts.go", "parts[4] == f.Account", "true"}}},
 	{"previous versions that expire early", []edit{{"components/log_archive.go", "NoncurrentDays: pulumi.Int(retentionDays)", "NoncurrentDays: pulumi.Int(1)"}}},
 
+	// Alerts.
+	{"no alert about a session under the account's default document", []edit{{"internal/alert/rules.go", "if w.Document != session.DefaultDocument {", "if w.Document == session.DefaultDocument {"}}},
+	{"an alert topic that EventBridge cannot use", []edit{{"components/alerts.go", "KmsMasterKeyId: args.KeyARN.ToStringOutput().ToStringPtrOutput(),", `KmsMasterKeyId: pulumi.String("alias/aws/sns"),`}}},
+	{"a rule before the topic's policy", []edit{{"components/alerts.go", "after = append(after, policy)", "_ = policy"}}},
+
 	// How the program is built.
 	{"a child without its parent", []edit{{"components/instance_role.go", "		Path:                optional(args.Path),\n		Tags:                args.Labels.For(\"instance\"),\n	}, child)",
 		"		Path:                optional(args.Path),\n		Tags:                args.Labels.For(\"instance\"),\n	})"}}},
