@@ -63,7 +63,7 @@ func (c *Config) validateFleets(v *validator) {
 		c.validateMachine(v, at, f.Machine)
 		v.machineTags(at, f.Tags, c.Tags, len(c.Operators))
 		if _, taken := c.Instances[name]; taken {
-			v.check(false, at, name, "an instance has this name, and a name stands for one or the other", "a name of its own", v.rename("fleets", name, fleetOfTwo))
+			v.check(false, at, name, "an instance has this name, and a name belongs to one of the two", "a name of its own", v.rename("fleets", name, fleetOfTwo))
 		}
 		for _, member := range f.names(name) {
 			members[member] = true
