@@ -31,8 +31,8 @@ var breaks = []breakage{
 	// The network.
 	{"an internet route", []edit{{"components/network.go", "		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),",
 		"		VpcId: vpc.ID(),\n		Tags:  args.Labels.For(\"private\"),\n		Routes: ec2.RouteTableRouteArray{ec2.RouteTableRouteArgs{CidrBlock: pulumi.String(\"0.0.0.0/0\"), GatewayId: pulumi.String(\"igw-0\")}},"}}},
-	{"an internet route of a NAT gateway accepted", []edit{{"internal/reach/route.go", "return err == nil && r.LeavesVPC() && !private(destination)", "return false"}}},
-	{"network ACL entries in any order", []edit{{"internal/reach/acl.go", "return cmp.Compare(a.Number, b.Number)", "return 0"}}},
+	{"an internet route of a NAT gateway accepted", []edit{{"internal/reach/route.go", "return err == nil && r.LeavesVPC() && !private(destination)", "return err == nil && r.LeavesVPC() && private(destination)"}}},
+	{"network ACL entries in any order", []edit{{"internal/reach/acl.go", "return cmp.Compare(a.Number, b.Number)", "return cmp.Compare(b.Number, a.Number)"}}},
 	{"endpoints in two subnets of a zone", []edit{{"internal/decide/network.go", `case taken[subnet.Zone] != "":`, `case false:`}}},
 	{"a rule out of the VPC that is not judged", []edit{{"internal/reach/isolation.go", "if !l.inVPC(block) {", "if false {"}}},
 	{"a Deny of the log bucket overlooked", []edit{{"internal/reach/bucketpolicy.go", "return is(negated || ifExists)", "return is(ifExists)"}}},
