@@ -282,10 +282,12 @@ func TestFixes_EachAlone_RemovesItsMistake(t *testing.T) {
 	maps.Copy(situations, map[string]situation{
 		"emulated-without-an-emulator":    {"", nil},
 		"emulated-with-an-address-of-aws": {"", []string{"AWS_ENDPOINT_URL=https://ec2.us-east-2.amazonaws.com"}},
-		"emulated-with-one-service-elsewhere": {"", []string{pulumitest.LocalEnvironment[0], "AWS_ENDPOINT_URL_SSM=https://ssm.us-east-2.amazonaws.com",
-			"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true"}},
-		"emulated-with-a-real-account":  {"  aws:accessKey: AKIAXXXXXXXXXXXXXXXX\n  aws:profile: prod\n", pulumitest.LocalEnvironment},
-		"real-with-settings-of-another": {"  private-ec2-access:emulated: false\n  aws:endpoints: '[{\"ec2\":\"http://localhost:1\"}]'\n", []string{"AWS_ENDPOINT_URL=http://localhost:1", "AWS_ACCESS_KEY_ID=test"}},
+		"emulated-with-one-service-elsewhere": {"", append(slices.Clone(pulumitest.LocalEnvironment), "AWS_ENDPOINT_URL_SSM=https://ssm.us-east-2.amazonaws.com",
+			"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")},
+		"emulated-with-a-real-account": {"  aws:accessKey: AKIAXXXXXXXXXXXXXXXX\n  aws:profile: prod\n", []string{pulumitest.LocalEnvironment[0],
+			"AWS_ACCESS_KEY_ID=AKIAXXXXXXXXXXXXXXXX", "AWS_SECRET_ACCESS_KEY=x", "AWS_SESSION_TOKEN=x"}},
+		"emulated-without-the-secret-key": {"  aws:accessKey: test\n  aws:secretKey: test\n", pulumitest.LocalEnvironment[:2]},
+		"real-with-settings-of-another":   {"  private-ec2-access:emulated: false\n  aws:endpoints: '[{\"ec2\":\"http://localhost:1\"}]'\n", []string{"AWS_ENDPOINT_URL=http://localhost:1", "AWS_ACCESS_KEY_ID=test"}},
 	})
 	for name, s := range situations {
 		t.Run(name, func(t *testing.T) {

@@ -43,8 +43,7 @@ func (shared sharedState) stack(t *testing.T, in *account, name string, own map[
 	s := &stack{t: t, in: in, name: name, dir: stub(t)}
 	s.env = []string{"PULUMI_BACKEND_URL=" + shared.backend, "PULUMI_CONFIG_PASSPHRASE=not used"}
 	config := map[string]any{
-		"aws:region": in.region, "aws:accessKey": "test", "aws:secretKey": "test",
-		"aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,
+		"aws:region": in.region, "aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,
 	}
 	for key, value := range own {
 		config["private-ec2-access:"+key] = value
@@ -54,12 +53,15 @@ func (shared sharedState) stack(t *testing.T, in *account, name string, own map[
 	return s
 }
 
-// beside is the same stack for another user, whose calls to the backend have another access key. The provider's calls
-// have the access key of the stack's config.
-func (s *stack) beside(key string) *stack {
-	other := *s
-	other.env = append(slices.Clone(s.env), "AWS_ACCESS_KEY_ID="+key)
-	return &other
+// beside is the same stack for another user of the account, who has an access key of his own.
+func (s *stack) beside(user string) (other *stack, id string) {
+	s.t.Helper()
+	s.in.aws("iam", "create-user", "--user-name", user)
+	key := s.in.aws("iam", "create-access-key", "--user-name", user)
+	same := *s
+	id = key.text("AccessKey.AccessKeyId")
+	same.env = append(slices.Clone(s.env), "AWS_ACCESS_KEY_ID="+id, "AWS_SECRET_ACCESS_KEY="+key.text("AccessKey.SecretAccessKey"))
+	return &same, id
 }
 
 // result is a command's output and error.
@@ -126,22 +128,23 @@ func TestSharedState_TwoUsers_SecondSeesLock(t *testing.T) {
 	shared := newSharedState(t, in)
 	s := shared.stack(t, in, "team", quick(in, map[string]any{"tags": map[string]any{"team": "platform"}}))
 
+	other, otherID := s.beside("second")
 	// The first update is running.
 	remove := in.Add(emulator.Rule{Name: "a slow VPC", Service: "ec2", Action: "CreateVpc", Delay: 15 * time.Second})
 	first := s.start(upTeam...)
 	eventually(t, "the lock of the first", func() bool { return len(shared.locks(in)) == 1 })
-	second, err := s.beside("second").run(upTeam...)
+	second, err := other.run(upTeam...)
 	require.Error(t, err)
 	require.Regexp(t, heldBy(t), second)
 	require.NotContains(t, second, "private-ec2-access-vpc", "it does not even look")
 	// So does the command that make prints when operations are pending.
-	refreshed, err := s.beside("second").run("refresh", "--yes", "--stack", s.name)
+	refreshed, err := other.run("refresh", "--yes", "--stack", s.name)
 	require.Error(t, err)
 	require.Regexp(t, heldBy(t), refreshed)
 	looked := false
 	for _, call := range in.Calls() {
-		looked = looked || call.AccessKey == "second"
-		if call.AccessKey == "second" && call.Writes() {
+		looked = looked || call.AccessKey == otherID
+		if call.AccessKey == otherID && call.Writes() {
 			require.Equal(t, "kms:Decrypt", call.Service+":"+call.Action)
 		}
 	}
@@ -155,7 +158,7 @@ func TestSharedState_TwoUsers_SecondSeesLock(t *testing.T) {
 	// Both start at the same moment: at most one continues. None does if each sees the other's lock.
 	s.set("tags.team", "security")
 	remove = in.Add(emulator.Rule{Name: "slow tags", Service: "ec2", Action: "CreateTags", Delay: 5 * time.Second})
-	one, two := s.beside("one").start(upTeam...), s.beside("two").start(upTeam...)
+	one, two := s.start(upTeam...), s.start(upTeam...)
 	done := 0
 	for _, r := range []result{<-one, <-two} {
 		if r.err == nil {

@@ -69,7 +69,7 @@ func (a *account) environment(more ...string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "AWS_") || strings.HasPrefix(entry, "PULUMI_")
 	})
-	env = append(env, "AWS_ENDPOINT_URL="+a.URL(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+	env = append(env, "AWS_ENDPOINT_URL="+a.URL(), "AWS_ACCESS_KEY_ID="+emulator.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+a.Secret(),
 		"AWS_REGION="+a.region, "AWS_DEFAULT_REGION="+a.region, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	return append(env, more...)
 }
@@ -201,8 +201,7 @@ func newStackIn(t *testing.T, dir string, in *account, name string, own map[stri
 	t.Helper()
 	s := &stack{t: t, in: in, name: name, dir: dir, backend: t.TempDir()}
 	config := map[string]any{
-		"aws:region": in.region, "aws:accessKey": "test", "aws:secretKey": "test",
-		"aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,
+		"aws:region": in.region, "aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true", "private-ec2-access:emulated": true,
 	}
 	for key, value := range own {
 		if !strings.Contains(key, ":") {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -189,8 +188,7 @@ func (a *account) send(c recordedCall) string {
 	for name, value := range c.Header {
 		request.Header.Set(name, value)
 	}
-	// The emulator reads service and Region from it, and checks no signature.
-	request.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=test/20260101/%s/%s/aws4_request, SignedHeaders=host, Signature=0", a.region, c.Service))
+	require.NoError(a.t, a.Sign(request, c.Service, a.region, body))
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(a.t, err)
 	defer response.Body.Close() //nolint:errcheck // read to the end

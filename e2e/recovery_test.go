@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -181,10 +180,9 @@ func (r *recovery) killedDestroy(m moment, up bool) []string {
 type recovery struct {
 	*clone
 	*awsCLI
-	instance string // of the emulator
-	url      string
-	exports  string   // what make env prints
-	others   []string // what was in the account before
+	in      running  // the emulator
+	exports string   // what make env prints
+	others  []string // what was in the account before
 }
 
 func newRecovery(t *testing.T) *recovery {
@@ -193,8 +191,8 @@ func newRecovery(t *testing.T) *recovery {
 	// The emulator is started here, so that it is no child of a command that is killed.
 	r.exports = r.must("bash", "-c", "make -s env 2>/dev/null")
 	r.onExistingBucket("existing-logs")
-	r.instance, r.url = r.emulator()
-	r.awsCLI = cliOf(t, r.url)
+	r.in = emulatorOf(t, r.dir)
+	r.awsCLI = cliOf(t, r.in)
 	r.others = r.account()
 	return r
 }
@@ -204,26 +202,9 @@ func (r *recovery) shell(line string) (string, error) {
 	return r.run("bash", "-c", r.exports+line)
 }
 
-func (r *recovery) emulator() (instance, url string) {
-	r.t.Helper()
-	text, err := os.ReadFile(filepath.Join(r.dir, ".local", "emulator", "emulator.json"))
-	require.NoError(r.t, err)
-	var e object
-	require.NoError(r.t, json.Unmarshal(text, &e))
-	return e.text("instance"), e.text("url")
-}
-
 func (r *recovery) ask(method, path string, body any, answer any) {
 	r.t.Helper()
-	text, err := json.Marshal(body)
-	require.NoError(r.t, err)
-	request, err := http.NewRequest(method, r.url+"/_emulator/"+path, bytes.NewReader(text))
-	require.NoError(r.t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(r.t, err)
-	defer response.Body.Close() //nolint:errcheck // read to the end
-	require.Equal(r.t, http.StatusOK, response.StatusCode)
-	require.NoError(r.t, json.NewDecoder(response.Body).Decode(answer))
+	r.in.ask(r.t, method, path, body, answer)
 }
 
 // killed runs a command, kills it at the moment, and returns the ids in the state then.
@@ -393,8 +374,7 @@ func (r *recovery) requireSame(before []string, after string) {
 	state := r.state()
 	require.ElementsMatch(r.t, r.account(), state, after)
 	require.Empty(r.t, missing(before, state), "%s: lost", after)
-	instance, _ := r.emulator()
-	require.Equal(r.t, r.instance, instance, after)
+	require.Equal(r.t, r.in.Instance, emulatorOf(r.t, r.dir).Instance, after)
 }
 
 // Creates resources beside a stack's own, and prints the ids that the sweep must delete and those that must stay:

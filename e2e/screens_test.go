@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -111,12 +110,5 @@ func (c *clone) rule(rule map[string]any) {
 	if rule == nil {
 		method = http.MethodDelete
 	}
-	text, err := json.Marshal(rule)
-	require.NoError(c.t, err)
-	request, err := http.NewRequest(method, emulatorOf(c.t, c.dir)+"/_emulator/rules", bytes.NewReader(text))
-	require.NoError(c.t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(c.t, err)
-	defer response.Body.Close() //nolint:errcheck // not read
-	require.Equal(c.t, http.StatusOK, response.StatusCode)
+	emulatorOf(c.t, c.dir).ask(c.t, method, "rules", rule, nil)
 }

@@ -27,17 +27,17 @@ import (
 type desk struct {
 	*clone
 	*awsCLI
-	url string
+	in running
 }
 
-func deskOf(c *clone, url string) *desk {
-	return &desk{clone: c, awsCLI: cliOf(c.t, url), url: url}
+func deskOf(c *clone, in running) *desk {
+	return &desk{clone: c, awsCLI: cliOf(c.t, in), in: in}
 }
 
 // cliOf is the AWS CLI beside the commands of a checkout.
-func cliOf(t *testing.T, url string) *awsCLI {
-	return &awsCLI{test: t, environ: append(os.Environ(), "AWS_ENDPOINT_URL="+url, "AWS_DEFAULT_REGION=us-east-2", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")}
+func cliOf(t *testing.T, in running) *awsCLI {
+	return &awsCLI{test: t, environ: append(os.Environ(), "AWS_ENDPOINT_URL="+in.URL, "AWS_DEFAULT_REGION=us-east-2", "AWS_ACCESS_KEY_ID="+emulator.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY="+in.Secret, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")}
 }
 
 // deploy deploys the stack local as a new user does.
@@ -54,13 +54,39 @@ func deploy(t *testing.T) *desk {
 	return deskOf(c, emulatorOf(t, c.dir))
 }
 
-func emulatorOf(t *testing.T, dir string) string {
+// running is what the emulator of a checkout says about itself.
+type running struct{ URL, Secret, Instance string }
+
+func emulatorOf(t *testing.T, dir string) (in running) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, ".local", "emulator", "emulator.json"))
 	require.NoError(t, err)
-	var running struct{ URL string }
-	require.NoError(t, json.Unmarshal(text, &running))
-	return running.URL
+	require.NoError(t, json.Unmarshal(text, &in))
+	return in
+}
+
+func (r running) send(t *testing.T, method, path string, body any) (*http.Response, error) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	request, err := http.NewRequest(method, r.URL+emulator.AdminPath+path, bytes.NewReader(text))
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+r.Secret)
+	return http.DefaultClient.Do(request)
+}
+
+// ask makes one of the emulator's own calls.
+func (r running) ask(t *testing.T, method, path string, body, answer any) {
+	t.Helper()
+	response, err := r.send(t, method, path, body)
+	require.NoError(t, err)
+	defer response.Body.Close() //nolint:errcheck // read to the end
+	said, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode, "%s %s: %s", method, path, said)
+	if answer != nil {
+		require.NoError(t, json.Unmarshal(said, answer), "%s", said)
+	}
 }
 
 // fork gives a test its own account and its own checkout, in milliseconds. The copy's emulator.json names the copied
@@ -123,32 +149,20 @@ func (d *desk) fork(t *testing.T) *desk {
 	text, err = json.Marshal(running)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, text, 0o600))
-	other := deskOf(&clone{t: t, dir: to, env: d.env}, copied.URL)
+	other := deskOf(&clone{t: t, dir: to, env: d.env}, emulatorOf(t, to))
 	t.Cleanup(func() {
 		// It ends with the answer on its way.
-		if response, err := http.Post(copied.URL+emulator.AdminPath+"stop", "application/json", nil); err == nil {
+		if response, err := other.in.send(t, http.MethodPost, "stop", nil); err == nil {
 			response.Body.Close()
 		}
 	})
 	return other
 }
 
-// ask calls the emulator's own API.
+// ask makes one of the emulator's own calls.
 func (d *desk) ask(t *testing.T, method, path string, body, answer any) {
 	t.Helper()
-	text, err := json.Marshal(body)
-	require.NoError(t, err)
-	request, err := http.NewRequest(method, d.url+emulator.AdminPath+path, bytes.NewReader(text))
-	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	said, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, response.StatusCode, "%s %s: %s", method, path, said)
-	if answer != nil {
-		require.NoError(t, json.Unmarshal(said, answer), "%s", said)
-	}
+	d.in.ask(t, method, path, body, answer)
 }
 
 // agent sets how the agent of the instance app behaves.

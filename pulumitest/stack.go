@@ -103,13 +103,12 @@ func StackConfig(t testing.TB, config map[string]any) string {
 }
 
 // LocalEnvironment is the environment of an emulated stack.
-var LocalEnvironment = []string{"AWS_ENDPOINT_URL=http://127.0.0.1:4566"}
+var LocalEnvironment = []string{"AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=of-this-start"}
 
 // LocalConfig are the keys of an emulated stack in a Region.
 func LocalConfig(region string) map[string]any {
 	return map[string]any{
-		"emulated": true, "aws:region": region, "aws:accessKey": "test", "aws:secretKey": "test",
-		"aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true",
+		"emulated": true, "aws:region": region, "aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true",
 	}
 }
 

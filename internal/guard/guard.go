@@ -11,8 +11,8 @@ import (
 	"private-ec2-access/internal/mistake"
 )
 
-// EmulatorKey is the access key of an emulated account. It is no credential:
-// no key of AWS looks like it.
+// EmulatorKey is the access key ID of an emulated account. It says that a
+// request is meant for the emulator: no key ID of AWS looks like it.
 const EmulatorKey = "test"
 
 // Check finds every setting that belongs to the other kind of stack. Config is
@@ -62,11 +62,30 @@ func checkEmulated(config, environ map[string]string) (found mistake.List) {
 			})
 		}
 	}
-	if key := config["aws:accessKey"]; key != EmulatorKey {
+	// A real key would not be sent, but it would sign what is sent.
+	if key := environ["AWS_ACCESS_KEY_ID"]; endpoint != "" && key != EmulatorKey {
 		found.Add(mistake.Mistake{
-			Key: "aws:accessKey", Got: redacted(key), Problem: "the stack is emulated and must never use a real credential",
-			Allowed: EmulatorKey, Fix: mistake.Run("pulumi config set aws:accessKey " + EmulatorKey),
+			Key: "AWS_ACCESS_KEY_ID", Got: redacted(key), Problem: "the stack is emulated and must never use a real credential",
+			Allowed: EmulatorKey, Fix: toLocal,
 		})
+	} else if endpoint != "" && environ["AWS_SECRET_ACCESS_KEY"] == "" {
+		found.Add(mistake.Mistake{
+			Key: "AWS_SECRET_ACCESS_KEY", Problem: "the stack is emulated, and the emulator answers only calls that are signed with its secret key",
+			Allowed: "the key that the emulator made when it started", Fix: toLocal,
+		})
+	}
+	if environ["AWS_SESSION_TOKEN"] != "" {
+		found.Add(mistake.Mistake{
+			Key: "AWS_SESSION_TOKEN", Problem: "the stack is emulated, and this belongs to a real credential", Fix: unset("AWS_SESSION_TOKEN"),
+		})
+	}
+	for _, key := range []string{"aws:accessKey", "aws:secretKey", "aws:token"} {
+		if _, set := config[key]; set {
+			found.Add(mistake.Mistake{
+				Key: key, Problem: "the stack is emulated, and the keys of the emulator are only in the environment: they change with each start of it",
+				Fix: remove(key),
+			})
+		}
 	}
 	for _, key := range []string{"aws:profile", "aws:endpoints", "aws:assumeRole", "aws:assumeRoles"} {
 		if value, set := config[key]; set {

@@ -1,6 +1,8 @@
 package guard_test
 
 import (
+	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,26 +23,34 @@ func keys(t *testing.T, emulated bool, config, environ map[string]string) []stri
 
 func TestLocalEmulatorStack_NeverReachesAWS(t *testing.T) {
 	t.Parallel()
-	test := map[string]string{"aws:accessKey": "test"}
-	local := map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+	local := map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "x"}
+	with := func(name, value string) map[string]string {
+		changed := maps.Clone(local)
+		changed[name] = value
+		return changed
+	}
 	for _, c := range []struct {
 		name            string
 		config, environ map[string]string
 		want            []string
 	}{
-		{"as make sets it", test, local, []string{}},
-		{"localhost", test, map[string]string{"AWS_ENDPOINT_URL": "http://localhost:1"}, []string{}},
-		{"IPv6", test, map[string]string{"AWS_ENDPOINT_URL": "http://[::1]:1"}, []string{}},
-		{"no endpoint", test, nil, []string{"AWS_ENDPOINT_URL"}},
-		{"AWS's endpoint", test, map[string]string{"AWS_ENDPOINT_URL": "https://ec2.us-east-2.amazonaws.com"}, []string{"AWS_ENDPOINT_URL"}},
-		{"a name that only looks local", test, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1.example.com"}, []string{"AWS_ENDPOINT_URL"}},
-		{"not an address", test, map[string]string{"AWS_ENDPOINT_URL": "::"}, []string{"AWS_ENDPOINT_URL"}},
-		{"one service elsewhere", test, map[string]string{"AWS_ENDPOINT_URL": local["AWS_ENDPOINT_URL"], "AWS_ENDPOINT_URL_SSM": "https://ssm.us-east-2.amazonaws.com"}, []string{"AWS_ENDPOINT_URL_SSM"}},
-		{"endpoints ignored", test, map[string]string{"AWS_ENDPOINT_URL": local["AWS_ENDPOINT_URL"], "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}},
-		{"no key", nil, local, []string{"aws:accessKey"}},
-		{"a real key", map[string]string{"aws:accessKey": "AKIAXXXXXXXXXXXXXXXX"}, local, []string{"aws:accessKey"}},
-		{"a profile", map[string]string{"aws:accessKey": "test", "aws:profile": "prod"}, local, []string{"aws:profile"}},
-		{"a role", map[string]string{"aws:accessKey": "test", "aws:assumeRole": "{}"}, local, []string{"aws:assumeRole"}},
+		{"as make sets it", nil, local, []string{}},
+		{"localhost", nil, with("AWS_ENDPOINT_URL", "http://localhost:1"), []string{}},
+		{"IPv6", nil, with("AWS_ENDPOINT_URL", "http://[::1]:1"), []string{}},
+		{"plain pulumi in a new shell", nil, nil, []string{"AWS_ENDPOINT_URL"}},
+		{"plain pulumi with real keys", nil, map[string]string{"AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXXXXX", "AWS_SECRET_ACCESS_KEY": "x"}, []string{"AWS_ENDPOINT_URL"}},
+		{"AWS's endpoint", nil, with("AWS_ENDPOINT_URL", "https://ec2.us-east-2.amazonaws.com"), []string{"AWS_ENDPOINT_URL"}},
+		{"a name that only looks local", nil, with("AWS_ENDPOINT_URL", "http://127.0.0.1.example.com"), []string{"AWS_ENDPOINT_URL"}},
+		{"not an address", nil, with("AWS_ENDPOINT_URL", "::"), []string{"AWS_ENDPOINT_URL"}},
+		{"one service elsewhere", nil, with("AWS_ENDPOINT_URL_SSM", "https://ssm.us-east-2.amazonaws.com"), []string{"AWS_ENDPOINT_URL_SSM"}},
+		{"endpoints ignored", nil, with("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}},
+		{"no key", nil, with("AWS_ACCESS_KEY_ID", ""), []string{"AWS_ACCESS_KEY_ID"}},
+		{"a real key", nil, with("AWS_ACCESS_KEY_ID", "AKIAXXXXXXXXXXXXXXXX"), []string{"AWS_ACCESS_KEY_ID"}},
+		{"no secret key", nil, with("AWS_SECRET_ACCESS_KEY", ""), []string{"AWS_SECRET_ACCESS_KEY"}},
+		{"a real session token", nil, with("AWS_SESSION_TOKEN", "x"), []string{"AWS_SESSION_TOKEN"}},
+		{"keys in the config", map[string]string{"aws:accessKey": "test", "aws:secretKey": "test", "aws:token": "x"}, local, []string{"aws:accessKey", "aws:secretKey", "aws:token"}},
+		{"a profile", map[string]string{"aws:profile": "prod"}, local, []string{"aws:profile"}},
+		{"a role", map[string]string{"aws:assumeRole": "{}"}, local, []string{"aws:assumeRole"}},
 	} {
 		require.Equal(t, c.want, keys(t, true, c.config, c.environ), c.name)
 	}
@@ -68,6 +78,13 @@ func TestGuard_RealStack_EmulatorSettingsRefused(t *testing.T) {
 
 func TestGuard_AccessKey_NotShownInFull(t *testing.T) {
 	t.Parallel()
-	found := guard.Check(true, map[string]string{"aws:accessKey": "AKIAXXXXXXXXXXXXXXXX"}, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
-	require.Equal(t, "AKIA…", found[0].Got)
+	for _, m := range guard.Check(true, map[string]string{"aws:secretKey": "SECRET", "aws:token": "SECRET"}, map[string]string{
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXXXXX", "AWS_SESSION_TOKEN": "SECRET",
+	}) {
+		if m.Key == "AWS_ACCESS_KEY_ID" {
+			require.Equal(t, "AKIA…", m.Got)
+		}
+		require.NotContains(t, fmt.Sprint(m), "SECRET")
+		require.NotContains(t, fmt.Sprint(m), "AKIAX")
+	}
 }

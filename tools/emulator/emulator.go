@@ -3,13 +3,15 @@
 //
 // Session Manager and the agents of the instances are played by the package sessions, in the same front.
 //
-// It needs a Python with moto/requirements.txt installed, and nothing else. It listens on 127.0.0.1 only.
+// It needs a Python with moto/requirements.txt installed, and nothing else. The front listens on 127.0.0.1 only, and answers
+// only those who know the secret of this start; see authenticator. moto listens on a socket in a folder of the user's own.
 package emulator
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -23,6 +25,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -42,6 +45,8 @@ const (
 type Options struct {
 	// Python is the interpreter that has moto installed.
 	Python string
+	// Secret is the secret access key that belongs to AccessKeyID; "" for a new one, which nobody else knows.
+	Secret string
 	// Port of the front; 0: any free one.
 	Port int
 	// Dir takes logs (moto.log, front.log) and the Python files; "" makes a temporary folder that Stop removes.
@@ -56,11 +61,12 @@ type Options struct {
 type Emulator struct {
 	front  *front
 	url    string
+	secret string
 	dir    string
 	pid    int
 	server *http.Server
 	timing sessions.Timing
-	moto   *url.URL
+	moto   *http.Client // speaks to moto's socket, whatever the host of the URL is
 	log    *log.Logger
 	parent *Emulator // of a copy
 
@@ -84,7 +90,10 @@ func Start(ctx context.Context, o Options) (*Emulator, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	e := &Emulator{done: make(chan struct{}), dir: dir, timing: o.Sessions}
+	e := &Emulator{done: make(chan struct{}), dir: dir, timing: o.Sessions, secret: o.Secret}
+	if e.secret == "" {
+		e.secret = rand.Text()
+	}
 	fail := func(err error) (*Emulator, error) {
 		if e.end != nil {
 			err = errors.Join(err, e.end())
@@ -95,18 +104,20 @@ func Start(ctx context.Context, o Options) (*Emulator, error) {
 		return nil, err
 	}
 
-	frontLog, err := os.OpenFile(filepath.Join(dir, "front.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	frontLog, err := os.OpenFile(filepath.Join(dir, "front.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fail(err)
 	}
 	e.log = log.New(frontLog, "", log.LstdFlags|log.Lmicroseconds)
-	who, err := e.startMoto(ctx, o.Python, dir)
+	listener, err := listen(o.Port)
 	if err != nil {
 		return fail(errors.Join(err, frontLog.Close()))
 	}
-	if err := e.startFront(who, o.Port, o.Rules); err != nil {
-		return fail(errors.Join(err, frontLog.Close()))
+	who, err := e.startMoto(ctx, o.Python, dir, listener.Addr().(*net.TCPAddr).Port)
+	if err != nil {
+		return fail(errors.Join(err, listener.Close(), frontLog.Close()))
 	}
+	e.startFront(who, listener, o.Rules)
 	endMoto := e.end
 	e.end = func() error {
 		err := errors.Join(endMoto(), frontLog.Close())
@@ -127,7 +138,7 @@ func prepare(dir string) (string, bool, error) {
 			return "", false, err
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "moto"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "moto"), 0o700); err != nil {
 		return "", false, err
 	}
 	for _, name := range []string{"serve.py", "fixes.py", "policies.py"} {
@@ -135,7 +146,7 @@ func prepare(dir string) (string, bool, error) {
 		if err != nil {
 			return "", false, err
 		}
-		if err := os.WriteFile(filepath.Join(dir, "moto", name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "moto", name), text, 0o600); err != nil {
 			return "", false, err
 		}
 	}
@@ -144,19 +155,27 @@ func prepare(dir string) (string, bool, error) {
 
 // identity is what serve.py says of a process.
 type identity struct {
-	Port int `json:"port"`
-	PID  int `json:"pid"`
+	Socket string `json:"socket"`
+	PID    int    `json:"pid"`
+}
+
+func listen(port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, fmt.Errorf("the emulator's port: %w; choose another one, or 0 for any", err)
+	}
+	return listener, nil
 }
 
 // startMoto starts serve.py and waits until it listens. moto lives as long as this process holds its
-// standard input, however this process ends.
-func (e *Emulator) startMoto(ctx context.Context, interpreter, dir string) (identity, error) {
+// standard input, however this process ends. The port is the front's, for the URLs that moto makes.
+func (e *Emulator) startMoto(ctx context.Context, interpreter, dir string, port int) (identity, error) {
 	path := filepath.Join(dir, "moto.log")
-	output, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	output, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return identity{}, err
 	}
-	cmd := exec.Command(interpreter, "-u", filepath.Join(dir, "moto", "serve.py")) //nolint:gosec // the caller's interpreter
+	cmd := exec.Command(interpreter, "-B", "-u", filepath.Join(dir, "moto", "serve.py"), "--port", strconv.Itoa(port)) //nolint:gosec // the caller's interpreter
 	cmd.Stderr = output
 	cmd.Env = environment.Clean(os.Environ())
 	lifeline, err := cmd.StdinPipe()
@@ -214,26 +233,31 @@ func tail(path string) string {
 	return string(bytes.TrimSpace(text[max(0, len(text)-2000):]))
 }
 
-func (e *Emulator) startFront(who identity, port int, rules []Rule) error {
+// startFront serves on the listener.
+func (e *Emulator) startFront(who identity, listener net.Listener, rules []Rule) {
 	e.pid = who.PID
-	e.moto = &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", who.Port)}
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return fmt.Errorf("the emulator's port: %w; choose another one, or 0 for any", err)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", who.Socket)
 	}
+	e.moto = &http.Client{Transport: &http.Transport{DialContext: dial}}
 	e.url = "http://" + listener.Addr().String()
-	e.front = newFront(e.moto, rules, e.log)
+	e.front = newFront(dial, rules, e.log)
 	e.front.sessions = sessions.New(sessions.Options{
 		Moto: e.moto, Front: &url.URL{Scheme: "http", Host: listener.Addr().String()}, Folder: e.dir, Log: e.log.Printf, Timing: e.timing,
 	})
 	e.front.fork = e.Fork
-	e.server = &http.Server{Handler: e.front, ErrorLog: e.log, ReadHeaderTimeout: time.Minute}
+	e.server = &http.Server{
+		Handler:  &authenticator{secret: e.secret, issued: e.issued, log: e.log, next: e.front},
+		ErrorLog: e.log, ReadHeaderTimeout: time.Minute,
+	}
 	go func() { _ = e.server.Serve(listener) }() // ends with Stop
-	return nil
 }
 
 // URL is the endpoint for AWS_ENDPOINT_URL.
 func (e *Emulator) URL() string { return e.url }
+
+// Secret is the secret access key that belongs to AccessKeyID, and the bearer token of the front's own calls.
+func (e *Emulator) Secret() string { return e.secret }
 
 // Sessions is the account's Session Manager.
 func (e *Emulator) Sessions() *sessions.Service { return e.front.sessions }
@@ -262,16 +286,18 @@ func (e *Emulator) Err() error {
 
 // Fork makes a copy of the whole account, in milliseconds: from then on the two know nothing of each
 // other. The copy has a front of its own, with the same rules, no recorded calls, and no sessions, neither
-// running nor past. Calls in flight are finished first. A copy ends with Stop, or with its original.
+// running nor past, and the same secret. Calls in flight are finished first. A copy ends with Stop, or with its original.
 func (e *Emulator) Fork(ctx context.Context) (*Emulator, error) {
 	var who identity
-	if err := e.ask(ctx, "fork", &who); err != nil {
+	if err := e.ask(ctx, http.MethodPost, "fork", &who); err != nil {
 		return nil, fmt.Errorf("copying the emulator: %w", err)
 	}
-	c := &Emulator{parent: e, log: e.log, done: make(chan struct{}), dir: e.dir, timing: e.timing}
-	if err := c.startFront(who, 0, nil); err != nil {
+	listener, err := listen(0)
+	if err != nil {
 		return nil, err
 	}
+	c := &Emulator{parent: e, log: e.log, done: make(chan struct{}), dir: e.dir, timing: e.timing, secret: e.secret}
+	c.startFront(who, listener, nil)
 	c.front.stop = c.Stop
 	e.front.mu.Lock()
 	for _, a := range e.front.rules {
@@ -287,12 +313,12 @@ func (e *Emulator) Fork(ctx context.Context) (*Emulator, error) {
 }
 
 // ask makes one of serve.py's own calls.
-func (e *Emulator) ask(ctx context.Context, what string, answer any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.moto.String()+"/_moto/"+what, http.NoBody)
+func (e *Emulator) ask(ctx context.Context, method, what string, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://moto/_moto/"+what, http.NoBody)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := e.moto.Do(request)
 	if err != nil {
 		return err
 	}
@@ -305,6 +331,13 @@ func (e *Emulator) ask(ctx context.Context, what string, answer any) error {
 		return fmt.Errorf("moto answers %s: %s", response.Status, bytes.TrimSpace(body))
 	}
 	return json.Unmarshal(body, answer)
+}
+
+// issued asks moto for a key that its IAM or STS issued and that is valid now.
+func (e *Emulator) issued(ctx context.Context, id string) (secret, token string, err error) {
+	var key struct{ Secret, Token string }
+	err = e.ask(ctx, http.MethodGet, "key?id="+url.QueryEscape(id), &key)
+	return key.Secret, key.Token, err
 }
 
 // Stop ends the front, moto, and all copies. It may be called more than once.
@@ -327,7 +360,7 @@ func (e *Emulator) Stop() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		var gone map[string]any
-		if err := e.ask(ctx, "stop", &gone); err != nil {
+		if err := e.ask(ctx, http.MethodPost, "stop", &gone); err != nil {
 			e.log.Printf("stopping a copy: %v", err) // it ends with the original at the latest
 		}
 		e.mu.Lock()

@@ -35,7 +35,7 @@ func interpreter(t *testing.T) string {
 
 func start(t *testing.T, rules ...Rule) *Emulator {
 	t.Helper()
-	e, err := Start(t.Context(), Options{Python: interpreter(t), Dir: t.TempDir(), Rules: rules})
+	e, err := Start(t.Context(), Options{Python: interpreter(t), Secret: secret, Dir: t.TempDir(), Rules: rules})
 	require.NoError(t, err)
 	t.Cleanup(e.Stop)
 	return e
@@ -53,6 +53,7 @@ func TestMain(m *testing.M) {
 func TestFixes(t *testing.T) {
 	e := start(t)
 	cmd := exec.CommandContext(t.Context(), interpreter(t), "-B", "moto/checks.py", e.URL())
+	cmd.Env = append(os.Environ(), "AWS_SECRET_ACCESS_KEY="+e.Secret())
 	var errors bytes.Buffer
 	cmd.Stderr = &errors
 	output, err := cmd.Output()
@@ -99,9 +100,7 @@ func TestEmulator_EmptyAccount_NoSessions(t *testing.T) {
 func TestWithoutService_Name_Removed(t *testing.T) {
 	e := start(t)
 	services := func(region, more string) string {
-		r := query(t, e.URL(), "ec2", "Action=DescribeVpcEndpointServices&Version=2016-11-15"+more)
-		r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "us-east-2", region, 1))
-		_, _, body := send(t, r)
+		_, _, body := send(t, signed(t, http.MethodPost, e.URL()+"/", "ec2", region, "Action=DescribeVpcEndpointServices&Version=2016-11-15"+more))
 		return body
 	}
 	const name = "com.amazonaws.us-east-2.ec2messages"

@@ -9,9 +9,9 @@ import (
 	"io"
 	"log"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +93,8 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-func newFront(moto *url.URL, rules []Rule, logger *log.Logger) *front {
+// newFront makes a front before the moto that dial reaches.
+func newFront(dial func(ctx context.Context, network, address string) (net.Conn, error), rules []Rule, logger *log.Logger) *front {
 	f := &front{log: logger}
 	for _, r := range rules {
 		f.add(r, nil).fixed = true
@@ -101,14 +102,15 @@ func newFront(moto *url.URL, rules []Rule, logger *log.Logger) *front {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true // replies go on as they came
 	transport.Proxy = nil
+	transport.DialContext = dial
 	transport.MaxIdleConnsPerHost = 16
 	f.proxy = &httputil.ReverseProxy{
 		Transport: transport,
 		ErrorLog:  logger,
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme, p.Out.URL.Host = moto.Scheme, moto.Host
+			p.Out.URL.Scheme, p.Out.URL.Host = "http", "moto"
 			p.Out.URL.RawQuery = p.In.URL.RawQuery
-			p.Out.Host = p.In.Host // moto makes URLs from it, and checks signatures over it
+			p.Out.Host = p.In.Host // moto makes URLs from it
 			// This front has the body already, or reads it while moto does: nobody need wait.
 			p.Out.Header.Del("Expect")
 		},
@@ -224,7 +226,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 // session lets the emulated Session Manager answer.
 func (f *front) session(q *Request) *Reply {
 	answer, err := f.sessions.Answer(sessions.Call{
-		Context: q.HTTP.Context(), Action: q.Action, Region: q.Region, AccessKey: q.AccessKey, Body: q.Body, Origin: q.HTTP.Header.Get("Origin"),
+		Context: q.HTTP.Context(), Action: q.Action, Region: q.Region, AccessKey: q.AccessKey, Body: q.Body,
 	})
 	var known *sessions.Error
 	switch {
@@ -386,12 +388,8 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 //	POST   /_emulator/fork        {"url", "pid"} of a copy of the whole account, with a front of its own
 //	POST   /_emulator/stop        ends a copy (only copies)
 //
-// and those of the sessions, which are at sessions.Service.Administer. Those of a browser (with an Origin) are refused.
+// and those of the sessions, which are at sessions.Service.Administer.
 func (f *front) admin(w http.ResponseWriter, h *http.Request) {
-	if origin := h.Header.Get("Origin"); origin != "" {
-		sendError(w, http.StatusForbidden, fmt.Errorf("no browser changes anything here (Origin: %s)", origin))
-		return
-	}
 	if path := strings.TrimPrefix(h.URL.Path, AdminPath); sessions.Administers(path) {
 		answer, status, err := f.sessions.Administer(h.Method, path, h)
 		if err != nil {

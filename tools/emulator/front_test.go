@@ -3,6 +3,9 @@ package emulator
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,26 +13,35 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// signed is a request that looks like one of an SDK's; nobody checks the signature.
+// secret is the tests' own, so that requests can be signed before it is known who answers them.
+const secret = "secret-of-the-tests"
+
+// signed is a request with a signature as an SDK makes it.
 func signed(t *testing.T, method, address, service, region, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	require.NoError(t, err)
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDTEST/20260101/"+region+"/"+service+
-		"/aws4_request, SignedHeaders=host;x-amz-date, Signature=0")
 	if service != "s3" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	}
+	sign(t, r, aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: secret}, service, region, body)
 	return r
+}
+
+func sign(t *testing.T, r *http.Request, by aws.Credentials, service, region, body string) {
+	t.Helper()
+	sum := sha256.Sum256([]byte(body))
+	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), by, r, hex.EncodeToString(sum[:]), service, region, time.Now()))
 }
 
 func query(t *testing.T, address, service, form string) *http.Request {
@@ -39,9 +51,11 @@ func query(t *testing.T, address, service, form string) *http.Request {
 
 func jsonCall(t *testing.T, address, service, target, body string) *http.Request {
 	t.Helper()
-	r := signed(t, http.MethodPost, address+"/", service, "us-east-2", body)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/", strings.NewReader(body))
+	require.NoError(t, err)
 	r.Header.Set("X-Amz-Target", target)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	sign(t, r, aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: secret}, service, "us-east-2", body)
 	return r
 }
 
@@ -61,9 +75,10 @@ func stub(t *testing.T, moto http.HandlerFunc, rules ...Rule) (*front, string) {
 	t.Helper()
 	behind := httptest.NewServer(moto)
 	t.Cleanup(behind.Close)
-	address, err := url.Parse(behind.URL)
-	require.NoError(t, err)
-	f := newFront(address, rules, log.New(io.Discard, "", 0))
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, behind.Listener.Addr().String())
+	}
+	f := newFront(dial, rules, log.New(io.Discard, "", 0))
 	before := httptest.NewServer(f)
 	t.Cleanup(before.Close)
 	return f, before.URL
@@ -213,7 +228,7 @@ func TestPassOn_ChangesTheReplyAndListsTheCall(t *testing.T) {
 	calls := f.recorded()
 	require.Len(t, calls, 1)
 	c := calls[0]
-	assert.Equal(t, []any{"ssm", "GetParameter", "us-east-2", "AKIDTEST", 202, "p", `{"Name":"p"}`, false},
+	assert.Equal(t, []any{"ssm", "GetParameter", "us-east-2", AccessKeyID, 202, "p", `{"Name":"p"}`, false},
 		[]any{c.Service, c.Action, c.Region, c.AccessKey, c.Status, c.Resource, c.Body, c.Writes()})
 	assert.Equal(t, []string{"change ssm:GetParameter"}, c.Rules)
 	f.reset()

@@ -22,6 +22,8 @@ import (
 type Running struct {
 	URL string `json:"url"`
 	PID int    `json:"pid"`
+	// Secret is the secret access key of this start. Without it nobody gets an answer, whoever reaches the port.
+	Secret string `json:"secret"`
 	// Instance is different after every start. The emulator keeps everything in memory, so another instance has
 	// forgotten what a stack remembers.
 	Instance string `json:"instance"`
@@ -46,7 +48,7 @@ func (e *Emulator) read() (Running, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := json.Unmarshal(content, &r); err != nil || r.PID <= 0 || r.URL == "" || r.Instance == "" {
+	if err := json.Unmarshal(content, &r); err != nil || r.PID <= 0 || r.URL == "" || r.Instance == "" || r.Secret == "" {
 		return r, fmt.Errorf("%s is damaged", filepath.Join(e.Folder, "emulator.json"))
 	}
 	return r, nil
@@ -67,7 +69,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 		return Running{}, err
 	}
 	for _, folder := range []string{e.Folder, filepath.Dir(e.Log)} {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return Running{}, err
 		}
 	}
@@ -75,7 +77,7 @@ func (e *Emulator) Start(command, python string) (Running, error) {
 	if err != nil {
 		return Running{}, err
 	}
-	log, err := os.Create(e.Log)
+	log, err := os.OpenFile(e.Log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return Running{}, err
 	}
@@ -126,7 +128,7 @@ func (e *Emulator) choosePort() (int, error) {
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
-	return port, os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o644)
+	return port, os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o600)
 }
 
 // Stop ends the emulator, if it runs, and reports whether it did.

@@ -106,7 +106,7 @@ func (e *Environment) setGo() {
 
 // EmulatedEnvironment is complete: nothing of the caller's AWS identity or Pulumi login is left, so an emulated stack
 // cannot reach a real account, and a variable that the caller happens to have cannot change what it does.
-func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, endpoint string, caller []string) *Environment {
+func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, emulator Running, caller []string) *Environment {
 	e := &Environment{clean: environment.Clean}
 	e.unsetMatching(ofAnotherStack, caller)
 	proxied := false
@@ -132,9 +132,9 @@ func EmulatedEnvironment(s *Stack, t *toolchain.Toolchain, cli toolchain.CLI, en
 	e.set("PULUMI_CONFIG_PASSPHRASE", "")
 	e.set("PULUMI_SKIP_UPDATE_CHECK", "true")
 	e.setParallel(caller)
-	e.set("AWS_ENDPOINT_URL", endpoint)
+	e.set("AWS_ENDPOINT_URL", emulator.URL)
 	e.set("AWS_ACCESS_KEY_ID", "test")
-	e.set("AWS_SECRET_ACCESS_KEY", "test")
+	e.set("AWS_SECRET_ACCESS_KEY", emulator.Secret)
 	e.set("AWS_REGION", s.Region)
 	e.set("AWS_DEFAULT_REGION", s.Region) // version 1 of the AWS CLI reads only this one
 	e.set("AWS_EC2_METADATA_DISABLED", "true")

@@ -135,13 +135,13 @@ func (a *app) prepareTools() error {
 
 // emulatedEnvironment also creates the folders and files that the environment names.
 func (a *app) emulatedEnvironment() error {
-	if err := os.MkdirAll(a.tools.Path("state"), 0o755); err != nil {
+	if err := os.MkdirAll(a.tools.Path("state"), 0o700); err != nil {
 		return err
 	}
 	if err := a.writeTerraformConfig(); err != nil {
 		return err
 	}
-	a.env = EmulatedEnvironment(a.stack, a.tools, a.cli, a.emulator.URL, a.environ)
+	a.env = EmulatedEnvironment(a.stack, a.tools, a.cli, a.emulator, a.environ)
 	a.env.set("PULUMI_STACK", a.stack.Name)
 	return nil
 }

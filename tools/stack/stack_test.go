@@ -112,7 +112,8 @@ func TestEnvironment_LocalStack_PointsToEmulator(t *testing.T) {
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "AWS_ACCESS_KEY_ID=AKIA", "AWS_DEFAULT_REGION=us-east-1", "AWS_ROLE_ARN=x", "AWS_WEB_IDENTITY_TOKEN_FILE=x",
 		"TF_CLI_CONFIG_FILE=/nowhere", "PULUMI_STACK=dev", "PULUMI_CONFIG_PASSPHRASE_FILE=/x", "PULUMI_ACCESS_TOKEN=x", "AWS_CA_BUNDLE=/ca",
 	}
-	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, "http://127.0.0.1:4566", caller)
+	running := Running{URL: "http://127.0.0.1:4566", Secret: "of-this-start"}
+	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, running, caller)
 	assert.Equal(t, `unset AWS_ACCESS_KEY_ID
 unset AWS_CA_BUNDLE
 unset AWS_DEFAULT_REGION
@@ -135,7 +136,7 @@ export PULUMI_SKIP_UPDATE_CHECK='true'
 export PULUMI_PARALLEL='32'
 export AWS_ENDPOINT_URL='http://127.0.0.1:4566'
 export AWS_ACCESS_KEY_ID='test'
-export AWS_SECRET_ACCESS_KEY='test'
+export AWS_SECRET_ACCESS_KEY='of-this-start'
 export AWS_REGION='eu-central-1'
 export AWS_DEFAULT_REGION='eu-central-1'
 export AWS_EC2_METADATA_DISABLED='true'
@@ -148,14 +149,14 @@ export GOFLAGS='-buildvcs=false'
 	assert.Equal(t, []string{
 		"HOME=/h",
 		"PATH=/p/.local/bin:/usr/bin:/bin", "PULUMI_HOME=/p/.local/pulumi", "PULUMI_BACKEND_URL=file:///p/.local/state", "PULUMI_CONFIG_PASSPHRASE=",
-		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
+		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_PARALLEL=32", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=of-this-start", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "TF_CLI_CONFIG_FILE=/p/.local/terraform.tfrc",
 		"GOWORK=off", "GOFLAGS=-buildvcs=false",
 	}, e.Apply(caller))
 
-	installed := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, "http://127.0.0.1:4566", caller)
+	installed := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi", Installed: true}, running, caller)
 	assert.Contains(t, installed.Exports(), "export PATH='/usr/bin:/bin:/p/.local/bin'\n")
-	proxied := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi"}, "http://127.0.0.1:4566", append(caller, "http_proxy=http://proxy", "NO_PROXY=corp"))
+	proxied := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/usr/bin/pulumi"}, running, append(caller, "http_proxy=http://proxy", "NO_PROXY=corp"))
 	assert.Contains(t, proxied.Exports(), "export NO_PROXY='corp,127.0.0.1,localhost'\n")
 }
 
@@ -215,7 +216,7 @@ func TestEnvironment_EmulatorSettingsOnRealStack_Refused(t *testing.T) {
 	assert.NoError(t, RefuseLeak(realStack, tools, ownSettings))
 
 	// What `make env` exports is refused, and what the message says to unset is enough.
-	environment := EmulatedEnvironment(emulated, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, "http://127.0.0.1:4566", nil).Apply(nil)
+	environment := EmulatedEnvironment(emulated, tools, toolchain.CLI{Path: "/p/.local/bin/pulumi"}, Running{URL: "http://127.0.0.1:4566", Secret: "s"}, nil).Apply(nil)
 	err := RefuseLeak(realStack, tools, environment)
 	require.Error(t, err)
 	_, advice, _ := strings.Cut(err.Error(), "unset ")
@@ -323,7 +324,7 @@ func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func()
 		"[ \"$2\" = export ] && echo '%s'\n[ -e fail ] && exit 7\nexit 0\n", calls, export)
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte(script), 0o755))
 	require.NoError(t, os.MkdirAll(a.tools.Path("emulator"), 0o755))
-	a.env = EmulatedEnvironment(s, a.tools, a.cli, "http://127.0.0.1:1", a.environ)
+	a.env = EmulatedEnvironment(s, a.tools, a.cli, Running{URL: "http://127.0.0.1:1", Secret: "s"}, a.environ)
 	return a, &out, func() string {
 		content, _ := os.ReadFile(calls)
 		return string(content)
@@ -609,7 +610,7 @@ func fakeEmulator(mode string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	content, _ := json.Marshal(Running{URL: "http://" + listener.Addr().String(), PID: os.Getpid(), Instance: fmt.Sprint(time.Now().UnixNano())})
+	content, _ := json.Marshal(Running{URL: "http://" + listener.Addr().String(), PID: os.Getpid(), Secret: "s", Instance: fmt.Sprint(time.Now().UnixNano())})
 	if err := os.WriteFile(filepath.Join(arguments["-dir"], "emulator.json"), content, 0o644); err != nil {
 		os.Exit(1)
 	}
@@ -687,7 +688,7 @@ func TestEmulator_OtherProcess_NotStopped(t *testing.T) {
 	sleep := exec.Command("sleep", "60")
 	require.NoError(t, sleep.Start())
 	t.Cleanup(func() { _ = sleep.Process.Kill(); _ = sleep.Wait() })
-	content, _ := json.Marshal(Running{URL: "http://127.0.0.1:1", PID: sleep.Process.Pid, Instance: "x"})
+	content, _ := json.Marshal(Running{URL: "http://127.0.0.1:1", PID: sleep.Process.Pid, Secret: "s", Instance: "x"})
 	require.NoError(t, os.WriteFile(filepath.Join(e.Folder, "emulator.json"), content, 0o644))
 	stopped, err := e.Stop()
 	require.NoError(t, err)
@@ -781,7 +782,7 @@ func TestLoad_StackNames_OfOrganizationsAndWithDots(t *testing.T) {
 func TestEnvironment_SpecialCharactersInPath_ReachTheBackend(t *testing.T) {
 	tools := toolchain.New("/a b#1 %41?x/한글", io.Discard)
 	s := &Stack{Root: "/p", Project: "private-ec2-access", Name: "local", Region: "eu-central-1", Emulated: true}
-	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/bin/pulumi"}, "http://127.0.0.1:1", nil)
+	e := EmulatedEnvironment(s, tools, toolchain.CLI{Path: "/bin/pulumi"}, Running{URL: "http://127.0.0.1:1", Secret: "s"}, nil)
 	backend, err := url.Parse(e.values["PULUMI_BACKEND_URL"])
 	require.NoError(t, err)
 	assert.Equal(t, "/a b#1 %41?x/한글/.local/state", backend.Path)

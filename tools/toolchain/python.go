@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"private-ec2-access/tools/environment"
 )
@@ -44,7 +43,7 @@ func (t *Toolchain) CheckPython() error {
 		return err
 	case !runs(python, "import sys; sys.exit(sys.version_info < (3, 10))"):
 		return fmt.Errorf("%s is too old, or does not run.\n  Fix: install Python 3.10 or later", python)
-	case !runs(python, "import venv, ensurepip") && !runs(python, "import moto.server, awscli"):
+	case !runs(python, "import venv, ensurepip"):
 		return fmt.Errorf("%s lacks the module venv, which the local emulator is installed with. Nothing was built.\n  Fix: %s", python, installVenv)
 	}
 	return nil
@@ -57,27 +56,20 @@ func runs(python, line string) bool {
 	return cmd.Run() == nil
 }
 
-// EnsurePython returns a Python interpreter with the pinned moto: the python3 on PATH if it has exactly that version,
-// else the one of a virtual environment in .local/venv. A half-finished installation is done again.
+// EnsurePython returns the interpreter of the virtual environment in .local/venv, with the pinned packages of the local
+// emulator. pip compares each of them with its hash in requirements.txt; a moto that is installed elsewhere is not used. A
+// half-finished installation is done again.
 func (t *Toolchain) EnsurePython() (string, error) {
 	requirements := filepath.Join(t.Root, "tools", "emulator", "moto", "requirements.txt")
 	content, err := os.ReadFile(requirements)
 	if err != nil {
 		return "", err
 	}
-	wanted := regexp.MustCompile(`(?mi)^moto(?:\[[^\]]*\])?==([^\s;#\\]+)`).FindSubmatch(content)
+	wanted := regexp.MustCompile(`(?m)^moto==([^\s;#\\]+)`).FindSubmatch(content)
 	if wanted == nil {
-		return "", fmt.Errorf("%s must pin moto by a line like moto[server]==5.2.1", requirements)
+		return "", fmt.Errorf("%s must pin moto by a line like moto==5.2.1", requirements)
 	}
 	version := string(wanted[1])
-
-	python, err := findPython()
-	if err != nil {
-		return "", err
-	}
-	if path := pythonWithMoto(python, version); path != "" {
-		return path, nil
-	}
 
 	venv := t.Path("venv")
 	python3 := filepath.Join(venv, "bin", "python3")
@@ -87,7 +79,11 @@ func (t *Toolchain) EnsurePython() (string, error) {
 	if old, _ := os.ReadFile(marker); string(old) == hash && runs(python3, "import moto, awscli") {
 		return python3, nil
 	}
-	s := step{name: "install the local emulator (moto " + version + ") into .local/venv", why: "python3 on PATH does not have this version", usual: "half a minute"}
+	python, err := findPython()
+	if err != nil {
+		return "", err
+	}
+	s := step{name: "install the local emulator (moto " + version + ") into .local/venv", usual: "half a minute"}
 	return python3, t.run(s, func() error {
 		if err := os.RemoveAll(venv); err != nil {
 			return err
@@ -96,7 +92,8 @@ func (t *Toolchain) EnsurePython() (string, error) {
 			return err
 		}
 		fix := "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
-		if err := t.command("pip", fix, exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements)); err != nil {
+		install := exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", requirements)
+		if err := t.command("pip", fix, install); err != nil {
 			return err
 		}
 		// `pulumi new` cannot copy a checkout with a link to a folder. Only some distributions use it.
@@ -107,20 +104,4 @@ func (t *Toolchain) EnsurePython() (string, error) {
 		}
 		return os.WriteFile(marker, []byte(hash), 0o644)
 	})
-}
-
-// pythonWithMoto returns the path of the interpreter itself (PATH may hold a shim in front of it) if it can run the
-// server of exactly this version, and the AWS CLI, of whatever version.
-func pythonWithMoto(python, version string) string {
-	cmd := exec.Command(python, "-c", "import sys, moto, moto.server, awscli; print(moto.__version__); print(sys.executable)")
-	cmd.Env = environment.Clean(os.Environ())
-	out, err := cmd.Output()
-	if err != nil {
-		return ""
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != 2 || strings.TrimSpace(lines[0]) != version {
-		return ""
-	}
-	return strings.TrimSpace(lines[1])
 }

@@ -86,7 +86,8 @@ func (t *Toolchain) PulumiHome() string { return t.Path("pulumi") }
 // Lock keeps two commands of the same checkout from preparing the toolchain or starting the emulator at the same time.
 // It says so when it has to wait. The lock ends with unlock, or with the process.
 func (t *Toolchain) Lock() (unlock func(), err error) {
-	if err := os.MkdirAll(t.Path(), 0o755); err != nil {
+	// Nobody else has any business in it: it holds the emulator's secret, the state of its stacks, and logs.
+	if err := errors.Join(os.MkdirAll(t.Path(), 0o700), os.Chmod(t.Path(), 0o700)); err != nil {
 		return nil, explain(err)
 	}
 	s := step{name: "wait for another command of this checkout, which prepares the toolchain or the emulator", quiet: t.lockQuiet}

@@ -407,37 +407,36 @@ func TestPython(t *testing.T) {
 	tools, out := testToolchain(t)
 	requirements := filepath.Join(tools.Root, "tools/emulator/moto/requirements.txt")
 	require.NoError(t, os.MkdirAll(filepath.Dir(requirements), 0o755))
-	require.NoError(t, os.WriteFile(requirements, []byte("# comment\nmoto[server,all]==5.2.1\n"), 0o644))
+	require.NoError(t, os.WriteFile(requirements, []byte("# comment\nmoto==5.2.1 \\\n    --hash=sha256:0\n"), 0o644))
 	bin := t.TempDir()
 	t.Setenv("PATH", bin+":/usr/bin:/bin")
 
-	script(t, filepath.Join(bin, "python3"), `printf '5.2.1\n/the/interpreter\n'`)
-	python, err := tools.EnsurePython()
-	require.NoError(t, err)
-	assert.Equal(t, "/the/interpreter", python)
-
-	// Another version: a virtual environment, made by `python3 -m venv FOLDER` and filled by `python3 -m pip`.
-	inner := `case "$*" in *pip*) [ -e "` + bin + `/no-pip" ] && { echo no index; exit 1; }; echo x >> "` + bin + `/pips" ;; esac`
+	// A virtual environment, made by `python3 -m venv FOLDER` and filled by `python3 -m pip`, even where python3 on PATH
+	// says that it has the pinned moto.
+	inner := `case "$*" in *pip*) [ -e "` + bin + `/no-pip" ] && { echo no index; exit 1; }; echo "$*" >> "` + bin + `/pips" ;; esac`
 	script(t, filepath.Join(bin, "inner"), inner)
 	script(t, filepath.Join(bin, "python3"), `case "$2" in
 venv) mkdir -p "$3/bin" && cp "`+bin+`/inner" "$3/bin/python3" ;;
-*) printf '5.0.0\n/the/interpreter\n' ;;
+*) printf '5.2.1\n/the/interpreter\n' ;;
 esac`)
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "no-pip"), nil, 0o644))
-	_, err = tools.EnsurePython()
+	_, err := tools.EnsurePython()
 	require.ErrorContains(t, err, "no index")
 	assert.Contains(t, err.Error(), "pip must reach")
 
 	require.NoError(t, os.Remove(filepath.Join(bin, "no-pip")))
-	python, err = tools.EnsurePython()
+	python, err := tools.EnsurePython()
 	require.NoError(t, err, "what the failed installation left is done again")
 	assert.Equal(t, tools.Path("venv", "bin", "python3"), python)
+	pips, err := os.ReadFile(filepath.Join(bin, "pips"))
+	require.NoError(t, err)
+	assert.Contains(t, string(pips), "--require-hashes", "no package without its hash")
 	out.Reset()
 	_, err = tools.EnsurePython()
 	require.NoError(t, err)
 	assert.Empty(t, out.String(), "installed already")
 
-	require.NoError(t, os.WriteFile(requirements, []byte("moto[server,all]==5.2.1\nflask==3\n"), 0o644))
+	require.NoError(t, os.WriteFile(requirements, []byte("moto==5.2.1\nflask==3\n"), 0o644))
 	_, err = tools.EnsurePython()
 	require.NoError(t, err)
 	assert.Contains(t, out.String(), "install the local emulator", "other requirements")
@@ -567,6 +566,18 @@ func TestLock_TwoProcesses_OneWaits(t *testing.T) {
 	assert.Contains(t, out.String(), "• wait for another command of this checkout")
 }
 
+// The emulator's secret, the state and the logs are in .local. One that an earlier version made is closed, too.
+func TestLock_Folder_OnlyUserEnters(t *testing.T) {
+	tools, _ := testToolchain(t)
+	require.NoError(t, os.Mkdir(tools.Path(), 0o755))
+	unlock, err := tools.Lock()
+	require.NoError(t, err)
+	unlock()
+	info, err := os.Stat(tools.Path())
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
 func TestBin_HoldsNoPulumiPlugin(t *testing.T) {
 	tools, _ := testToolchain(t)
 	assert.NotEqual(t, tools.Bin(), tools.PluginFolder())
@@ -657,5 +668,5 @@ func TestPython_CannotRunTheEmulator_SaidBeforeAnythingIsBuilt(t *testing.T) {
 		}
 	}
 	script(t, filepath.Join(bin, "python3"), `case "$2" in *venv*) exit 1;; esac`)
-	require.NoError(t, tools.CheckPython(), "moto is installed, so no virtual environment is needed")
+	require.ErrorContains(t, tools.CheckPython(), "lacks the module venv", "a moto that is installed elsewhere is not used")
 }

@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"private-ec2-access/tools/stack"
 	"private-ec2-access/tools/standin"
 )
 
@@ -22,7 +23,7 @@ const (
 
 // pulumi runs the program of this checkout. Its stack is called local, because that stack's file has the salt for the
 // passphrase, which Pulumi would otherwise write into a file beside Pulumi.yaml; its config and its state are in the folder.
-func (b *bench) pulumi(ctx context.Context, folder, url string, size int) (*contender, error) {
+func (b *bench) pulumi(ctx context.Context, folder string, account stack.Running, size int) (*contender, error) {
 	var file map[string]any
 	text, err := os.ReadFile(filepath.Join(b.root, "Pulumi.local.yaml"))
 	if err != nil {
@@ -51,7 +52,7 @@ func (b *bench) pulumi(ctx context.Context, folder, url string, size int) (*cont
 	c := &contender{
 		name: pulumiName, program: b.cli.Path, folder: b.root,
 		args: []string{"--non-interactive"},
-		env:  b.environment(url, "PULUMI_BACKEND_URL=file://"+state, "PULUMI_STACK=local"),
+		env:  b.environment(account, "PULUMI_BACKEND_URL=file://"+state, "PULUMI_STACK=local"),
 	}
 	c.count = c.pulumiResources
 	if _, err := c.run(ctx, "stack", "select", "local", "--create"); err != nil {
@@ -89,15 +90,15 @@ func (c *contender) pulumiResources(ctx context.Context) (map[string]int, error)
 	return count, nil
 }
 
-func (b *bench) terraformDefault(ctx context.Context, folder, url string, size int) (*contender, error) {
-	return b.terraformWith(ctx, terraformName, folder, url, size)
+func (b *bench) terraformDefault(ctx context.Context, folder string, account stack.Running, size int) (*contender, error) {
+	return b.terraformWith(ctx, terraformName, folder, account, size)
 }
 
-func (b *bench) terraform32(ctx context.Context, folder, url string, size int) (*contender, error) {
-	return b.terraformWith(ctx, terraform32Name, folder, url, size, "-parallelism=32")
+func (b *bench) terraform32(ctx context.Context, folder string, account stack.Running, size int) (*contender, error) {
+	return b.terraformWith(ctx, terraform32Name, folder, account, size, "-parallelism=32")
 }
 
-func (b *bench) terraformWith(ctx context.Context, name, folder, url string, size int, options ...string) (*contender, error) {
+func (b *bench) terraformWith(ctx context.Context, name, folder string, account stack.Running, size int, options ...string) (*contender, error) {
 	text, err := os.ReadFile(filepath.Join(b.root, "bench", "main.tf"))
 	if err != nil {
 		return nil, err
@@ -107,7 +108,7 @@ func (b *bench) terraformWith(ctx context.Context, name, folder, url string, siz
 	}
 	c := &contender{
 		name: name, program: b.terraform, folder: folder,
-		env: b.environment(url, "TF_CLI_CONFIG_FILE="+b.terraformConfig(), fmt.Sprintf("TF_VAR_instances=%d", size),
+		env: b.environment(account, "TF_CLI_CONFIG_FILE="+b.terraformConfig(), fmt.Sprintf("TF_VAR_instances=%d", size),
 			"TF_IN_AUTOMATION=true", "CHECKPOINT_DISABLE=true", "TF_INPUT=false", "TF_CLI_ARGS=-no-color"),
 	}
 	c.count = c.terraformResources

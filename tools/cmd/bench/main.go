@@ -183,7 +183,7 @@ func (b *bench) measure(ctx context.Context, size int) (times, error) {
 	folder := filepath.Join(b.folder, strconv.Itoa(size))
 	var contenders []*contender
 	result := times{}
-	for i, start := range []func(context.Context, string, string, int) (*contender, error){b.pulumi, b.terraformDefault, b.terraform32} {
+	for i, start := range []func(context.Context, string, stack.Running, int) (*contender, error){b.pulumi, b.terraformDefault, b.terraform32} {
 		own := filepath.Join(folder, strconv.Itoa(i))
 		if err := os.MkdirAll(own, 0o755); err != nil {
 			return nil, err
@@ -193,7 +193,7 @@ func (b *bench) measure(ctx context.Context, size int) (times, error) {
 			return nil, err
 		}
 		defer account.Stop()
-		c, err := start(ctx, own, account.URL(), size)
+		c, err := start(ctx, own, stack.Running{URL: account.URL(), Secret: account.Secret()}, size)
 		if err != nil {
 			return nil, err
 		}
@@ -271,8 +271,8 @@ func sameResources(ctx context.Context, contenders []*contender) error {
 	return nil
 }
 
-func (b *bench) environment(url string, own ...string) []string {
+func (b *bench) environment(account stack.Running, own ...string) []string {
 	local := &stack.Stack{Name: "local", Region: "us-east-2", Emulated: true}
-	environ := stack.EmulatedEnvironment(local, b.tools, b.cli, url, os.Environ()).Apply(os.Environ())
+	environ := stack.EmulatedEnvironment(local, b.tools, b.cli, account, os.Environ()).Apply(os.Environ())
 	return append(environ, own...) // the last value of a variable counts
 }

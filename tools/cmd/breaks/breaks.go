@@ -117,5 +117,6 @@ var breaks = []breakage{
 	{"tag keys that IAM takes for one", []edit{{"config/tags.go", "case other != \"\":", "case false:"}}},
 	{"a tag's length in bytes", []edit{{"config/tags.go", "length := utf8.RuneCountInString(value)", "length := len(value)"}}},
 	{"a fix that leads to a second mistake", []edit{{"config/logging.go", "append(v.set(\"logging.objectLock\", \"off\").Commands, v.set(\"logging.objectLockDays\", \"0\").Commands...)", "v.set(\"logging.objectLock\", \"off\").Commands"}}},
+	{"a real key in the local emulator", []edit{{"internal/guard/guard.go", `endpoint != "" && key != EmulatorKey`, `false && key != EmulatorKey`}}},
 	{"an emulator's key on a real account", []edit{{"internal/guard/guard.go", `if key := environ["AWS_ACCESS_KEY_ID"]; key == EmulatorKey {`, `if key := environ["AWS_ACCESS_KEY_ID"]; false {`}}},
 }

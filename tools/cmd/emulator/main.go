@@ -2,9 +2,9 @@
 //
 //	emulator -python PATH -port N -dir DIR
 //
-// Once it answers it writes DIR/emulator.json: {"url", "pid", "instance"}. The instance is new for
-// every start: the account is in memory, so another instance means another, empty account. The file
-// is removed at the end.
+// Once it answers it writes DIR/emulator.json, which only its user can read: {"url", "pid", "secret", "instance"}. The secret
+// is the account's secret access key. Secret and instance are new for every start: the account is in memory, so another
+// instance means another, empty account. The file is removed at the end.
 package main
 
 import (
@@ -48,7 +48,7 @@ func run() (err error) {
 	defer e.Stop()
 
 	path := filepath.Join(*dir, "emulator.json")
-	if err := writeState(path, e.URL()); err != nil {
+	if err := writeState(path, e); err != nil {
 		return err
 	}
 	defer func() {
@@ -65,12 +65,16 @@ func run() (err error) {
 }
 
 // writeState writes the file at once or not at all, so that a reader never finds half of it.
-func writeState(path, url string) error {
-	text, err := json.Marshal(map[string]any{"url": url, "pid": os.Getpid(), "instance": rand.Text()})
+func writeState(path string, e *emulator.Emulator) error {
+	text, err := json.Marshal(map[string]any{"url": e.URL(), "pid": os.Getpid(), "secret": e.Secret(), "instance": rand.Text()})
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil { //nolint:gosec // no secret
+	// One that is left of an earlier start could be readable for others.
+	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)

@@ -1,12 +1,14 @@
 """One check for each fix in fixes.py, through the real SDK: checks.py URL
 
-Prints one line per check, {"check": NAME, "error": null or TEXT}. Run against a plain moto_server,
-each check fails: that is how it is known to check something. Used by ../emulator_test.go.
+The secret key is in the environment. Prints one line per check, {"check": NAME, "error": null or TEXT}.
+Run against a plain moto_server, each check fails: that is how it is known to check something. Used by
+../emulator_test.go.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from typing import Any
@@ -23,13 +25,13 @@ class Account:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def client(self, service: str, region: str = REGION, key: str = "test") -> Any:
+    def client(self, service: str, region: str = REGION) -> Any:
         return boto3.client(
             service,
             region_name=region,
             endpoint_url=self.url,
-            aws_access_key_id=key,
-            aws_secret_access_key="test",
+            aws_access_key_id="test",
+            aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
             config=Config(
                 retries={"max_attempts": 0},
                 s3={"addressing_style": "path"},
@@ -508,6 +510,12 @@ def instance_type_offerings(a: Account) -> None:
     )
 
 
+def endpoint_services(a: Account) -> None:
+    names = a.client("ec2").describe_vpc_endpoint_services()["ServiceNames"]
+    for service in ("cloudformation", "ssm", "s3", "kms", "logs"):
+        equal(service, f"com.amazonaws.{REGION}.{service}" in names, True)
+
+
 def ssm_service_settings(a: Account) -> None:
     ssm = a.client("ssm")
     name = "/ssm/managed-instance/default-ec2-instance-management-role"
@@ -705,6 +713,7 @@ CHECKS = (
     vpc_endpoint_refusals,
     default_dhcp_options,
     instance_type_offerings,
+    endpoint_services,
     ssm_service_settings,
     ssm_histories,
     root_identity,

@@ -468,6 +468,19 @@ def vpc_endpoints() -> None:
     VPCs.modify_vpc_endpoint = modify_vpc_endpoint  # type: ignore[method-assign]
 
 
+def endpoint_services() -> None:
+    """The list of endpoint services needs no part of moto that is not installed.
+
+    AWS: lists the endpoint services of a Region.
+    moto: loads CloudFormation for one entry of the list, and with it packages that nothing else here needs.
+    Matters: the program looks the services up at each preview. The entry is moto's plain default instead.
+    """
+    from moto.ec2.models import vpcs
+
+    vpcs.IMPLEMENTED_ENDPOINT_SERVICES.remove("cloudformation")
+    vpcs.COVERED_ENDPOINT_SERVICES.remove("cloudformation")
+
+
 # AWS's default for each account and Region, from the API reference of GetServiceSetting.
 SERVICE_SETTINGS = {
     "/ssm/appconfig/operational-history": "Enable",
@@ -894,6 +907,7 @@ ALL: Iterable[Callable[[], None]] = (
     vpc_endpoint_refusals,
     default_dhcp_options,
     instance_type_offerings,
+    endpoint_services,
     ssm_service_settings,
     ssm_histories,
     root_identity,

@@ -15,21 +15,21 @@ import (
 
 // account asks moto what the service itself has to know. Those are no calls of a user of AWS, so they do not go through
 // the front. The SDK's packages for EC2 and IAM would cost a minute of compiling for four calls.
-type account struct{ moto *url.URL }
+type account struct{ moto *http.Client }
 
-// authorization names a caller; moto takes who asks, service and Region from it, and checks no signature.
+// authorization names a caller; moto takes who asks, service and Region from it. The front checks signatures, not moto.
 func authorization(key, region, service string) string {
 	return fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=host, Signature=0", key, time.Now().UTC().Format("20060102"), region, service)
 }
 
 func (a account) send(ctx context.Context, key, region, service string, header http.Header, body string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, a.moto.String()+"/", strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://moto/", strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	request.Header = header
 	request.Header.Set("Authorization", authorization(key, region, service))
-	response, err := http.DefaultClient.Do(request)
+	response, err := a.moto.Do(request)
 	if err != nil {
 		return nil, err
 	}

@@ -25,8 +25,6 @@ type Call struct {
 	Context                   context.Context
 	Action, Region, AccessKey string
 	Body                      []byte // JSON
-	// Origin is the header of that name, which only browsers send.
-	Origin string
 }
 
 func (c Call) read(into any) error {
@@ -63,9 +61,6 @@ func (s *Service) Answers(service, action string) bool {
 
 // Answer answers a call with a value for JSON, or with an *Error.
 func (s *Service) Answer(c Call) (any, error) {
-	if c.Origin != "" {
-		return nil, &Error{"AccessDeniedException", "the emulated Session Manager takes no requests of browsers (Origin: " + c.Origin + ")"}
-	}
 	return s.calls()[c.Action](c)
 }
 
@@ -204,10 +199,6 @@ func (s *Service) terminateSession(c Call) (any, error) {
 
 // ServeChannel is a data channel: a websocket whose first message is JSON with a token that a call has given out.
 func (s *Service) ServeChannel(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" {
-		http.Error(w, "no browser opens a session here (Origin: "+origin+")", http.StatusForbidden)
-		return
-	}
 	session := r.URL.Path[len(ChannelPath):]
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {

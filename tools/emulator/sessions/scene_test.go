@@ -153,7 +153,7 @@ func (s scene) config() aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(s.URL()),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: s.Secret()}, nil
 		}),
 	}
 }
@@ -169,7 +169,7 @@ func (s scene) send(service string, header http.Header, body string) (int, strin
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL()+"/", strings.NewReader(body))
 	require.NoError(s.t, err)
 	request.Header = header
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/"+region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+	require.NoError(s.t, s.Sign(request, service, region, body))
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(s.t, err)
 	defer response.Body.Close()
@@ -230,7 +230,7 @@ type client struct {
 func (s scene) start(arguments ...string) *client {
 	s.t.Helper()
 	cmd := exec.Command(os.Getenv("EMULATOR_PYTHON"), append([]string{"-m", "awscli", "ssm", "start-session"}, arguments...)...)
-	cmd.Env = append([]string{"AWS_ENDPOINT_URL=" + s.URL(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=" + region,
+	cmd.Env = append([]string{"AWS_ENDPOINT_URL=" + s.URL(), "AWS_ACCESS_KEY_ID=" + emulator.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + s.Secret(), "AWS_DEFAULT_REGION=" + region,
 		"AWS_REGION=" + region, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true"}, keep("PATH", "HOME", "PYTHONPATH")...)
 	cmd.Dir = s.t.TempDir() // not a folder of Python packages
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})

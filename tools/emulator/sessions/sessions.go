@@ -9,8 +9,8 @@
 // no permission of the person, and of the agent only what bucket policies say).
 //
 // The shell is one of this machine, started in a scratch folder with an environment of its own. That is no sandbox: who
-// reaches the emulator's port can run commands as its user. Therefore the port is on loopback only, a token opens one
-// data channel once, and every request with an Origin header, which is a browser's, is refused.
+// can call the emulator can run commands as its user. Therefore the front, which stands before this package, refuses web
+// pages and callers without the secret of this start, and a token opens one data channel once.
 //
 // Each running instance with a role in its profile has an agent that is online, because nothing boots here; SetAgent
 // changes that. An agent calls AWS as its role, through the front, so that those calls are recorded, can be refused by
@@ -25,6 +25,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -55,8 +56,10 @@ func (t Timing) withDefaults() Timing {
 
 // Options says where the service works.
 type Options struct {
-	// Moto answers what the service looks up; Front is the address that agents and clients use.
-	Moto, Front *url.URL
+	// Moto answers what the service looks up.
+	Moto *http.Client
+	// Front is the address that agents and clients use.
+	Front *url.URL
 	// Folder takes the shells' scratch folders; "" is the system's folder for temporary files.
 	Folder string
 	// Log takes what an agent would write to its log.
