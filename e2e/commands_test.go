@@ -93,8 +93,8 @@ func cloneTo(t *testing.T, dir, releases string) *clone {
 	return c
 }
 
-// withTools adds this machine's Pulumi and the bridge that was built for the tests, so that only the project's own programs
-// are built.
+// withTools adds this machine's Pulumi, and the bridge and the Python that the tests use, so that only the project's own
+// programs are built.
 func (c *clone) withTools() *clone {
 	c.t.Helper()
 	cli, err := exec.LookPath("pulumi")
@@ -108,6 +108,9 @@ func (c *clone) withTools() *clone {
 		require.NoError(c.t, os.MkdirAll(filepath.Join(c.dir, ".local", "bin"), 0o755))
 		require.NoError(c.t, os.Symlink(bridge, filepath.Join(c.dir, ".local", "bin", "terraform-bridge")))
 	}
+	venv := filepath.Dir(filepath.Dir(setting(c.t, "EMULATOR_PYTHON")))
+	require.NoError(c.t, os.MkdirAll(filepath.Join(c.dir, ".local"), 0o700))
+	require.NoError(c.t, os.Symlink(venv, filepath.Join(c.dir, ".local", "venv")))
 	c.t.Cleanup(func() { _, _ = c.run("make", "down") })
 	return c
 }

@@ -18,11 +18,13 @@ import (
 	"time"
 )
 
-// release is one official archive and the file that is published beside it with the checksums.
+// release is one official archive.
 type release struct {
+	// server is "" for the one of most releases.
+	server string
 	// folder is the path of the release on the server.
-	folder             string
-	archive, checksums string
+	folder  string
+	archive string
 }
 
 func (t *Toolchain) pulumiRelease() release {
@@ -31,30 +33,30 @@ func (t *Toolchain) pulumiRelease() release {
 		arch = "x64" // The CLI's archives say x64, the plugins' say amd64.
 	}
 	return release{
-		folder:    "pulumi/pulumi/releases/download/" + PulumiVersion,
-		archive:   fmt.Sprintf("pulumi-%s-%s-%s.tar.gz", PulumiVersion, t.os, arch),
-		checksums: fmt.Sprintf("pulumi-%s-checksums.txt", strings.TrimPrefix(PulumiVersion, "v")),
+		folder:  "pulumi/pulumi/releases/download/" + PulumiVersion,
+		archive: fmt.Sprintf("pulumi-%s-%s-%s.tar.gz", PulumiVersion, t.os, arch),
 	}
 }
 
-func (t *Toolchain) awsPluginRelease() release {
+// providerRelease is the Terraform provider, from HashiCorp.
+func (t *Toolchain) providerRelease() release {
 	return release{
-		folder:    "pulumi/pulumi-aws/releases/download/" + AWSPluginVersion,
-		archive:   fmt.Sprintf("pulumi-resource-aws-%s-%s-%s.tar.gz", AWSPluginVersion, t.os, t.arch),
-		checksums: fmt.Sprintf("pulumi-aws_%s_checksums.txt", strings.TrimPrefix(AWSPluginVersion, "v")),
+		server:  t.hashicorp,
+		folder:  "terraform-provider-aws/" + AWSProviderVersion,
+		archive: fmt.Sprintf("terraform-provider-aws_%s_%s_%s.zip", AWSProviderVersion, t.os, t.arch),
 	}
 }
 
 // ChecksumError says that an archive is not the one that was released. It is never passed over by trying another way:
 // either the download was damaged, or somebody exchanged the file.
 type ChecksumError struct {
-	URL, Source, Expected, Got string
+	URL, Expected, Got string
 }
 
 func (e *ChecksumError) Error() string {
-	return fmt.Sprintf("the checksum of %s is wrong\n    expected %s (from %s)\n    got      %s\n"+
-		"  The file was deleted and nothing was installed. Run the same command again; if it happens again, a proxy or somebody "+
-		"else changes the download, and it must not be used.", e.URL, e.Expected, e.Source, e.Got)
+	return fmt.Sprintf("the checksum of %s is wrong\n    expected %s (from tools/toolchain/pins.go)\n    got      %s\n"+
+		"  Nothing was installed. Run the same command again; if it happens again, somebody else changed the file, and it must "+
+		"not be used.", e.URL, e.Expected, e.Got)
 }
 
 // unavailable marks the errors after which another way is tried: the server cannot be had, or not the file.
@@ -119,52 +121,20 @@ func (b *impatientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// expectedChecksum returns what the archive must have, and where that is said. It asks the server first when no value
-// is pinned, which also is the cheapest way to learn whether the server can be reached.
-func (t *Toolchain) expectedChecksum(r release) (sum, source string, err error) {
-	if sum, ok := pinnedChecksums[r.archive]; ok {
-		return sum, "the table in tools/toolchain/pins.go", nil
+func (t *Toolchain) url(r release) string {
+	server := r.server
+	if server == "" {
+		server = t.releases
 	}
-	t.mu.Lock()
-	unreachable := t.unreachable
-	t.mu.Unlock()
-	if unreachable != nil {
-		return "", "", unreachable
-	}
-	url := t.url(r, r.checksums)
-	body, err := t.get(url)
-	if err != nil {
-		if isUnavailable(err) {
-			t.mu.Lock()
-			t.unreachable = err
-			t.mu.Unlock()
-		}
-		return "", "", err
-	}
-	defer body.Close()
-	text, err := io.ReadAll(io.LimitReader(body, 1<<20))
-	if err != nil {
-		return "", "", err
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) == 2 && strings.TrimPrefix(fields[1], "*") == r.archive {
-			return strings.ToLower(fields[0]), url, nil
-		}
-	}
-	return "", "", unavailable{fmt.Errorf("%s does not name %s (is there a release for %s/%s?), so the archive could not be verified", url, r.archive, t.os, t.arch)}
-}
-
-func (t *Toolchain) url(r release, file string) string {
-	return strings.TrimSuffix(t.releases, "/") + "/" + r.folder + "/" + file
+	return strings.TrimSuffix(server, "/") + "/" + r.folder + "/" + r.archive
 }
 
 // download gets a release, verifies it, and puts the named files of it into a folder. Nothing appears in the folder
 // before the whole archive is verified. Files are put in place in the order in which they are named; all must be there.
 func (t *Toolchain) download(r release, folder string, files ...string) error {
-	expected, source, err := t.expectedChecksum(r)
-	if err != nil {
-		return err
+	expected, ok := pinnedChecksums[r.archive]
+	if !ok {
+		return unavailable{fmt.Errorf("tools/toolchain/pins.go has no checksum for %s", r.archive)}
 	}
 	temporary, err := t.temporary("download")
 	if err != nil {
@@ -173,12 +143,12 @@ func (t *Toolchain) download(r release, folder string, files ...string) error {
 	defer os.RemoveAll(temporary)
 
 	archive := filepath.Join(temporary, r.archive)
-	got, err := t.save(t.url(r, r.archive), archive)
+	got, err := t.save(t.url(r), archive)
 	if err != nil {
 		return err
 	}
 	if got != expected {
-		return &ChecksumError{URL: t.url(r, r.archive), Source: source, Expected: expected, Got: got}
+		return &ChecksumError{URL: t.url(r), Expected: expected, Got: got}
 	}
 	if err := extract(archive, temporary, files); err != nil {
 		return fmt.Errorf("cannot unpack %s: %w", r.archive, err)

@@ -72,7 +72,7 @@ func (t *Toolchain) EnsureTests() (TestTools, error) {
 	if result.SessionPlugin, err = t.EnsureSessionPlugin(); err != nil {
 		return TestTools{}, err
 	}
-	if result.Mirror, err = t.FindMirror(); err != nil {
+	if result.Mirror, err = t.ensureMirror(); err != nil {
 		t.say("• the tests of the stand-in for the AWS plugin will be skipped: %v", err)
 		return result, nil
 	}

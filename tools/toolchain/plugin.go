@@ -17,7 +17,8 @@ func (t *Toolchain) PluginFolder() string {
 // Bridge is Pulumi's plugin for any Terraform provider, which the stand-in for the AWS plugin starts.
 func (t *Toolchain) Bridge() string { return filepath.Join(t.Bin(), "terraform-bridge") }
 
-// HasOfficialPlugin reports whether the plugin is the released one. The stand-in is told from it by the bridge beside it.
+// HasOfficialPlugin reports whether the plugin is the released one, which somebody installed there. The stand-in is told
+// from it by the bridge beside it.
 func (t *Toolchain) HasOfficialPlugin() bool {
 	return isExecutable(filepath.Join(t.PluginFolder(), "pulumi-resource-aws")) && !t.hasStandIn()
 }
@@ -27,7 +28,7 @@ func (t *Toolchain) hasStandIn() bool {
 	return err == nil
 }
 
-// CheckPlugin fails if there is no way to get the AWS plugin here. It takes a second, a few where the network swallows
+// CheckPlugin fails if there is no way to get the Terraform provider here. It takes a second, a few where the network swallows
 // packets, so that nobody waits for minutes of builds that lead nowhere.
 func (t *Toolchain) CheckPlugin() error {
 	if t.HasOfficialPlugin() {
@@ -41,41 +42,33 @@ func (t *Toolchain) CheckPlugin() error {
 	if !errors.As(mirrorErr, &notFound) {
 		return mirrorErr
 	}
-	_, _, serverErr := t.expectedChecksum(t.awsPluginRelease())
+	r := t.providerRelease()
+	body, serverErr := t.get(t.url(r))
 	if serverErr == nil {
-		return nil
+		return body.Close()
 	}
-	return fmt.Errorf(`the AWS plugin %s is not available from either source:
-  1. its official release: %s
+	return fmt.Errorf(`the Terraform AWS provider %s, which the stand-in for the AWS plugin starts, is not available from either source:
+  1. its release: %s
        %v
      Fix: use a network (or HTTPS_PROXY) that reaches that server, or name a server of your own with the same paths in %s.
-  2. the stand-in, which needs the Terraform AWS provider %s from a filesystem mirror: not found in
+  2. a filesystem mirror: not found in
        %s
      Fix: %s=<folder that holds %s>.
   Nothing was built or changed`,
-		AWSPluginVersion, t.url(t.awsPluginRelease(), t.awsPluginRelease().archive), serverErr, ReleasesVariable,
-		AWSProviderVersion, strings.Join(notFound.Tried, "\n       "), MirrorVariable, t.providerFolder(""))
+		AWSProviderVersion, t.url(r), serverErr, ReleasesVariable, strings.Join(notFound.Tried, "\n       "), MirrorVariable, t.providerFolder(""))
 }
 
-// EnsurePlugin installs the AWS plugin for emulated stacks: the official release, or, where that cannot be had, the
-// stand-in. What is installed stays: `make clean` is the way to try the official one again.
+// EnsurePlugin installs the stand-in for the AWS plugin, for emulated stacks. A plugin that somebody put into its place
+// stays.
 func (t *Toolchain) EnsurePlugin() error {
 	if t.HasOfficialPlugin() {
 		return nil
-	}
-	if !t.hasStandIn() {
-		get := step{name: "download the AWS plugin " + AWSPluginVersion, why: "the first run needs it", usual: "1 to 2 minutes"}
-		err := t.run(get, func() error { return t.download(t.awsPluginRelease(), t.PluginFolder(), "pulumi-resource-aws") })
-		if !isUnavailable(err) {
-			return err
-		}
-		t.say("  The stand-in takes its place: the same engine, bridge and Terraform provider %s, but not the official binary.", AWSProviderVersion)
 	}
 	return t.ensureStandIn()
 }
 
 func (t *Toolchain) ensureStandIn() error {
-	mirror, err := t.FindMirror()
+	mirror, err := t.ensureMirror()
 	if err != nil {
 		return err
 	}

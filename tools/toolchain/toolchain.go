@@ -1,8 +1,8 @@
 // Package toolchain gets everything the project's commands need, into one ignored folder of the project (.local), and
 // touches nothing else on the machine (the caches of Go and pip excepted).
 //
-// Each part is had in the best way that works here: what is installed, else the official release with its checksum
-// verified, else a build from Go modules. Everything is put in place by one rename, so that a step that is killed
+// Each part is had in the best way that works here: what is installed, else the official release whose checksum is in
+// pins.go, else a build from Go modules whose hashes are in go.sum. Everything is put in place by one rename, so that a step that is killed
 // leaves nothing half-finished behind.
 package toolchain
 
@@ -25,11 +25,14 @@ import (
 const (
 	// MirrorVariable names the Terraform filesystem mirror to use, and no other.
 	MirrorVariable = "PRIVATE_EC2_ACCESS_TERRAFORM_MIRROR"
-	// ReleasesVariable names a server that holds the releases in place of https://github.com, with the same paths.
+	// ReleasesVariable names a server that holds the releases in place of the official ones, with the same paths.
 	ReleasesVariable = "PRIVATE_EC2_ACCESS_RELEASES"
 )
 
-const officialReleases = "https://github.com"
+const (
+	officialReleases   = "https://github.com"
+	officialTerraforms = "https://releases.hashicorp.com"
+)
 
 // Toolchain is the set of tools of one checkout of the project.
 type Toolchain struct {
@@ -41,6 +44,7 @@ type Toolchain struct {
 	// The rest has defaults that only tests change.
 	os, arch    string
 	releases    string
+	hashicorp   string // the server of Terraform providers
 	client      *http.Client
 	every       time.Duration // between the lines of a step that goes on
 	lockQuiet   time.Duration // after which waiting for the lock is mentioned
@@ -48,15 +52,14 @@ type Toolchain struct {
 	// programFlags are the flags with which the language host in use builds the program. EnsureCLI sets them.
 	programFlags []string
 
-	mu          sync.Mutex // guards Out and unreachable
-	unreachable error      // why the release server was given up, so that it is tried once only
+	mu sync.Mutex // guards Out
 }
 
 // New returns the toolchain of the project in root, which reports its progress to out.
 func New(root string, out io.Writer) *Toolchain {
-	releases := os.Getenv(ReleasesVariable)
-	if releases == "" {
-		releases = officialReleases
+	releases, hashicorp := officialReleases, officialTerraforms
+	if own := os.Getenv(ReleasesVariable); own != "" {
+		releases, hashicorp = own, own
 	}
 	return &Toolchain{
 		Root:        root,
@@ -64,6 +67,7 @@ func New(root string, out io.Writer) *Toolchain {
 		os:          runtime.GOOS,
 		arch:        runtime.GOARCH,
 		releases:    releases,
+		hashicorp:   hashicorp,
 		client:      newClient(),
 		every:       15 * time.Second,
 		lockQuiet:   500 * time.Millisecond,

@@ -2,17 +2,21 @@ package toolchain
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -81,24 +85,59 @@ func serve(t *testing.T, tools *Toolchain, files map[string][]byte) {
 
 const fakePulumi = "#!/bin/sh\necho " + PulumiVersion + "\n"
 
+// pin changes the table of checksums for one test.
+func pin(t *testing.T, archive, checksum string) {
+	t.Helper()
+	before := pinnedChecksums
+	pinnedChecksums = maps.Clone(before)
+	pinnedChecksums[archive] = checksum
+	t.Cleanup(func() { pinnedChecksums = before })
+}
+
 func pulumiFiles(t *testing.T, tools *Toolchain, checksum string) map[string][]byte {
 	r := tools.pulumiRelease()
 	content := archive(t, map[string]string{"pulumi/pulumi": fakePulumi, "pulumi/pulumi-language-go": "#!/bin/sh\n", "pulumi/pulumi-language-nodejs": "#!/bin/sh\n"})
 	if checksum == "" {
 		checksum = sum(content)
 	}
-	return map[string][]byte{
-		r.folder + "/" + r.archive:   content,
-		r.folder + "/" + r.checksums: []byte("00  other.tar.gz\n" + checksum + "  " + r.archive + "\n"),
-	}
+	pin(t, r.archive, checksum)
+	return map[string][]byte{r.folder + "/" + r.archive: content}
 }
 
 func TestReleaseNames(t *testing.T) {
 	tools, _ := testToolchain(t)
-	assert.Equal(t, release{"pulumi/pulumi/releases/download/v3.259.0", "pulumi-v3.259.0-linux-x64.tar.gz", "pulumi-3.259.0-checksums.txt"}, tools.pulumiRelease())
+	assert.Equal(t, release{"", "pulumi/pulumi/releases/download/v3.259.0", "pulumi-v3.259.0-linux-x64.tar.gz"}, tools.pulumiRelease())
 	tools.os, tools.arch = "darwin", "arm64"
 	assert.Equal(t, "pulumi-v3.259.0-darwin-arm64.tar.gz", tools.pulumiRelease().archive)
-	assert.Equal(t, release{"pulumi/pulumi-aws/releases/download/v6.83.2", "pulumi-resource-aws-v6.83.2-darwin-arm64.tar.gz", "pulumi-aws_6.83.2_checksums.txt"}, tools.awsPluginRelease())
+	t.Setenv(ReleasesVariable, "")
+	assert.Equal(t, "https://releases.hashicorp.com/terraform-provider-aws/5.100.0/terraform-provider-aws_5.100.0_"+runtime.GOOS+"_"+runtime.GOARCH+".zip",
+		New(t.TempDir(), io.Discard).url(New(t.TempDir(), io.Discard).providerRelease()))
+}
+
+// A new version without its checksums would be built everywhere, unnoticed.
+func TestPins_EachPlatform_HasChecksum(t *testing.T) {
+	tools, _ := testToolchain(t)
+	names := map[string]bool{}
+	for _, platform := range [][2]string{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}} {
+		tools.os, tools.arch = platform[0], platform[1]
+		name := tools.pulumiRelease().archive
+		assert.Regexp(t, "^[0-9a-f]{64}$", pinnedChecksums[name], name)
+		names[name] = true
+	}
+	for name := range pinnedChecksums {
+		assert.True(t, names[name], "%s is of another version", name)
+	}
+}
+
+// The mirror of this machine holds what HashiCorp released.
+func TestPins_ProviderOfThisMachine_Released(t *testing.T) {
+	mirror := os.Getenv("STANDIN_MIRROR")
+	if mirror == "" {
+		t.Skip("STANDIN_MIRROR is not set: run the tests with `make test`")
+	}
+	tools := New(t.TempDir(), io.Discard)
+	require.NoError(t, os.MkdirAll(tools.Path(), 0o755))
+	require.NoError(t, tools.verifyProvider(mirror))
 }
 
 func TestPins_AgreeWithModules(t *testing.T) {
@@ -147,26 +186,23 @@ func TestEnsureCLI_WrongChecksum_IsAnError(t *testing.T) {
 	r := tools.pulumiRelease()
 	assert.Contains(t, err.Error(), "expected "+wrong)
 	assert.Contains(t, err.Error(), "got      "+sum(files[r.folder+"/"+r.archive]))
-	assert.Contains(t, err.Error(), r.checksums)
+	assert.Contains(t, err.Error(), "tools/toolchain/pins.go")
 	assert.Empty(t, leftovers(t, tools), "the file is deleted")
 	assert.NoFileExists(t, filepath.Join(tools.Bin(), "pulumi"))
 	assert.NotContains(t, out.String(), "build")
 }
 
-func TestEnsureCLI_PinnedChecksum_Wins(t *testing.T) {
+// A checksum that lies beside the archive proves nothing: whoever exchanges the archive exchanges it, too.
+func TestDownload_NoChecksumInRepository_NotAsked(t *testing.T) {
 	tools, _ := testToolchain(t)
-	files := pulumiFiles(t, tools, "")
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Error("asked for", r.URL) }))
+	t.Cleanup(server.Close)
+	tools.releases = server.URL
 	r := tools.pulumiRelease()
-	serve(t, tools, files)
-	pinnedChecksums[r.archive] = strings.Repeat("cd", 32)
-	t.Cleanup(func() { delete(pinnedChecksums, r.archive) })
-	_, err := tools.EnsureCLI()
-	require.ErrorContains(t, err, "expected "+strings.Repeat("cd", 32)+" (from the table in tools/toolchain/pins.go)")
-
-	pinnedChecksums[r.archive] = sum(files[r.folder+"/"+r.archive])
-	files[r.folder+"/"+r.checksums] = []byte(strings.Repeat("ef", 32) + "  " + r.archive + "\n")
-	_, err = tools.EnsureCLI()
-	require.NoError(t, err)
+	r.archive = "unknown.tar.gz"
+	err := tools.download(r, tools.Bin(), "pulumi")
+	assert.True(t, isUnavailable(err), "%v", err)
+	assert.ErrorContains(t, err, "has no checksum for unknown.tar.gz")
 }
 
 func TestEnsureCLI_UnreachableServer_BuildsFromModules(t *testing.T) {
@@ -186,7 +222,7 @@ func TestEnsureCLI_UnreachableServer_BuildsFromModules(t *testing.T) {
 	}
 }
 
-func TestDownload_SilentServer_TimesOutOnce(t *testing.T) {
+func TestDownload_SilentServer_TimesOut(t *testing.T) {
 	tools, _ := testToolchain(t)
 	stop := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
@@ -194,33 +230,76 @@ func TestDownload_SilentServer_TimesOutOnce(t *testing.T) {
 	t.Cleanup(func() { close(stop) })
 	tools.releases = server.URL
 	tools.client.Transport.(*http.Transport).ResponseHeaderTimeout = 50 * time.Millisecond
-	_, _, err := tools.expectedChecksum(tools.pulumiRelease())
+	err := tools.download(tools.pulumiRelease(), tools.Bin(), "pulumi")
 	assert.True(t, isUnavailable(err), "%v", err)
-
-	start := time.Now()
-	_, _, err = tools.expectedChecksum(tools.awsPluginRelease())
-	assert.True(t, isUnavailable(err), "%v", err)
-	assert.Less(t, time.Since(start), 20*time.Millisecond, "it is asked once only")
 }
 
-func TestEnsurePlugin_ArchiveWithoutPlugin_IsAnError(t *testing.T) {
-	tools, _ := testToolchain(t)
-	r := tools.awsPluginRelease()
-	content := archive(t, map[string]string{"LICENSE": "x"})
-	serve(t, tools, map[string][]byte{r.folder + "/" + r.archive: content, r.folder + "/" + r.checksums: []byte(sum(content) + "  " + r.archive)})
-	require.ErrorContains(t, tools.EnsurePlugin(), "it does not hold pulumi-resource-aws")
-	assert.False(t, tools.HasOfficialPlugin())
+// zipped is a provider as HashiCorp releases it.
+func zipped(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	writer := zip.NewWriter(&b)
+	for name, content := range files {
+		header := &zip.FileHeader{Name: name}
+		header.SetMode(0o755)
+		file, err := writer.CreateHeader(header)
+		require.NoError(t, err)
+		_, err = io.WriteString(file, content)
+		require.NoError(t, err)
+	}
+	require.NoError(t, writer.Close())
+	return b.Bytes()
 }
 
-func TestOfficialPlugin(t *testing.T) {
-	tools, _ := testToolchain(t)
-	r := tools.awsPluginRelease()
-	content := archive(t, map[string]string{"pulumi-resource-aws": "#!/bin/sh\n", "LICENSE": "x"})
-	serve(t, tools, map[string][]byte{r.folder + "/" + r.archive: content, r.folder + "/" + r.checksums: []byte(sum(content) + "  " + r.archive)})
+func TestEnsureMirror_NoMirror_DownloadsVerifiedProvider(t *testing.T) {
+	tools, out := testToolchain(t)
+	r := tools.providerRelease()
+	provider := map[string]string{"LICENSE.txt": "x", "terraform-provider-aws_v5.100.0_x5": "#!/bin/sh\n"}
+	files := map[string][]byte{r.folder + "/" + r.archive: zipped(t, provider)}
+	serve(t, tools, files)
+	tools.hashicorp = tools.releases
 	require.NoError(t, tools.CheckPlugin())
-	require.NoError(t, tools.EnsurePlugin())
-	assert.True(t, tools.HasOfficialPlugin())
-	assert.FileExists(t, filepath.Join(tools.Root, ".local/pulumi/plugins/resource-aws-v6.83.2/pulumi-resource-aws"))
+	_, err := tools.ensureMirror()
+	var wrong *ChecksumError
+	require.ErrorAs(t, err, &wrong, "it is not HashiCorp's")
+	assert.NoDirExists(t, tools.ownMirror())
+	assert.Empty(t, leftovers(t, tools))
+
+	before := providerHashes
+	t.Cleanup(func() { providerHashes = before })
+	providerHashes = []string{wrong.Got}
+	mirror, err := tools.ensureMirror()
+	require.NoError(t, err)
+	assert.Equal(t, tools.ownMirror(), mirror)
+	assert.Contains(t, out.String(), "ok: download the Terraform AWS provider")
+	assert.FileExists(t, filepath.Join(tools.providerFolder(mirror), "terraform-provider-aws_v5.100.0_x5"))
+
+	tools.hashicorp = "http://127.0.0.1:1"
+	again, err := tools.ensureMirror()
+	require.NoError(t, err)
+	assert.Equal(t, mirror, again, "it is there")
+
+	// What somebody puts into a mirror is noticed, in place of the provider or beside it.
+	for _, name := range []string{"terraform-provider-aws_v5.100.0_x5", "terraform-provider-aws_v5.100.0_x6"} {
+		path := filepath.Join(tools.providerFolder(mirror), name)
+		old, readErr := os.ReadFile(path)
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nexit 1\n"), 0o755))
+		_, err = tools.ensureMirror()
+		require.ErrorAs(t, err, &wrong)
+		require.NoError(t, os.Remove(path))
+		if readErr == nil {
+			require.NoError(t, os.WriteFile(path, old, 0o755))
+		}
+		_, err = tools.ensureMirror()
+		require.NoError(t, err)
+	}
+}
+
+func TestUnzip_PathsOutside_StayInside(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.zip"), zipped(t, map[string]string{"../../evil": "x"}), 0o600))
+	require.NoError(t, unzip(filepath.Join(folder, "a.zip"), filepath.Join(folder, "to")))
+	assert.FileExists(t, filepath.Join(folder, "to", "evil"))
 }
 
 func TestSufficient(t *testing.T) {
@@ -332,7 +411,7 @@ func TestEnsureEmulated_NoServerAndNoMirror_FailsAtOnce(t *testing.T) {
 	_, err := tools.EnsureEmulated(true)
 	require.Error(t, err)
 	assert.Less(t, time.Since(start), time.Second)
-	for _, part := range []string{"http://127.0.0.1:1/pulumi/pulumi-aws/", "connection refused", tools.mirrorRoots[0], MirrorVariable, ReleasesVariable, "Nothing was built or changed"} {
+	for _, part := range []string{"http://127.0.0.1:1/terraform-provider-aws/", "connection refused", tools.mirrorRoots[0], MirrorVariable, ReleasesVariable, "Nothing was built or changed"} {
 		assert.Contains(t, err.Error(), part)
 	}
 	assert.Empty(t, out.String(), "nothing was begun")
