@@ -75,8 +75,13 @@ func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 	require.Regexp(t, `\*\*\d+ unchanged\*\*`, comment.Body)
 
 	// The drift check: somebody changes a resource in the account, and reverts it.
-	p.job("drift.yml", "drift")
-	github.Settle()
+	drift := func() {
+		t.Helper()
+		p.job("drift.yml", "drift")
+		p.job("drift.yml", "issue")
+		github.Settle()
+	}
+	drift()
 	require.Empty(t, github.Issues)
 	aws := func(args string) {
 		t.Helper()
@@ -85,16 +90,14 @@ func TestPipelines_WorkflowCommands_FromPullRequestToDrift(t *testing.T) {
 	}
 	tag := "--resources $(pulumi stack output vpcId --stack dev) --tags Key=Name"
 	aws("ec2 create-tags " + tag + ",Value=mine")
-	p.job("drift.yml", "drift")
-	github.Settle()
+	drift()
 	require.Len(t, github.Issues, 1)
 	issue := github.Issues[0]
 	require.Equal(t, "The stack dev is not as the program says", issue.Title)
 	require.Contains(t, issue.Body, `"mine"`)
 	require.NotEqual(t, "closed", issue.State)
 	aws("ec2 create-tags " + tag + ",Value=private-ec2-access-dev-vpc")
-	p.job("drift.yml", "drift")
-	github.Settle()
+	drift()
 	require.Equal(t, "closed", issue.State)
 }
 

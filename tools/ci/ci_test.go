@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 
 	"private-ec2-access/tools/ci/githubtest"
 )
@@ -299,4 +300,32 @@ func TestDeploy_OlderCommit_Skipped(t *testing.T) {
 	g.Refuse = http.MethodGet
 	_, _, code = c.run("github.py", "newest")
 	assert.NotZero(t, code)
+}
+
+// A job with an AWS identity runs the program, with modules from elsewhere. Whatever they do, they write nothing at GitHub.
+func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
+	files, err := filepath.Glob("../../.github/workflows/*.yml")
+	require.NoError(t, err)
+	seen := 0
+	for _, file := range files {
+		var workflow struct {
+			Permissions map[string]string
+			Jobs        map[string]struct{ Permissions map[string]string }
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(text, &workflow))
+		assert.NotNil(t, workflow.Permissions, "%s: without permissions at the top a job has those of the repository", file)
+		assert.Empty(t, workflow.Permissions, file)
+		for name, job := range workflow.Jobs {
+			if job.Permissions["id-token"] != "write" {
+				continue
+			}
+			seen++
+			for permission, access := range job.Permissions {
+				assert.True(t, permission == "id-token" || access == "read", "%s, %s: %s is %s", file, name, permission, access)
+			}
+		}
+	}
+	assert.Positive(t, seen)
 }
