@@ -1,7 +1,7 @@
 # The targets run the command in tools/cmd/stack. `make` alone lists them.
 
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
-options := STACK ARGS INSTANCE SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
+options := STACK ARGS INSTANCE FLEET BATCH SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
 	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 STACK ?= local
@@ -82,8 +82,8 @@ docs: executable-tmp ## regenerate docs/configuration.md from Pulumi.yaml
 plugin: command ## build the AWS CLI's session-manager-plugin from its source, if none is installed
 	@$(command) plugin
 
-upgrade: command ## pin the newest image of an instance, and update the stack: INSTANCE=name
-	@$(run) upgrade $(call option,INSTANCE,instance) -- $(ARGS)
+upgrade: command ## replace an instance, or a fleet in batches, by the newest image: INSTANCE=name, or FLEET=name BATCH=5 TIMEOUT=10m
+	@$(run) upgrade $(call option,INSTANCE,instance) $(call option,FLEET,fleet) $(call option,BATCH,batch) $(call option,TIMEOUT,timeout) -- $(ARGS)
 
 check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only Go and takes less than a minute
 	@scripts/check

@@ -41,6 +41,24 @@ func (r *run) wait(ctx context.Context) error {
 	if len(wanted) == 0 {
 		return fmt.Errorf("the stack %s has no instances to wait for", r.Stack)
 	}
+	if err := r.waitFor(ctx, wanted); err != nil {
+		return err
+	}
+	if r.network {
+		if err := r.checkNetwork(ctx, wanted); err != nil {
+			return err
+		}
+	}
+	next := "connect"
+	if len(r.instances()) > 1 || r.instance != "" {
+		next += " INSTANCE=" + wanted[0].name
+	}
+	r.say("Next: %s", r.command(next))
+	return nil
+}
+
+// waitFor returns once the instances are online.
+func (r *run) waitFor(ctx context.Context, wanted []named) error {
 	start, pause := r.now(), r.poll
 	shown := r.progress()
 	for {
@@ -54,16 +72,6 @@ func (r *run) wait(ctx context.Context) error {
 			for _, line := range lines {
 				r.print("%s", line)
 			}
-			if r.network {
-				if err := r.checkNetwork(ctx, wanted); err != nil {
-					return err
-				}
-			}
-			next := "connect"
-			if len(r.instances()) > 1 || r.instance != "" {
-				next += " INSTANCE=" + wanted[0].name
-			}
-			r.say("Next: %s", r.command(next))
 			return nil
 		}
 		spent := r.now().Sub(start)

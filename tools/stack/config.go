@@ -41,6 +41,16 @@ type Stack struct {
 	Fleets map[string]any
 }
 
+// fleetOf is the fleet that an instance belongs to, "" if to none.
+func (s *Stack) fleetOf(instance string) string {
+	for _, fleet := range slices.Sorted(maps.Keys(s.Fleets)) {
+		if slices.Contains(s.fleetInstances(fleet), instance) {
+			return fleet
+		}
+	}
+	return ""
+}
+
 // fleetInstances are the names of a fleet's instances, as far as the file is valid: the program judges it.
 func (s *Stack) fleetInstances(fleet string) []string {
 	text, _ := json.Marshal(s.Fleets[fleet])

@@ -137,7 +137,8 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"end SESSION=a-1 ALL=false": "'local' end --session 'a-1'",
 		"verify TIMEOUT=2m":         "'local' verify --timeout '2m'",
 		"audit SINCE=25h FORMAT=json ALLOW=a,b TOPIC=arn:x ALL=1 WITHOUT_CLOUDTRAIL=1": "'local' audit --since '25h' --format 'json' --allow 'a,b' --topic 'arn:x' --all --without-cloudtrail",
-		"upgrade INSTANCE=app": "'local' upgrade --instance 'app' --",
+		"upgrade INSTANCE=app":      "'local' upgrade --instance 'app' --",
+		"upgrade FLEET=web BATCH=5": "'local' upgrade --fleet 'web' --batch '5' --",
 		// Options count only where they are given to make.
 		"end INSTANCE=app": "'local' end --instance 'app'",
 		"history FORMAT=csv WHO=a,b SINCE=1d UNTIL=1h LIMIT=5 NEXT=A= ALL=1": "'local' history --format 'csv' --who 'a,b' --since '1d' --until '1h' --limit '5' --next 'A=' --all",

@@ -50,7 +50,12 @@ func (a *app) sessionSetting() (s sessions.Setting, err error) {
 	} else if restarted {
 		return s, a.lost()
 	}
-	s = sessions.Setting{
+	return a.setting(), nil
+}
+
+// setting is that of a stack for which everything is prepared.
+func (a *app) setting() sessions.Setting {
+	s := sessions.Setting{
 		Stack: a.stack.Name, Emulated: a.stack.Emulated, Environ: a.awsEnviron(),
 		Outputs: func() (string, error) { return a.read("stack", "output", "--json", "--stack", a.stack.Name) },
 		Deployed: func() (string, error) {
@@ -70,7 +75,7 @@ func (a *app) sessionSetting() (s sessions.Setting, err error) {
 	} else {
 		s.OfferedPlugin = `make plugin builds one from its source; then export PATH="$PATH:$PWD/.local/bin"`
 	}
-	return s, nil
+	return s
 }
 
 func (a *app) ensureSessionPlugin() (path string, err error) {

@@ -568,7 +568,7 @@ func TestReadParameter(t *testing.T) {
 	a, _, _ := testApp(t, "", emptyState)
 	bin := t.TempDir()
 	a.env.set("PATH", bin)
-	_, err := a.readParameter("web", "/aws/service/x")
+	_, err := a.readParameter(a.imageKey("web"), "/aws/service/x")
 	require.ErrorContains(t, err, "there is no `aws` on PATH")
 	assert.Contains(t, err.Error(), `pulumi config set --stack local --path 'private-ec2-access:instances["web"].imageId' ami-…`)
 
@@ -576,14 +576,14 @@ func TestReadParameter(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(bin, "aws"), []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 	}
 	aws(`[ "$AWS_ENDPOINT_URL $*" = 'http://127.0.0.1:1 ssm get-parameter --region eu-central-1 --output json --cli-input-json {"Name":"/aws/service/x"}' ] && echo '{"Parameter": {"Value": "ami-1"}}'`)
-	image, err := a.readParameter("web", "/aws/service/x")
+	image, err := a.readParameter(a.imageKey("web"), "/aws/service/x")
 	require.NoError(t, err)
 	assert.Equal(t, "ami-1", image)
 	aws("echo denied >&2; exit 254")
-	_, err = a.readParameter("web", "/aws/service/x")
+	_, err = a.readParameter(a.imageKey("web"), "/aws/service/x")
 	require.ErrorContains(t, err, "denied")
 	aws(`echo '{"Parameter": {"Value": "None"}}'`)
-	_, err = a.readParameter("web", "/aws/service/x")
+	_, err = a.readParameter(a.imageKey("web"), "/aws/service/x")
 	require.ErrorContains(t, err, `not the id of an image (got "None")`)
 }
 

@@ -7,23 +7,46 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
 )
 
 func (a *app) upgradeCommand() *cobra.Command {
-	instance := ""
-	c := a.onStack(func(args []string) error { return a.upgrade(instance, args) }, &cobra.Command{
-		Use:   "upgrade --instance NAME",
-		Short: "Pin the newest image of one instance, and update the stack",
-		Long: `Pin the newest image of one instance in Pulumi.STACK.yaml, and update the stack. Another image replaces the instance, so an
-image only changes by this command.`,
-		Example: "  stack upgrade --stack dev --instance app",
+	instance, rolling := "", rollingUpgrade{}
+	c := a.onStack(func(args []string) error {
+		switch {
+		case rolling.fleet != "" && instance != "":
+			return process.Usagef("both an instance and a fleet are named. Fix: name one of them")
+		case rolling.batch < 1 || rolling.timeout <= 0:
+			return process.Usagef("--batch and --timeout: more than 0 is required (got %d and %s)", rolling.batch, rolling.timeout)
+		case rolling.fleet != "":
+			return a.upgradeFleet(rolling, args)
+		}
+		if rolling.fleet = a.stack.fleetOf(instance); rolling.fleet != "" {
+			rolling.only = instance
+			return a.upgradeFleet(rolling, args)
+		}
+		return a.upgrade(instance, args)
+	}, &cobra.Command{
+		Use:   "upgrade (--instance NAME | --fleet NAME)",
+		Short: "Replace one instance, or a fleet in batches, by the newest image",
+		Long: `Pin the newest image of an instance or a fleet in Pulumi.STACK.yaml, and update the stack. Another image replaces an instance, so
+an image only changes by this command.
+
+A fleet is replaced in batches. Each batch has to be online, and sessions on it recorded, before the next one begins; the first
+failure stops the upgrade. The same command continues it: what is done is read from the images of the instances.`,
+		Example: `  stack upgrade --stack dev --instance app
+  stack upgrade --stack dev --fleet web --batch 5`,
 	})
 	c.Flags().StringVar(&instance, "instance", "", "`NAME` of the instance in the stack's config")
+	c.Flags().StringVar(&rolling.fleet, "fleet", "", "`NAME` of the fleet in the stack's config")
+	c.Flags().IntVar(&rolling.batch, "batch", 1, "`NUMBER` of instances to replace at a time")
+	c.Flags().DurationVar(&rolling.timeout, "timeout", 10*time.Minute, "`DURATION` to wait for the instances of a batch, as 90s or 10m")
 	must(c.RegisterFlagCompletionFunc("instance", a.completeInstances()))
 	return c
 }
@@ -43,11 +66,15 @@ func (a *app) upgrade(instance string, args []string) error {
 	if err := a.prepareUpdate(false); err != nil {
 		return err
 	}
-	image, names, err := a.newestImage(instance)
+	parameters, err := a.imageParameters()
 	if err != nil {
 		return err
 	}
-	pinned, err := a.pinnedImage(instance, len(names))
+	image, err := a.newestImage(instance, parameters)
+	if err != nil {
+		return err
+	}
+	pinned, err := a.pinnedImage(instance, len(parameters))
 	if err != nil {
 		return err
 	}
@@ -58,7 +85,7 @@ func (a *app) upgrade(instance string, args []string) error {
 			pinned = "not pinned in the file"
 		}
 		a.say("• pin the image of the instance %s in %s: %s → %s", instance, file, pinned, image)
-		if err := a.pulumi(call{args: []string{"config", "set", "--stack", a.stack.Name, "--path", a.imageKey(instance), image}, stdout: a.stderr}); err != nil {
+		if err := a.setConfig(a.imageKey(instance), image); err != nil {
 			return err
 		}
 	}
@@ -87,32 +114,30 @@ func (a *app) pinnedImage(instance string, instances int) (string, error) {
 	return image, nil
 }
 
-// newestImage runs a preview, so that the answer is of now and not of the last update. The program exports the public
-// parameters that name the newest images, by instance.
-func (a *app) newestImage(instance string) (image string, names []string, err error) {
-	a.say("• look up the newest image by a preview (10 to 30 seconds)")
-	parameters, err := a.imageParameters()
-	if err != nil {
-		return "", nil, err
-	}
-	names = slices.Sorted(maps.Keys(parameters))
+// setConfig writes a value into the stack's file.
+func (a *app) setConfig(path, value string) error {
+	return a.pulumi(call{args: []string{"config", "set", "--stack", a.stack.Name, "--path", path, value}, stdout: a.stderr})
+}
+
+// newestImage reads the newest image of an instance in its parameter.
+func (a *app) newestImage(instance string, parameters map[string]string) (string, error) {
 	if parameters[instance] == "" {
-		list := strings.Join(names, ", ")
+		list := strings.Join(slices.Sorted(maps.Keys(parameters)), ", ")
 		if list == "" {
 			list = "none"
 		}
-		return "", names, fmt.Errorf("the stack %s has no newest image for the instance %q. It has one for: %s", a.stack.Name, instance, list)
+		return "", fmt.Errorf("the stack %s has no newest image for the instance %q. It has one for: %s", a.stack.Name, instance, list)
 	}
-	image, err = a.readParameter(instance, parameters[instance])
-	return image, names, err
+	return a.readParameter(a.imageKey(instance), parameters[instance])
 }
 
-func (a *app) readParameter(instance, parameter string) (string, error) {
+// readParameter reads the id of an image in a parameter. The config key is what the user can set instead.
+func (a *app) readParameter(key, parameter string) (string, error) {
 	image, err := sessions.Parameter(context.Background(), a.awsEnviron(), a.stack.Region, parameter)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the newest image's id from the public parameter %s: %w\n"+
 			"  Fix: read it in the console (Systems Manager, Parameter Store, Public parameters), then\n"+
-			"    %s\n    pulumi config set --stack %s --path '%s' ami-…\n    make up STACK=%[4]s", parameter, err, screen.Environment(a.stack.Name), a.stack.Name, a.imageKey(instance))
+			"    %s\n    pulumi config set --stack %s --path '%s' ami-…\n    make up STACK=%[4]s", parameter, err, screen.Environment(a.stack.Name), a.stack.Name, key)
 	}
 	if !strings.HasPrefix(image, "ami-") {
 		return "", fmt.Errorf("the parameter %s: not the id of an image (got %q). Expected: ami-…", parameter, image)
@@ -124,8 +149,10 @@ func (a *app) imageKey(instance string) string {
 	return fmt.Sprintf(`%s:instances["%s"].imageId`, a.stack.Project, instance)
 }
 
-// imageParameters returns the output imageParameters as the program would export it now.
+// imageParameters returns the output imageParameters as the program would export it now: the parameters that name the newest
+// images, by instance. A preview says, so that the answer is of now and not of the last update.
 func (a *app) imageParameters() (map[string]string, error) {
+	a.say("• look up the image parameters by a preview (10 to 30 seconds)")
 	r := &screen.Run{Stack: a.stack.Name}
 	if err := a.watch("preview", call{args: []string{"preview", "--stack", a.stack.Name}}, r); err != nil {
 		return nil, err

@@ -1,0 +1,156 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"private-ec2-access/tools/process"
+)
+
+// filterValues is how many values EC2 accepts in one filter.
+const filterValues = 200
+
+// Images gives the image of each of the stack's instances that exists, by its name. AWS says which: neither the stack's
+// config nor its state does.
+func Images(ctx context.Context, s Setting) (map[string]string, error) {
+	r, err := newRun(s)
+	if err != nil {
+		return nil, err
+	}
+	images := map[string]string{}
+	for some := range slices.Chunk(r.instances(), filterValues) {
+		names := map[string]string{}
+		for _, n := range some {
+			names[n.id] = n.name
+		}
+		var answer struct {
+			Reservations []struct {
+				Instances []struct {
+					InstanceID string `json:"InstanceId"`
+					ImageID    string `json:"ImageId"`
+				}
+			}
+		}
+		// A filter, unlike a list of ids, passes over an instance that is gone.
+		err := r.aws.call(ctx, &answer, "ec2", "describe-instances", input{"Filters": []input{
+			{"Name": "instance-id", "Values": slices.Sorted(maps.Keys(names))},
+			{"Name": "instance-state-name", "Values": []string{"pending", "running", "stopping", "stopped"}},
+		}})
+		if err != nil {
+			return nil, r.explain(err)
+		}
+		for _, reservation := range answer.Reservations {
+			for _, i := range reservation.Instances {
+				images[names[i.InstanceID]] = i.ImageID
+			}
+		}
+	}
+	return images, nil
+}
+
+// Ready waits until instances of the stack are online, and then verifies that sessions on some of them are recorded. It
+// says what is missing.
+func Ready(ctx context.Context, s Setting, online, verified []string, timeout time.Duration) error {
+	r, err := newRun(s)
+	if err != nil {
+		return err
+	}
+	r.timeout = timeout
+	wanted, err := r.findAll(online)
+	if err != nil || len(wanted) == 0 {
+		return err
+	}
+	if err := r.waitFor(ctx, wanted); err != nil {
+		return err
+	}
+	if wanted, err = r.findAll(verified); err != nil {
+		return err
+	}
+	return r.verifyAll(ctx, wanted)
+}
+
+// newRun is a run on the stack as it is now.
+func newRun(s Setting) (*run, error) {
+	r := &run{open: func() (Setting, error) { return s, nil }, now: time.Now, poll: 5 * time.Second}
+	return r, r.start()
+}
+
+func (r *run) findAll(names []string) (found []named, err error) {
+	for _, name := range names {
+		one, err := r.find(name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one)
+	}
+	return found, nil
+}
+
+// verifiedAtOnce limits the sessions that are open at the same time.
+const verifiedAtOnce = 5
+
+// verifyAll verifies instances side by side. Each has a line at its end; what a failed one printed follows.
+func (r *run) verifyAll(ctx context.Context, wanted []named) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	if err := r.needPlugin(); err != nil {
+		return err
+	}
+	r.say("• verify that sessions on %d instances are recorded", len(wanted))
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	var failed []string
+	slots := make(chan struct{}, verifiedAtOnce)
+	for _, n := range wanted {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			said, err := r.quietly(func(one *run) error { one.instance = n.name; return one.verify(ctx) })
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				r.say("  %s: recorded", n)
+				return
+			}
+			failed = append(failed, n.name)
+			r.say("  %s: FAILED (%v). Its output:", n, err)
+			for _, line := range strings.Split(strings.TrimSpace(said), "\n") {
+				r.say("    %s", line)
+			}
+		})
+	}
+	group.Wait()
+	if len(failed) > 0 {
+		return process.Exit{Code: 1}
+	}
+	return nil
+}
+
+// quietly runs an action of a copy of the run, and returns what it printed.
+func (r *run) quietly(action func(*run) error) (string, error) {
+	file, err := os.CreateTemp("", "verify-")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	one := *r
+	one.Out, one.Err = file, file
+	err = action(&one)
+	if _, e := file.Seek(0, io.SeekStart); e != nil {
+		return "", e
+	}
+	said, e := io.ReadAll(file)
+	if e != nil {
+		return "", fmt.Errorf("cannot read what was printed: %w", e)
+	}
+	return string(said), err
+}

@@ -1,0 +1,138 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"private-ec2-access/config"
+	"private-ec2-access/tools/sessions"
+)
+
+// rollingUpgrade says how to upgrade a fleet.
+type rollingUpgrade struct {
+	fleet   string
+	only    string // this instance of the fleet; "" is all of them
+	batch   int
+	timeout time.Duration
+}
+
+// again is the command that continues the upgrade.
+func (u rollingUpgrade) again(stack string) string {
+	if u.only != "" {
+		return fmt.Sprintf("make upgrade STACK=%s INSTANCE=%s", stack, u.only)
+	}
+	return fmt.Sprintf("make upgrade STACK=%s FLEET=%s BATCH=%d", stack, u.fleet, u.batch)
+}
+
+// upgradeFleet replaces the instances of a fleet that do not have its image, in batches. The image that is pinned in the
+// stack's file is the target while an instance has another one, so that an upgrade that stopped goes on to the image that it
+// began with; then it is the newest.
+func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
+	members := a.stack.fleetInstances(u.fleet)
+	if len(members) == 0 {
+		return fmt.Errorf("the stack %s has no fleet %q with instances. Nothing was changed", a.stack.Name, u.fleet)
+	}
+	if u.only != "" {
+		members = []string{u.only}
+	}
+	if err := a.canConfirm("upgrade", args); err != nil {
+		return err
+	}
+	if err := a.prepareUpdate(false); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	images, err := sessions.Images(ctx, a.setting())
+	if err != nil {
+		return err
+	}
+	pinned, _ := a.fleetSetting(u.fleet, "imageId").(string)
+	done, behind := split(members, images, pinned)
+	if pinned == "" || len(behind) == 0 {
+		if pinned, err = a.pinNewest(u.fleet, members[0], pinned); err != nil {
+			return err
+		}
+		done, behind = split(members, images, pinned)
+	}
+	// The update of the last batch may have been killed before it was online.
+	if err := a.ready(ctx, u, done, last(done, u.batch)); err != nil {
+		return err
+	}
+	if len(behind) == 0 {
+		a.say("Every instance of the fleet %s that was to be upgraded has the image %s.", u.fleet, pinned)
+		return nil
+	}
+	batches := slices.Collect(slices.Chunk(behind, u.batch))
+	a.say("The fleet %s: %d instances have the image %s, %d are replaced in %d batches.", u.fleet, len(done), pinned, len(behind), len(batches))
+	for i, batch := range batches {
+		a.say("• batch %d of %d: %s", i+1, len(batches), strings.Join(batch, ", "))
+		if i > 0 && !hasYes(args) { // the first batch was confirmed, and the others do the same
+			args = append([]string{"--yes", "--skip-preview"}, args...)
+		}
+		a.env.set(config.UpgradeVariable, strings.Join(batch, ","))
+		if err := a.apply("up", args); err != nil {
+			return a.stopped(u, err)
+		}
+		if err := a.ready(ctx, u, batch, batch); err != nil {
+			return err
+		}
+	}
+	a.say("Every instance of the fleet %s that was to be upgraded has the image %s, is online, and sessions on it are recorded.", u.fleet, pinned)
+	return nil
+}
+
+// split tells the instances that have an image from those that have another one or do not exist.
+func split(members []string, images map[string]string, image string) (done, behind []string) {
+	for _, name := range members {
+		if images[name] == image && image != "" {
+			done = append(done, name)
+		} else {
+			behind = append(behind, name)
+		}
+	}
+	return done, behind
+}
+
+func last(names []string, count int) []string { return names[max(0, len(names)-count):] }
+
+// ready waits until instances are online, and verifies some of them.
+func (a *app) ready(ctx context.Context, u rollingUpgrade, online, verified []string) error {
+	if err := sessions.Ready(ctx, a.setting(), online, verified, u.timeout); err != nil {
+		return a.stopped(u, err)
+	}
+	return nil
+}
+
+func (a *app) stopped(u rollingUpgrade, err error) error {
+	a.say("The upgrade of the fleet %s stopped: no further instance is replaced. When the cause is fixed, this continues it:\n    %s\n"+
+		"To go back, set the old imageId of the fleet in %s, and run the same command.", u.fleet, u.again(a.stack.Name), filepath.Base(a.stack.File()))
+	return err
+}
+
+// pinNewest writes the newest image of a fleet into the stack's file, and returns it.
+func (a *app) pinNewest(fleet, member, pinned string) (string, error) {
+	parameters, err := a.imageParameters()
+	if err != nil {
+		return "", err
+	}
+	key := fmt.Sprintf(`%s:fleets["%s"].imageId`, a.stack.Project, fleet)
+	image, err := a.readParameter(key, parameters[member])
+	if err != nil || image == pinned {
+		return image, err
+	}
+	if pinned == "" {
+		pinned = "not pinned in the file"
+	}
+	a.say("• pin the image of the fleet %s in %s: %s → %s", fleet, filepath.Base(a.stack.File()), pinned, image)
+	return image, a.setConfig(key, image)
+}
+
+// fleetSetting is what the config says of a fleet.
+func (a *app) fleetSetting(fleet, key string) any {
+	settings, _ := a.stack.Fleets[fleet].(map[string]any)
+	return settings[key]
+}
