@@ -59,6 +59,9 @@ func (c *Config) Complete() map[string]CompleteInstance {
 	return complete
 }
 
+// DefaultImage reports whether the newest image is the standard Amazon Linux 2023.
+func (m Machine) DefaultImage() bool { return m.ImageParameter == amazonLinux+m.Architecture }
+
 func (d InstanceDefaults) fill(m Machine) Machine {
 	m.Architecture = cmp.Or(m.Architecture, d.Architecture)
 	m.InstanceType = cmp.Or(m.InstanceType, d.InstanceType)

@@ -24,7 +24,7 @@ func stateWith(resources []pulumitest.Resource) lookups {
 	for _, r := range resources {
 		if r.Type == "aws:ec2/instance:Instance" || r.Type == "aws:ec2/subnet:Subnet" {
 			outputs["urn:pulumi:test::private-ec2-access::"+r.URN] = map[string]any{"type": r.Type, "outputs": map[string]any{
-				"id": "id-of-" + r.Name, "subnetId": r.Inputs["subnetId"], "ami": r.Inputs["ami"],
+				"arn": "arn:aws:ec2:us-east-2:111122223333:x/id-of-" + r.Name, "subnetId": r.Inputs["subnetId"], "ami": r.Inputs["ami"],
 			}}
 		}
 	}

@@ -21,10 +21,6 @@ import (
 // stackOutputs say what a person does next, and where things are.
 func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decide.Decisions, made *access.PrivateAccess) pulumi.Map {
 	region, document := f.Scope.Region, made.SessionDocument
-	images := map[string]string{}
-	for name, instance := range c.Complete() {
-		images[name] = instance.ImageParameter
-	}
 	commands := pulumi.All(made.InstanceIDs, document).ApplyT(func(known []any) map[string]string {
 		commands := map[string]string{}
 		for name, id := range known[0].(map[string]string) {
@@ -42,7 +38,7 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 		outputs.PrivateIPAddresses: made.PrivateIPAddresses,
 		outputs.StartSession:       commands,
 		outputs.Fleets:             fleets,
-		outputs.ImageParameters:    pulumi.ToStringMap(images),
+		outputs.ImageParameters:    pulumi.ToStringMap(d.ImageParameters),
 		outputs.SessionDocument:    document,
 		outputs.SessionReason:      pulumi.String(c.Session.Reason),
 

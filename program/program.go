@@ -124,12 +124,8 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 		args.CidrBlocks, args.Ipv6CidrBlocks = n.CidrBlocks, n.Ipv6CidrBlocks
 	}
 	for name, i := range c.Complete() {
-		image := i.ImageID
-		if image == "" {
-			image = f.Images[i.ImageParameter]
-		}
 		instance := access.Instance{
-			ImageID: image, PinImage: i.ImageID != "", Architecture: i.Architecture,
+			ImageID: f.Images[decide.ImageSource(i.Machine)].ID, PinImage: i.ImageID != "", Architecture: i.Architecture,
 			InstanceType: i.InstanceType, VolumeSize: i.VolumeSize, SubnetIndex: i.SubnetIndex,
 			UserData: i.UserData, Tags: i.Tags,
 		}

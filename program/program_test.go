@@ -61,6 +61,10 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			return map[string]any{"id": "pl-of-s3", "name": args["name"], "cidrBlocks": []any{"52.219.80.0/20", "3.5.128.0/22"}}, nil
 		case "getParameter":
 			return map[string]any{"insecureValue": "ami-0aaaaaaaaaaaaaaaa", "value": "secret", "name": args["name"]}, nil
+		case "getAmi": // which the parameters and ids in the tests name
+			return map[string]any{"name": "al2023-ami-2023.11.20260427.1-kernel-6.1-arm64", "imageOwnerAlias": "amazon", "architecture": "arm64"}, nil
+		case "getInstanceType":
+			return map[string]any{"memorySize": 2048, "defaultVcpus": 2}, nil
 		case "getVpc":
 			return map[string]any{
 				"id": args["id"], "cidrBlock": "10.20.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "cidrBlockAssociations": []any{},

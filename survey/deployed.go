@@ -37,7 +37,6 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 			Type    string `pulumi:"type"`
 			Outputs struct {
 				ARN      string `pulumi:"arn"`
-				ID       string `pulumi:"id"`
 				SubnetID string `pulumi:"subnetId"`
 				VpcID    string `pulumi:"vpcId"`
 				ImageID  string `pulumi:"ami"`
@@ -65,7 +64,7 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 			has.VPCs = append(has.VPCs, resource.Outputs.VpcID)
 		case "aws:ec2/subnet:Subnet":
 			if index, err := strconv.Atoi(strings.TrimPrefix(name, ctx.Project()+"-private-")); err == nil {
-				has.Subnets[index] = resource.Outputs.ID
+				has.Subnets[index] = resource.Outputs.ARN[strings.LastIndex(resource.Outputs.ARN, "/")+1:] // the id is no output
 			}
 		}
 	}

@@ -10,6 +10,9 @@ package survey
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
@@ -118,17 +121,59 @@ func (s surveyor) prefixList() error {
 	return nil
 }
 
-// images finds the newest image of each parameter in use.
+// images finds the newest image of each parameter in use, and what EC2 says of
+// every image but the standard Amazon Linux 2023, and of the types that Windows
+// Server runs on.
 func (s surveyor) images() error {
-	s.facts.Images = map[string]string{}
-	for _, name := range decide.ImageParameters(s.config) {
-		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name})
-		if err != nil {
-			return fmt.Errorf("finding the newest image in the parameter %s: %w", name, err)
+	s.facts.Images, s.facts.InstanceTypes = map[string]decide.Image{}, map[string]decide.InstanceType{}
+	complete := s.config.Complete()
+	for _, name := range slices.Sorted(maps.Keys(complete)) {
+		instance := complete[name]
+		source := decide.ImageSource(instance.Machine)
+		image, known := s.facts.Images[source]
+		if !known {
+			var err error
+			if image, err = s.image(instance.Machine); err != nil {
+				return err
+			}
+			s.facts.Images[source] = image
 		}
-		s.facts.Images[name] = parameter.InsecureValue // public; value would be a secret
+		if _, known := s.facts.InstanceTypes[instance.InstanceType]; image.Windows && !known {
+			found, err := ec2.GetInstanceType(s.ctx, &ec2.GetInstanceTypeArgs{InstanceType: instance.InstanceType})
+			if err != nil {
+				return fmt.Errorf("finding the memory of the instance type %s: %w", instance.InstanceType, err)
+			}
+			s.facts.InstanceTypes[instance.InstanceType] = decide.InstanceType{MemoryMiB: found.MemorySize, VCPUs: found.DefaultVcpus}
+		}
 	}
 	return nil
+}
+
+func (s surveyor) image(m config.Machine) (decide.Image, error) {
+	image := decide.Image{ID: m.ImageID}
+	if m.ImageID == "" {
+		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: m.ImageParameter})
+		if err != nil {
+			return image, fmt.Errorf("finding the newest image in the parameter %s: %w", m.ImageParameter, err)
+		}
+		image.ID = parameter.InsecureValue // public; value would be a secret
+		if m.DefaultImage() {
+			return image, nil
+		}
+	}
+	found, err := ec2.LookupAmi(s.ctx, &ec2.LookupAmiArgs{
+		Filters:           []ec2.GetAmiFilter{{Name: "image-id", Values: []string{image.ID}}},
+		IncludeDeprecated: pulumi.BoolRef(true),
+	})
+	if err != nil && !isAbsent(err) {
+		return image, fmt.Errorf("looking at the image %s: %w", image.ID, err)
+	}
+	image.Asked, image.Found = true, err == nil
+	if image.Found {
+		image.Name, image.OwnerID, image.OwnerAlias = found.Name, found.OwnerId, found.ImageOwnerAlias
+		image.Architecture, image.Windows = found.Architecture, strings.EqualFold(found.Platform, "windows")
+	}
+	return image, nil
 }
 
 func value(text *string) string {

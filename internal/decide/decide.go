@@ -23,7 +23,8 @@ type Decisions struct {
 	// interface endpoints have a network interface, one in each zone.
 	EndpointSubnetIDs []string
 
-	Subnets map[string]int // of the fleets' instances, by name: the index in the zones or in network.subnetIds
+	ImageParameters map[string]string // that name the newest images, by instance; of an image without one, none
+	Subnets         map[string]int    // of the fleets' instances, by name: the index in the zones or in network.subnetIds
 
 	CreateKey     bool   // the stack has a KMS key of its own
 	ExistingKeyID string // which is there already; empty: it is to be created
@@ -65,6 +66,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.people()
 	d.services()
 	d.alerts()
+	d.images()
 	d.fleets()
 	d.network()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)
@@ -93,18 +95,6 @@ func (d *decider) set(key, value string) string {
 // unset is the command that removes a key of the config.
 func (d *decider) unset(key string) string {
 	return settings.RemoveCommand(d.facts.Project, key)
-}
-
-// ImageParameters name the newest image of the instances that have no image id,
-// sorted.
-func ImageParameters(c *config.Config) []string {
-	wanted := map[string]bool{}
-	for _, instance := range c.Complete() {
-		if instance.ImageID == "" {
-			wanted[instance.ImageParameter] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(wanted))
 }
 
 // InstanceTypes are those of the instances, sorted.

@@ -18,9 +18,10 @@ type Facts struct {
 	Services       map[string]Service // interface endpoint services by their short names, as far as they were asked about
 	Network        *Network           // an existing one; nil: the stack creates its own
 	S3PrefixListID string
-	Images         map[string]string // the newest image by its parameter, of the parameters in use
-	Deployed       Deployed          // what the stack has already
-	S3CidrBlocks   []string          // the addresses of S3 in the Region
+	Images         map[string]Image        // by ImageSource
+	InstanceTypes  map[string]InstanceType // by name, where a check needs them
+	Deployed       Deployed                // what the stack has already
+	S3CidrBlocks   []string                // the addresses of S3 in the Region
 	// TypeZones are the zones that offer an instance type, by the types in use.
 	TypeZones reach.Read[map[string][]string]
 

@@ -15,7 +15,7 @@ type Scope struct {
 	Partition string // aws, aws-cn or aws-us-gov
 	Region    string // for example us-east-2
 	AccountID string // twelve digits
-	DNSSuffix string // the suffix of service principals, for example amazonaws.com
+	DNSSuffix string // the suffix of host names, for example amazonaws.com
 }
 
 // Partitions lists the partitions whose names of services and buckets are
@@ -103,15 +103,21 @@ func (s Scope) LogStreamsARN(group string) string { return s.LogGroupARN(group) 
 // whomever the account's own policies allow.
 func (s Scope) AccountARN() string { return s.arn("iam", "", s.AccountID, "root") }
 
-// RegionalService names a service of this Region, as kms:ViaService and the
-// principal of CloudWatch Logs do.
+// RegionalService names a service of this Region by its host, as kms:ViaService
+// and the principal of CloudWatch Logs do.
 func (s Scope) RegionalService(service string) string {
-	return s.ServicePrincipal(service + "." + s.Region)
+	return service + "." + s.Region + "." + s.DNSSuffix
 }
 
-// ServicePrincipal names a service in a trust policy. The suffix differs in
-// the China Regions.
-func (s Scope) ServicePrincipal(service string) string { return service + "." + s.DNSSuffix }
+// ServicePrincipal names a service in a policy. EC2's ends with the partition's
+// suffix; the others have the same name in every partition that is supported, for
+// example events.amazonaws.com in the China Regions too.
+func (s Scope) ServicePrincipal(service string) string {
+	if service == "ec2" {
+		return service + "." + s.DNSSuffix
+	}
+	return service + ".amazonaws.com"
+}
 
 // EndpointService names the service that a VPC endpoint connects to, with the
 // plain prefix. The table in internal/endpoint marks the services that have

@@ -26,6 +26,8 @@ func TestScope_Names_FollowRegionAndPartition(t *testing.T) {
 			require.Equal(t, "arn:"+p+":s3:::logs/a/b/*", s.ObjectsARN("logs", "/a/b/"))
 			require.Equal(t, "arn:"+p+":iam::aws:policy/Name", s.ManagedPolicyARN("Name"))
 			require.Equal(t, "ec2."+s.DNSSuffix, s.ServicePrincipal("ec2"))
+			require.Equal(t, "events.amazonaws.com", s.ServicePrincipal("events"))
+			require.Equal(t, "logs."+r+"."+s.DNSSuffix, s.RegionalService("logs"))
 			require.Equal(t, "com.amazonaws."+r+".ssm", s.EndpointService("ssm"))
 			require.Equal(t, []string{
 				"aws-ssm-" + r, "aws-windows-downloads-" + r, "amazon-ssm-" + r, "amazon-ssm-packages-" + r,

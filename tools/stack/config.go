@@ -41,6 +41,16 @@ type Stack struct {
 	Fleets map[string]any
 }
 
+// named is the number of instances that no fleet has.
+func (s *Stack) named() (count int) {
+	for _, instance := range s.Instances {
+		if s.fleetOf(instance) == "" {
+			count++
+		}
+	}
+	return count
+}
+
 // fleetOf is the fleet that an instance belongs to, "" if to none.
 func (s *Stack) fleetOf(instance string) string {
 	for _, fleet := range slices.Sorted(maps.Keys(s.Fleets)) {

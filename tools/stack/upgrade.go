@@ -74,7 +74,7 @@ func (a *app) upgrade(instance string, args []string) error {
 	if err != nil {
 		return err
 	}
-	pinned, err := a.pinnedImage(instance, len(parameters))
+	pinned, err := a.pinnedImage(instance, a.stack.named())
 	if err != nil {
 		return err
 	}

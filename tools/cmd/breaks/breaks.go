@@ -13,7 +13,7 @@ var breaks = []breakage{
 	{"a trailing blank in an ARN", []edit{{"internal/scope/scope.go", `return s.BucketARN(bucket + "/*")`, `return s.BucketARN(bucket + "/* ")`}}},
 	{"a hard-coded Region", []edit{{"internal/scope/scope.go", `"com.amazonaws." + s.Region + "."`, `"com.amazonaws.us-east-2."`}}},
 	{"a hard-coded partition", []edit{{"internal/scope/scope.go", `[]string{"arn", s.Partition,`, `[]string{"arn", "aws",`}}},
-	{"a hard-coded service principal", []edit{{"internal/scope/scope.go", `service + "." + s.DNSSuffix`, `service + ".amazonaws.com"`}}},
+	{"a hard-coded service principal", []edit{{"internal/scope/scope.go", `return service + "." + s.DNSSuffix`, `return service + ".amazonaws.com"`}}},
 	{"a wider PutObject", []edit{{"internal/iam/instance.go", `s.ObjectsARN(archive.Bucket, archive.Prefix))
 		buckets`, `s.ObjectsARN(archive.Bucket, ""))
 		buckets`}}},

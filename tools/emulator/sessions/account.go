@@ -62,7 +62,9 @@ type instance struct {
 	Name    string `xml:"privateDnsName"`
 	Launch  string `xml:"launchTime"`
 	Profile string `xml:"iamInstanceProfile>arn"`
-	role    role
+	// Platform is windows, or empty.
+	Platform string `xml:"platform"`
+	role     role
 }
 
 type role struct {

@@ -87,6 +87,10 @@ func (s *Service) startSession(c Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if agent.windows() {
+		return nil, &Error{"ValidationException", in.Target + " runs Windows Server, and the local emulator cannot open sessions on it: " +
+			"it simulates SSM Agent with a shell of this machine, and has no PowerShell."}
+	}
 	if !agent.online {
 		return nil, &Error{"TargetNotConnected", in.Target + " is not connected."}
 	}

@@ -137,11 +137,16 @@ type information struct {
 	iamRole          string
 }
 
+func (m managed) windows() bool { return strings.EqualFold(m.Platform, "windows") }
+
 func (m managed) information() information {
 	i := information{
 		InstanceID: m.ID, PingStatus: "Online", LastPingDateTime: Time{time.Now()}, AgentVersion: m.agent.AgentVersion,
 		IsLatestVersion: m.agent.AgentVersion == agentVersion, PlatformType: "Linux", PlatformName: "Amazon Linux", PlatformVersion: "2023",
 		ResourceType: "EC2Instance", IPAddress: m.Address, ComputerName: m.Name, SourceID: m.ID, SourceType: "AWS::EC2::Instance", iamRole: m.role.Name,
+	}
+	if m.windows() {
+		i.PlatformType, i.PlatformName, i.PlatformVersion = "Windows", "Microsoft Windows Server", ""
 	}
 	if !m.online {
 		i.PingStatus = "ConnectionLost"

@@ -132,12 +132,15 @@ func newSceneSerial(t *testing.T) scene {
 	return scene{copied, t}
 }
 
+// Images of moto's: Ubuntu and Windows Server 2016.
+const linuxImage, windowsImage = "ami-785db401", "ami-b7e93bce"
+
 // furnish makes what all tests begin with.
 func furnish(s scene) {
 	s.query("iam", "2010-05-08", "Action", "CreateRole", "RoleName", "node", "AssumeRolePolicyDocument", `{"Version":"2012-10-17","Statement":[]}`)
 	s.query("iam", "2010-05-08", "Action", "CreateInstanceProfile", "InstanceProfileName", "node")
 	s.query("iam", "2010-05-08", "Action", "AddRoleToInstanceProfile", "InstanceProfileName", "node", "RoleName", "node")
-	run := []string{"Action", "RunInstances", "ImageId", "ami-12c6146b", "MinCount", "1", "MaxCount", "1"}
+	run := []string{"Action", "RunInstances", "ImageId", linuxImage, "MinCount", "1", "MaxCount", "1"}
 	id := regexp.MustCompile(`<instanceId>(i-\w+)<`)
 	target = id.FindStringSubmatch(s.query("ec2", "2016-11-15", append(run, "IamInstanceProfile.Name", "node")...))[1]
 	lonely = id.FindStringSubmatch(s.query("ec2", "2016-11-15", run...))[1]

@@ -282,10 +282,22 @@ func TestDescribe_BadRequest_Refused(t *testing.T) {
 	assert.Empty(t, code)
 }
 
+func TestStartSession_WindowsInstance_RefusedWithTheReason(t *testing.T) {
+	s := newScene(t)
+	answer := s.query("ec2", "2016-11-15", "Action", "RunInstances", "ImageId", windowsImage, "MinCount", "1", "MaxCount", "1", "IamInstanceProfile.Name", "node")
+	id := regexp.MustCompile(`<instanceId>(i-\w+)<`).FindStringSubmatch(answer)[1]
+	said, code := s.ssm("StartSession", object{"Target": id})
+	assert.Equal(t, "ValidationException", code)
+	assert.Contains(t, fmt.Sprint(said), "it simulates SSM Agent with a shell of this machine, and has no PowerShell")
+	found, code := s.ssm("DescribeInstanceInformation", object{"Filters": []object{{"Key": "InstanceIds", "Values": []string{id}}}})
+	require.Empty(t, code)
+	assert.Equal(t, "Windows", found["InstanceInformationList"].([]any)[0].(object)["PlatformType"])
+}
+
 func TestDescribeInstances_Many_Paged(t *testing.T) {
 	s := newScene(t)
 	for range 11 { // one by one: moto gives the profile to the first of a call only
-		s.query("ec2", "2016-11-15", "Action", "RunInstances", "ImageId", "ami-12c6146b", "MinCount", "1", "MaxCount", "1", "IamInstanceProfile.Name", "node")
+		s.query("ec2", "2016-11-15", "Action", "RunInstances", "ImageId", linuxImage, "MinCount", "1", "MaxCount", "1", "IamInstanceProfile.Name", "node")
 	}
 	seen, token := map[string]bool{}, ""
 	for range 3 {
