@@ -3,7 +3,6 @@ package sessions
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -60,38 +59,6 @@ func (a *auditRun) notes(what string, err error) {
 	}
 }
 
-// chunk is how many entries one process of the AWS CLI reads: it holds all of them in memory.
-const chunk = 2000
-
-// pages reads a list page by page, some pages with each process of the AWS CLI. It ends when each returns false.
-func pages[T any](ctx context.Context, c *client, service, command string, in input, page int, each func(T) bool) error {
-	token := ""
-	for {
-		options := []string{"--page-size", strconv.Itoa(page), "--max-items", strconv.Itoa(chunk)}
-		if token != "" {
-			options = append(options, "--starting-token="+token)
-		}
-		var text json.RawMessage
-		if err := c.call(ctx, &text, service, command, in, options...); err != nil {
-			return err
-		}
-		var part T
-		var next struct{ NextToken string }
-		if len(text) > 0 {
-			if err := errors.Join(json.Unmarshal(text, &part), json.Unmarshal(text, &next)); err != nil {
-				return fmt.Errorf("the answer of aws %s %s cannot be read: %w", service, command, err)
-			}
-		}
-		if !each(part) || next.NextToken == "" {
-			return nil
-		}
-		if next.NextToken == token {
-			return fmt.Errorf("aws %s %s answers the same page again", service, command)
-		}
-		token = next.NextToken
-	}
-}
-
 // settings reads the session document: the log locations of today, and since when they are that.
 func (a *auditRun) settings(ctx context.Context) error {
 	document, err := a.aws.document(ctx, a.outputs.SessionDocument)
@@ -127,14 +94,14 @@ func (a *auditRun) settings(ctx context.Context) error {
 }
 
 func (a *auditRun) sessions(ctx context.Context, state string) error {
-	return pages(ctx, a.aws, "ssm", "describe-sessions", input{"State": state}, maxPage, func(answer struct{ Sessions []session }) bool {
-		for _, s := range answer.Sessions {
+	return a.aws.eachSessions(ctx, state, nil, func(page []session) error {
+		for _, s := range page {
 			a.facts.Sessions = append(a.facts.Sessions, audit.Session{
 				ID: s.SessionID, Owner: s.Owner, Target: s.Target, Document: s.DocumentName, Status: s.Status, Reason: givenReason(s.Reason),
 				Start: s.StartDate.Time, End: s.EndDate.Time, Active: state == active,
 			})
 		}
-		return true
+		return nil
 	})
 }
 

@@ -115,6 +115,38 @@ func (c *client) call(ctx context.Context, into any, service, command string, in
 	return nil
 }
 
+// chunk is how many entries one process of the AWS CLI reads: it holds all of them in memory.
+const chunk = 2000
+
+// pages reads a list page by page, some pages with each process of the AWS CLI. It ends when each returns false.
+func pages[T any](ctx context.Context, c *client, service, command string, in input, page int, each func(T) bool) error {
+	token := ""
+	for {
+		options := []string{"--page-size", strconv.Itoa(page), "--max-items", strconv.Itoa(chunk)}
+		if token != "" {
+			options = append(options, "--starting-token="+token)
+		}
+		var text json.RawMessage
+		if err := c.call(ctx, &text, service, command, in, options...); err != nil {
+			return err
+		}
+		var part T
+		var next struct{ NextToken string }
+		if len(text) > 0 {
+			if err := errors.Join(json.Unmarshal(text, &part), json.Unmarshal(text, &next)); err != nil {
+				return fmt.Errorf("the answer of aws %s %s cannot be read: %w", service, command, err)
+			}
+		}
+		if !each(part) || next.NextToken == "" {
+			return nil
+		}
+		if next.NextToken == token {
+			return fmt.Errorf("aws %s %s answers the same page again", service, command)
+		}
+		token = next.NextToken
+	}
+}
+
 // line is the whole command, without `aws`. All parameters are in one JSON object: as options of their own, values such as
 // file://… and http://… would be read or fetched by the AWS CLI, values with a comma would be split, and values that begin
 // with - would be taken for options.
@@ -295,25 +327,39 @@ const maxPage = 200
 
 // sessionsPage reads one page of at most maxPage sessions, with exactly one call.
 func (c *client) sessionsPage(ctx context.Context, state string, most int, token string, filters ...filter) ([]session, string, error) {
-	in := input{"MaxResults": most}
+	in := sessionsInput(state, filters)
+	in["MaxResults"] = most
 	if token != "" {
 		in["NextToken"] = token
 	}
-	return c.sessions(ctx, state, in, filters, "--no-paginate")
-}
-
-// allSessions reads every page, which the AWS CLI does by itself.
-func (c *client) allSessions(ctx context.Context, state string, filters ...filter) ([]session, error) {
-	all, _, err := c.sessions(ctx, state, input{}, filters, "--page-size", strconv.Itoa(maxPage))
-	return all, err
-}
-
-func (c *client) sessions(ctx context.Context, state string, in input, filters []filter, options ...string) ([]session, string, error) {
 	var answer struct {
 		Sessions  []session
 		NextToken string
 	}
-	in["State"] = state
+	err := c.call(ctx, &answer, "ssm", "describe-sessions", in, "--no-paginate")
+	return answer.Sessions, answer.NextToken, err
+}
+
+// eachSessions reads every page.
+func (c *client) eachSessions(ctx context.Context, state string, filters []filter, each func([]session) error) (err error) {
+	failed := pages(ctx, c, "ssm", "describe-sessions", sessionsInput(state, filters), maxPage, func(answer struct{ Sessions []session }) bool {
+		err = each(answer.Sessions)
+		return err == nil
+	})
+	return errors.Join(failed, err)
+}
+
+// allSessions reads every page and keeps them.
+func (c *client) allSessions(ctx context.Context, state string, filters ...filter) (all []session, err error) {
+	err = c.eachSessions(ctx, state, filters, func(page []session) error {
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
+}
+
+func sessionsInput(state string, filters []filter) input {
+	in := input{"State": state}
 	if len(filters) > 0 {
 		var all []input
 		for _, f := range filters {
@@ -321,8 +367,7 @@ func (c *client) sessions(ctx context.Context, state string, in input, filters [
 		}
 		in["Filters"] = all
 	}
-	err := c.call(ctx, &answer, "ssm", "describe-sessions", in, options...)
-	return answer.Sessions, answer.NextToken, err
+	return in
 }
 
 // findSession looks for one session by its id, among those that are open and those of the last 30 days.

@@ -202,14 +202,11 @@ func (r *run) configured(bucket string) bool {
 func (r *run) search(ctx context.Context, e *evidence, places []sessiondoc.Location, id, account string) {
 	for _, bucket := range r.buckets(places) {
 		e.looked = append(e.looked, "every prefix of s3://"+bucket)
-		objects, err := r.aws.list(ctx, bucket, account)
+		objects, err := r.aws.list(ctx, bucket, account, func(key string) bool { return path.Base(key) == path.Base(sessiondoc.Location{}.Key(id)) })
 		if err != nil && !isAbsent(err) {
 			e.problems = append(e.problems, err)
 		}
 		for _, o := range objects {
-			if path.Base(o.Key) != path.Base(sessiondoc.Location{}.Key(id)) {
-				continue
-			}
 			if slices.ContainsFunc(places, func(l sessiondoc.Location) bool {
 				return l.Bucket == bucket && l.Key(id) != o.Key && strings.HasPrefix(o.Key, strings.TrimPrefix(l.Prefix+"/", "/"))
 			}) && !slices.Contains(r.outputs.KeptLogBuckets, bucket) {

@@ -177,7 +177,7 @@ func (h *historyRun) readAhead(ctx context.Context) <-chan *firstSessions {
 	}
 	go func() {
 		var f firstSessions
-		if f.open, f.err = h.aws.allSessions(ctx, active, h.filters()...); f.err == nil {
+		if f.open, f.err = h.aws.allSessions(ctx, active, h.filters()...); f.err == nil && h.list.format == "table" {
 			f.page, f.next, f.err = h.aws.sessionsPage(ctx, past, h.pageSize(), "", h.filters()...)
 		}
 		found <- &f
@@ -258,25 +258,33 @@ func (h *historyRun) walk(ctx context.Context) error {
 			return err
 		}
 	}
-	const bound = 10_000
-	for range bound {
-		size := maxPage
-		if !inArchive {
-			size = h.pageSize()
-		}
-		page, next, err := h.readPast(ctx, size, token)
+	// Many pages with one process of the AWS CLI, where all of them are wanted.
+	if inArchive || h.limit == 0 && h.list.format != "table" && token == "" {
+		err := h.aws.eachSessions(ctx, past, h.filters(), func(page []session) error {
+			kept := h.keep(page)
+			if inArchive {
+				return nil
+			}
+			return h.write(kept)
+		})
 		if err != nil {
 			return err
 		}
-		if kept := h.keep(page); !inArchive {
-			if err := h.write(kept); err != nil {
-				return err
-			}
+		return h.archive(ctx, skip)
+	}
+	const bound = 10_000
+	for range bound {
+		page, next, err := h.readPast(ctx, h.pageSize(), token)
+		if err != nil {
+			return err
+		}
+		if err := h.write(h.keep(page)); err != nil {
+			return err
 		}
 		if token = next; token == "" {
 			break
 		}
-		if !inArchive && h.full() {
+		if h.full() {
 			h.more = token
 			return nil
 		}

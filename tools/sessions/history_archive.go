@@ -43,12 +43,14 @@ func (h *historyRun) learn(ctx context.Context) error {
 		return nil
 	}
 	for _, state := range []string{active, past} {
-		all, err := h.aws.allSessions(ctx, state)
+		err := h.aws.eachSessions(ctx, state, nil, func(page []session) error {
+			for _, s := range page {
+				h.known[s.SessionID] = true
+			}
+			return nil
+		})
 		if err != nil {
 			return err
-		}
-		for _, s := range all {
-			h.known[s.SessionID] = true
 		}
 	}
 	return nil
@@ -76,7 +78,10 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 		}
 	}
 	for _, bucket := range h.buckets(h.places) {
-		objects, err := h.aws.list(ctx, bucket, me.Account)
+		objects, err := h.aws.list(ctx, bucket, me.Account, func(key string) bool {
+			id, is := sessionOf(key)
+			return is && !h.known[id]
+		})
 		if isDenied(err) || isAbsent(err) {
 			h.noted = append(h.noted, fmt.Sprintf("The session logs in s3://%s could not be listed: %s.", bucket, problem(err)))
 			continue
@@ -84,32 +89,32 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 			return nil, err
 		}
 		for _, o := range objects {
-			if id, is := sessionOf(o.Key); is {
-				add(id, "s3://"+bucket+"/"+o.Key, o.LastModified.Time)
-			}
+			id, _ := sessionOf(o.Key)
+			add(id, "s3://"+bucket+"/"+o.Key, o.LastModified.Time)
 		}
 	}
 	for _, p := range h.places {
 		if p.LogGroup == "" {
 			continue
 		}
-		var answer struct {
+		err := pages(ctx, h.aws, "logs", "describe-log-streams", input{"logGroupName": p.LogGroup}, 50, func(answer struct {
 			LogStreams []struct {
 				LogStreamName      string
 				LastEventTimestamp int64
 			}
-		}
-		err := h.aws.call(ctx, &answer, "logs", "describe-log-streams", input{"logGroupName": p.LogGroup})
+		}) bool {
+			for _, s := range answer.LogStreams {
+				if id, is := sessionOf(s.LogStreamName + ".log"); is {
+					add(id, logOf(p, id), time.UnixMilli(s.LastEventTimestamp).UTC())
+				}
+			}
+			return true
+		})
 		if isDenied(err) || isAbsent(err) {
 			h.noted = append(h.noted, fmt.Sprintf("The streams of %s could not be listed: %s.", p.LogGroup, problem(err)))
 			continue
 		} else if err != nil {
 			return nil, err
-		}
-		for _, s := range answer.LogStreams {
-			if id, is := sessionOf(s.LogStreamName + ".log"); is {
-				add(id, logOf(p, id), time.UnixMilli(s.LastEventTimestamp).UTC())
-			}
 		}
 	}
 	return all, nil

@@ -109,11 +109,17 @@ func transcript(message string) string {
 	return text
 }
 
-// list reads the keys of a bucket, in pages that the CLI follows by itself.
-func (c *client) list(ctx context.Context, bucket, owner string) ([]object, error) {
-	var answer struct{ Contents []object }
-	err := c.call(ctx, &answer, "s3api", "list-objects-v2", inBucket(bucket, owner))
-	return answer.Contents, err
+// list reads the keys of a bucket, and keeps those that are wanted.
+func (c *client) list(ctx context.Context, bucket, owner string, wanted func(key string) bool) (all []object, err error) {
+	err = pages(ctx, c, "s3api", "list-objects-v2", inBucket(bucket, owner), 1000, func(answer struct{ Contents []object }) bool {
+		for _, o := range answer.Contents {
+			if wanted(o.Key) {
+				all = append(all, o)
+			}
+		}
+		return true
+	})
+	return all, err
 }
 
 // recordKey is the end of a record's key: the name of the person's session, and a number.
