@@ -85,7 +85,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	preferences, err := r.sessionPreferences(logs, policy, endpoints)
+	existing, err := r.existingRoles(logs)
+	if err != nil {
+		return nil, err
+	}
+	preferences, err := r.sessionPreferences(logs, slices.Concat(policy.Ready, endpoints.Ready, existing))
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +111,9 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	ids, addresses := pulumi.StringMap{}, pulumi.StringMap{}
 	for name, instance := range instances {
 		ids[name], addresses[name] = instance.InstanceID, instance.PrivateIP
+	}
+	for name, instance := range r.args.ExistingInstances {
+		ids[name], addresses[name] = pulumi.String(instance.InstanceID), pulumi.String(instance.PrivateIP)
 	}
 	endpointIDs := pulumi.ToStringMap(r.args.ExistingEndpoints)
 	for service, id := range endpoints.IDs {
@@ -249,9 +256,36 @@ func (r recipe) endpointPolicy(service endpoint.Service, to logs) pulumi.StringI
 	}).(pulumi.StringOutput)
 }
 
-func (r recipe) sessionPreferences(
-	to logs, policy *components.InstancePolicy, endpoints *components.Endpoints,
-) (*components.SessionPreferences, error) {
+// existingRoles lets the roles of existing instances carry and log sessions.
+func (r recipe) existingRoles(to logs) (components.Ready, error) {
+	if len(r.args.ExistingRoles) == 0 {
+		return nil, nil
+	}
+	l := r.args.Logging
+	made, err := components.NewExistingRoles(r.ctx, r.name, &components.ExistingRolesArgs{
+		RoleNames: slices.Collect(maps.Keys(r.args.ExistingRoles)),
+		Policy: pulumi.All(to.bucket, to.sessionKeyARN).ApplyT(func(known []any) string {
+			bucket, sessionKey := known[0].(string), known[1].(string)
+			archives := to.archives(bucket)
+			parts := []iam.Document{iam.SessionsOnly(), iam.InstancePolicy(r.scope, iam.Recording{Archives: archives, LogGroups: l.LogGroups})}
+			for _, arn := range r.existingKeys() {
+				parts = append(parts, iam.ArchiveKeyAccess(r.scope, arn, archives))
+			}
+			if r.args.Session.EncryptWithKMS {
+				parts = append(parts, iam.SessionKeyAccess(sessionKey))
+			}
+			return iam.Join(parts...).JSON()
+		}).(pulumi.StringOutput),
+		Path:   r.args.Role.Path,
+		Labels: r.labels(),
+	}, pulumi.Parent(r.parent))
+	if err != nil {
+		return nil, err
+	}
+	return made.Ready, nil
+}
+
+func (r recipe) sessionPreferences(to logs, after components.Ready) (*components.SessionPreferences, error) {
 	s := r.args.Session
 	existing, err := s.existing()
 	if err != nil {
@@ -269,7 +303,7 @@ func (r recipe) sessionPreferences(
 		Adopted: existing.Before() != "",
 		Labels:  r.labels(),
 		// The document names only what is there and may be written to.
-		After: slices.Concat(to.ready, policy.Ready, endpoints.Ready),
+		After: slices.Concat(to.ready, after),
 	}, r.child())
 }
 

@@ -61,12 +61,18 @@ type Args struct {
 	NarrowEndpointPolicies bool
 
 	Instances map[string]Instance // by their names
-	Logging   Logging
-	Session   Session
-	Key       Key
-	Role      Role
-	People    People
-	Alerts    Alerts
+	// ExistingInstances are instances that exist already, by their names, and
+	// ExistingRoles the ARNs of their roles, by the roles' names, which get what
+	// sessions need. An instance without a profile gets the one that is created
+	// by aws ec2 associate-iam-instance-profile.
+	ExistingInstances map[string]ExistingInstance
+	ExistingRoles     map[string]string
+	Logging           Logging
+	Session           Session
+	Key               Key
+	Role              Role
+	People            People
+	Alerts            Alerts
 
 	// KeepRecords leaves session logs, and what protects and encrypts them,
 	// behind on destroy. RefuseDestroy makes a destroy fail before it deletes
@@ -97,6 +103,9 @@ func (i Instance) labels() map[string]string {
 	maps.Copy(tags, i.Tags)
 	return tags
 }
+
+// ExistingInstance is an instance that this component does not create.
+type ExistingInstance struct{ InstanceID, PrivateIP string }
 
 // Logging says where session logs go.
 type Logging struct {

@@ -3,6 +3,7 @@ package access
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 
@@ -157,7 +158,23 @@ func (r recipe) bucketRules(to logs, bucket, writerARN, keyARN string) iam.Bucke
 
 // writers are the roles that may write session logs.
 func (r recipe) writers(instanceRole string) []string {
-	return append([]string{instanceRole}, r.args.Logging.WriterRoleARNs...)
+	all := append([]string{instanceRole}, r.args.Logging.WriterRoleARNs...)
+	for _, name := range slices.Sorted(maps.Keys(r.args.ExistingRoles)) {
+		if arn := r.args.ExistingRoles[name]; !slices.Contains(all, arn) {
+			all = append(all, arn)
+		}
+	}
+	return all
+}
+
+// existingKeys are the keys for session logs that the stack does not create, the
+// current one first.
+func (r recipe) existingKeys() []string {
+	l := r.args.Logging
+	if l.KMSKeyARN == "" {
+		return l.EarlierKMSKeyARNs
+	}
+	return append([]string{l.KMSKeyARN}, l.EarlierKMSKeyARNs...)
 }
 
 // grants lets the instances use the keys: to encrypt session logs, by the key's
@@ -182,11 +199,7 @@ func (r recipe) grants(to logs, role *components.InstanceRole, key *components.E
 			}).JSON()
 		}).(pulumi.StringOutput)
 	}
-	existing := l.EarlierKMSKeyARNs
-	if l.KMSKeyARN != "" {
-		existing = append([]string{l.KMSKeyARN}, existing...)
-	}
-	for _, arn := range existing {
+	for _, arn := range r.existingKeys() {
 		args.RolePolicies["archive-key-"+short(arn)] = to.policy(func(bucket string) iam.Document {
 			return iam.ArchiveKeyAccess(r.scope, arn, to.archives(bucket))
 		})

@@ -20,21 +20,22 @@ import (
 
 // Config is the stack's config. A key that AWS has too carries AWS's name.
 type Config struct {
-	Emulated       bool                `json:"emulated"`
-	KeepRecords    Choice              `json:"keepRecords"` // or Refuse
-	ConfirmChanges Choice              `json:"confirmChanges"`
-	SelfRepair     Choice              `json:"selfRepair"`
-	Tags           map[string]string   `json:"tags"`
-	Network        Network             `json:"network"`
-	Endpoints      Endpoints           `json:"endpoints"`
-	Instance       InstanceDefaults    `json:"instance"`
-	Instances      map[string]Instance `json:"instances"`
-	Fleets         map[string]Fleet    `json:"fleets"`
-	Logging        Logging             `json:"logging"`
-	Session        Session             `json:"session"`
-	Key            Key                 `json:"key"`
-	Role           Role                `json:"role"`
-	Alerts         Alerts              `json:"alerts"`
+	Emulated          bool                        `json:"emulated"`
+	KeepRecords       Choice                      `json:"keepRecords"` // or Refuse
+	ConfirmChanges    Choice                      `json:"confirmChanges"`
+	SelfRepair        Choice                      `json:"selfRepair"`
+	Tags              map[string]string           `json:"tags"`
+	Network           Network                     `json:"network"`
+	Endpoints         Endpoints                   `json:"endpoints"`
+	Instance          InstanceDefaults            `json:"instance"`
+	ExistingInstances map[string]ExistingInstance `json:"existingInstances"`
+	Instances         map[string]Instance         `json:"instances"`
+	Fleets            map[string]Fleet            `json:"fleets"`
+	Logging           Logging                     `json:"logging"`
+	Session           Session                     `json:"session"`
+	Key               Key                         `json:"key"`
+	Role              Role                        `json:"role"`
+	Alerts            Alerts                      `json:"alerts"`
 
 	// Upgrade names the instances of fleets that get their fleet's image by this
 	// update, from the environment.
@@ -115,6 +116,7 @@ func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	c.Network.validate(v)
 	c.Endpoints.validate(v, c.Network)
 	c.validateInstances(v)
+	c.validateExistingInstances(v)
 	c.validateFleets(v)
 	c.Logging.validate(v, c)
 	c.Session.validate(v, c)

@@ -177,6 +177,11 @@ func (s *stack) config(t *testing.T, verb string, words []string) {
 // valid are values that fit a key where its default does not, by the key or by
 // the case and the key.
 var valid = map[string]string{
+	"instanceId":                                   "i-0123456789abcdef2",
+	"existing-instances/existingInstances.b":       `{"instanceId": "i-0123456789abcdef3"}`,
+	"existing-instances/existingInstances.d":       `{"instanceId": "i-0123456789abcdef4"}`,
+	"existing-instances/existingInstances.renamed": `{"instanceId": "i-0123456789abcdef5"}`,
+
 	"endpoints.existing.ssm":                "vpce-0123456789abcdef0",
 	"keepRecords":                           "true",
 	"region":                                "us-east-2",

@@ -89,8 +89,6 @@ var (
 )
 
 func (c *Config) validateInstances(v *validator) {
-	v.check(len(c.Instances)+len(c.Fleets) > 0, "instances", "{}", "no instance is named, so there would be nothing to open a shell on",
-		"at least one name, for example {app: {}}, or a fleet", v.set("instances.app", "'{}'"))
 	v.instance("instance.", c.Instance.Architecture, c.Instance.InstanceType, c.Instance.VolumeSize)
 	subnets := c.Network.AvailabilityZoneCount
 	if c.Network.Existing() {

@@ -77,6 +77,8 @@ func (c *Config) People() people.People {
 			switch fleet := c.FleetInstances(instance); {
 			case len(fleet) > 0:
 				made.Instances = append(made.Instances, fleet...)
+			case c.ExistingInstances[instance].InstanceID != "":
+				made.InstanceIDs = append(made.InstanceIDs, c.ExistingInstances[instance].InstanceID)
 			case managedNode.MatchString(instance):
 				made.InstanceIDs = append(made.InstanceIDs, instance)
 			default:
@@ -125,7 +127,8 @@ func (c *Config) validatePeople(v *validator) {
 			_, isInstance := own[instance]
 			_, isFleet := c.Fleets[instance]
 			key := settings.Element(at+".instances", i)
-			v.check(isInstance || isFleet || managedNode.MatchString(instance), key, instance, "neither an instance or fleet of the stack nor the ID of another instance",
+			isExisting := c.ExistingInstances[instance].InstanceID != ""
+			v.check(isInstance || isFleet || isExisting || managedNode.MatchString(instance), key, instance, "neither an instance or fleet of the stack nor the ID of another instance",
 				"a name in instances or fleets, or i-… or mi-…")
 			v.check(slices.Index(g.Instances, instance) == i, key, instance, "named twice", "each instance once", v.remove(key))
 		}

@@ -64,6 +64,8 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 				"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)",
 			region, profile, region),
 
+		outputs.ExistingProfiles: existingProfiles(d, region, profile),
+
 		outputs.Region:             pulumi.String(region),
 		outputs.AccountID:          pulumi.String(f.Scope.AccountID),
 		outputs.VpcID:              made.Place.VpcID,
@@ -97,6 +99,24 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 			"aws ssm update-document-default-version --region %s --name %s --document-version %s", region, document, before)
 	}
 	return found
+}
+
+// existingProfiles are the commands for existing instances without an instance
+// profile of their own. No resource attaches one to an instance that the stack
+// does not manage: make up does, by this output, and notes by it what it did.
+func existingProfiles(d decide.Decisions, region string, profile pulumi.StringOutput) pulumi.Map {
+	commands := pulumi.Map{}
+	for _, name := range d.AttachProfile {
+		id := d.Existing[name].ID
+		commands[name] = pulumi.StringMap{
+			"instanceId": pulumi.String(id),
+			"attach":     pulumi.Sprintf("aws ec2 associate-iam-instance-profile --region %s --instance-id %s --iam-instance-profile Name=%s", region, id, profile),
+			"detach": pulumi.Sprintf("aws ec2 disassociate-iam-instance-profile --region %s --association-id "+
+				"$(aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=%s "+
+				"--query 'IamInstanceProfileAssociations[0].AssociationId' --output text)", region, region, id),
+		}
+	}
+	return commands
 }
 
 // keptLogBuckets are the log buckets of previous deployments of this stack that

@@ -123,6 +123,10 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 		args.EndpointSubnetIDs = pulumi.ToStringArray(d.EndpointSubnetIDs)
 		args.CidrBlocks, args.Ipv6CidrBlocks = n.CidrBlocks, n.Ipv6CidrBlocks
 	}
+	args.ExistingInstances, args.ExistingRoles = map[string]access.ExistingInstance{}, d.ExistingRoles
+	for name, i := range d.Existing {
+		args.ExistingInstances[name] = access.ExistingInstance{InstanceID: i.ID, PrivateIP: i.Address}
+	}
 	for name, i := range c.Complete() {
 		instance := access.Instance{
 			ImageID: f.Images[decide.ImageSource(i.Machine)].ID, PinImage: i.ImageID != "", Architecture: i.Architecture,

@@ -35,7 +35,7 @@ func Take(ctx *pulumi.Context, c *config.Config) (decide.Facts, error) {
 	s := surveyor{ctx: ctx, config: c, facts: &f}
 	return f, errors.Join(
 		s.documents(), s.key(), s.bucketPolicies(), s.logBucket(), s.logGroups(),
-		s.network(), s.services(), s.instanceTypes(), s.prefixList(), s.endpoints(), s.images(),
+		s.network(), s.services(), s.instanceTypes(), s.prefixList(), s.endpoints(), s.existingInstances(), s.images(),
 	)
 }
 

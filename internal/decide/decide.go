@@ -30,6 +30,10 @@ type Decisions struct {
 	ExistingKeyID string // which is there already; empty: it is to be created
 	CreateBucket  bool   // the stack has a log bucket of its own
 
+	Existing      map[string]ExistingInstance // existing instances that the stack brings in, by their names
+	ExistingRoles map[string]string           // ARNs of the roles that get the stack's policy, by their names
+	AttachProfile []string                    // names of existing instances that get, or have, the stack's instance profile
+
 	LogGroup          string   // that the session document names; empty: none
 	LogGroups         []string // every log group of the stack, sorted
 	ExistingLogGroups []string // those that are there already
@@ -64,6 +68,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.guarantees()
 	d.role()
 	d.people()
+	d.existingInstances()
 	d.services()
 	d.alerts()
 	d.images()

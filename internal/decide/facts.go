@@ -32,6 +32,8 @@ type Facts struct {
 	Groups     map[string]reach.Group // of those endpoints that are not the stack's own
 	Subnets    map[string]Subnet      // of those, and the stack's
 
+	Existing map[string]ExistingInstance // existing instances by the names that they get
+
 	Document        session.Existing // of the name in the config
 	DefaultDocument session.Existing // the account's default, where the config names another one
 
@@ -135,3 +137,15 @@ type Endpoint struct {
 
 // Usable reports whether the service's name leads to the endpoint.
 func (e Endpoint) Usable() bool { return e.PrivateDNS && !e.Several && !e.Absent }
+
+// ExistingInstance is an instance that the stack did not create.
+type ExistingInstance struct {
+	ID                string // empty: no instance has the tags
+	Found             bool   // and not terminated
+	VpcID, Address    string
+	Profile           string // empty: it has none
+	RoleName, RoleARN string // in the profile; empty: there is none
+	Stack             string // of this program that created it; empty: none
+	Own, OwnProfile   bool   // the instance, or its profile, is this stack's
+	ByTags            bool   // the config names it by tags
+}

@@ -6,6 +6,7 @@ package iam
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 )
 
 // Version is the policy language that every document here is written in.
@@ -106,4 +107,21 @@ func (d Document) JSON() string {
 
 func document(statements ...Statement) Document {
 	return Document{Version: Version, Statement: slices.Clip(statements)}
+}
+
+// Join makes one policy of several. A statement's id may be in a policy only
+// once, so further ones with the same id get a number.
+func Join(documents ...Document) Document {
+	var statements []Statement
+	times := map[string]int{}
+	for _, d := range documents {
+		for _, s := range d.Statement {
+			times[s.Sid]++
+			if n := times[s.Sid]; n > 1 {
+				s.Sid += strconv.Itoa(n)
+			}
+			statements = append(statements, s)
+		}
+	}
+	return document(statements...)
 }

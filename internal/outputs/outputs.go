@@ -23,6 +23,7 @@ const (
 	RoleName               = "roleName"
 	AttachInstanceProfile  = "attachInstanceProfile"
 	ReplaceInstanceProfile = "replaceInstanceProfile"
+	ExistingProfiles       = "existingInstanceProfiles"
 	Region                 = "region"
 	AccountID              = "accountId"
 	VpcID                  = "vpcId"
@@ -42,21 +43,30 @@ const (
 
 // Values are the outputs that the tools read.
 type Values struct {
-	InstanceIDs            map[string]string   `json:"instanceIds"`
-	PrivateIPAddresses     map[string]string   `json:"privateIpAddresses"`
-	Fleets                 map[string][]string `json:"fleets"`
-	ImageParameters        map[string]string   `json:"imageParameters"`
-	SessionDocument        string              `json:"sessionDocument"`
-	RestoreSessionDocument string              `json:"restoreSessionDocument"`
-	SessionReason          string              `json:"sessionReason"`
-	LogBucket              string              `json:"logBucket"`
-	LogLocation            string              `json:"logLocation"`
-	LogGroup               string              `json:"logGroup"`
-	EarlierLocations       []string            `json:"earlierLocations"`
-	KeptLogBuckets         []string            `json:"keptLogBuckets"`
-	InstanceProfileName    string              `json:"instanceProfileName"`
-	RoleName               string              `json:"roleName"`
-	Region                 string              `json:"region"`
-	AccountID              string              `json:"accountId"`
-	EndpointCidrBlocks     []string            `json:"endpointCidrBlocks"`
+	InstanceIDs            map[string]string          `json:"instanceIds"`
+	PrivateIPAddresses     map[string]string          `json:"privateIpAddresses"`
+	Fleets                 map[string][]string        `json:"fleets"`
+	ImageParameters        map[string]string          `json:"imageParameters"`
+	SessionDocument        string                     `json:"sessionDocument"`
+	RestoreSessionDocument string                     `json:"restoreSessionDocument"`
+	SessionReason          string                     `json:"sessionReason"`
+	LogBucket              string                     `json:"logBucket"`
+	LogLocation            string                     `json:"logLocation"`
+	LogGroup               string                     `json:"logGroup"`
+	EarlierLocations       []string                   `json:"earlierLocations"`
+	KeptLogBuckets         []string                   `json:"keptLogBuckets"`
+	InstanceProfileName    string                     `json:"instanceProfileName"`
+	RoleName               string                     `json:"roleName"`
+	Region                 string                     `json:"region"`
+	AccountID              string                     `json:"accountId"`
+	ExistingProfiles       map[string]ExistingProfile `json:"existingInstanceProfiles"`
+	EndpointCidrBlocks     []string                   `json:"endpointCidrBlocks"`
+}
+
+// ExistingProfile is about an existing instance that has no instance profile of
+// its own: what attaches the stack's, and what detaches it.
+type ExistingProfile struct {
+	InstanceID string `json:"instanceId"`
+	Attach     string `json:"attach"`
+	Detach     string `json:"detach"`
 }

@@ -39,7 +39,8 @@ func (r *run) wait(ctx context.Context) error {
 		wanted = []named{one}
 	}
 	if len(wanted) == 0 {
-		return fmt.Errorf("the stack %s has no instances to wait for", r.Stack)
+		r.say("The stack %s has no instances to wait for.", r.Stack)
+		return nil
 	}
 	if err := r.waitFor(ctx, wanted); err != nil {
 		return err

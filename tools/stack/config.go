@@ -35,6 +35,8 @@ type Stack struct {
 	SelfRepair bool
 	// SessionDocument is session.documentName.
 	SessionDocument string
+	// BringsIn: the config names existing instances.
+	BringsIn bool
 	// Instances are the names in the setting instances, and those of the fleets' instances, sorted.
 	Instances []string
 	// Fleets is the setting fleets.
@@ -144,6 +146,9 @@ func Load(root, name string) (*Stack, error) {
 	for fleet := range s.Fleets {
 		s.Instances = append(s.Instances, s.fleetInstances(fleet)...)
 	}
+	existing, _ := value(s.Project + ":existingInstances").(map[string]any)
+	s.BringsIn = len(existing) > 0
+	s.Instances = slices.AppendSeq(s.Instances, maps.Keys(existing))
 	slices.Sort(s.Instances)
 	s.Emulated = setting("emulated", false)
 	s.ConfirmChanges = setting("confirmChanges", !s.Emulated)

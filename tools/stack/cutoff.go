@@ -23,7 +23,7 @@ func (a *app) refuseCutOff(before *deployment) error {
 		return nil
 	}
 	region, owner := cmp.Or(before.output(outputs.Region), a.stack.Region), a.stack.Project+"/"+a.stack.Name
-	users, err := sessions.Neighbours(context.Background(), a.env.Apply(a.environ), region, vpc, owner, before.instances())
+	users, err := sessions.Neighbours(context.Background(), a.awsEnviron(), region, vpc, owner, before.instances())
 	again := "make destroy STACK=" + a.stack.Name + " CUT_OFF=1"
 	switch {
 	case err == nil:
@@ -97,9 +97,6 @@ func (d *deployment) instances() (ids []string) {
 				ids = append(ids, text)
 			}
 		}
-		if r.Type == "aws:ec2/instance:Instance" {
-			ids = append(ids, string(r.ID))
-		}
 	}
-	return ids
+	return append(ids, d.ownInstances()...)
 }

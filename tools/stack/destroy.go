@@ -65,7 +65,14 @@ func (a *app) destroyPrepared(args []string) error {
 	if err := a.refuseCutOff(before); err != nil {
 		return err
 	}
+	users, err := a.profileUsers(before)
+	if err != nil {
+		return err
+	}
 	if err := a.apply("destroy", args); err != nil {
+		return err
+	}
+	if err := a.detach(before, users); err != nil {
 		return err
 	}
 	after, err := a.export()

@@ -31,6 +31,8 @@ type app struct {
 	env   *Environment
 	// me is who the commands are on a stack in an AWS account; nil without the AWS CLI, and on an emulated stack.
 	me *signedIn
+	// before is the state that repair has read.
+	before *deployment
 	// emulator is the running one, on an emulated stack.
 	emulator Running
 	// sweep deletes the stack's resources in the emulated account that the exported state does not contain.

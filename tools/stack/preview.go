@@ -22,6 +22,12 @@ func (a *app) preview(args []string) error {
 		return err
 	}
 	a.announce()
+	notice := a.hostManagementNotice()
+	defer func() {
+		if text := <-notice; text != "" {
+			a.say("%s", text)
+		}
+	}()
 	if err := a.tools.CompileProgram(); err != nil {
 		return err
 	}

@@ -86,6 +86,7 @@ func (a *app) repair() error {
 	if err != nil {
 		return err
 	}
+	a.before = d
 	refresh := []string{"refresh", "--yes", "--skip-preview", "--suppress-outputs", "--stack", a.stack.Name}
 	var reasons []string
 	if a.stack.Emulated && !a.sameInstance() && d.cloudResources() > 0 {

@@ -37,7 +37,10 @@ func (a *app) up(args []string) error {
 	if err := a.prepareUpdate(true); err != nil {
 		return err
 	}
-	return a.apply("up", args)
+	if err := a.apply("up", args); err != nil {
+		return err
+	}
+	return a.attachProfiles(a.before)
 }
 
 // change returns a call of up or destroy with Pulumi's own output, which asks on the terminal unless the changes are confirmed already.
