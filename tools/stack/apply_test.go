@@ -89,3 +89,15 @@ func TestWatch_ExpectNoChangesNotMet_KeepsExitCodeAndShowsChanges(t *testing.T) 
 	assert.Contains(t, out.String(), "1 to create")
 	assert.True(t, strings.HasSuffix(out.String(), "error: there are changes, and --expect-no-changes was given\n"), out.String())
 }
+
+// A destroy shows what it would delete before it asks.
+func TestApply_Destroy_PreviewedAndAsked(t *testing.T) {
+	a, out, calls := testApp(t, "", emptyState)
+	a.stack.ConfirmChanges = true
+	withEvents(t, a, strings.ReplaceAll(strings.ReplaceAll(createsTopic, `"op":"create"`, `"op":"delete"`), `"new":`, `"old":`)+runEnds)
+	a.stdin = strings.NewReader("yes\n")
+	require.NoError(t, a.apply("destroy", nil))
+	assert.Contains(t, out.String(), "The stack local: 1 to delete.\n  -  delete   aws:sns:Topic  t\n")
+	assert.Contains(t, out.String(), "Delete the resources of the stack local? Type yes: ")
+	assert.Regexp(t, `(?s)destroy --preview-only --stack local .*destroy --stack local --yes --skip-preview `, calls())
+}
