@@ -42,6 +42,15 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 		},
 		"session": map[string]any{"encryption": true},
 		"role":    map[string]any{"permissionsBoundary": boundary},
+		"operators": map[string]any{"dba": map[string]any{
+			"instances": []any{"app"}, "principals": []any{"arn:aws:iam::" + here + ":root"}, "mfa": true,
+			"portForwarding": map[string]any{"db": map[string]any{"host": "db.internal", "port": 5432}},
+		}},
+		"auditors":   map[string]any{"enabled": true},
+		"breakGlass": map[string]any{"principals": []any{"arn:aws:iam::" + here + ":root"}},
+		"people": map[string]any{
+			"permissionsBoundary": peopleBoundary, "denyUnrecorded": true, "exemptRoleArns": []any{roleARN("private-ec2-access-deploy")},
+		},
 	})
 	// The commands that make runs.
 	in.Reset()
@@ -66,6 +75,11 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	s.set("session.encryption", "false")
 	s.set("tags.team", "security")
 	s.must("config", "rm", "--path", "private-ec2-access:tags.old", "--stack", s.name)
+	s.set("operators.dba.mfa", "false")
+	s.set("operators.dba.maxSessionDuration", "7200")
+	s.set("operators.dba.notAfter", "2030-01-01T00:00:00Z")
+	s.set("operators.dba.portForwarding.db.port", "5433")
+	s.must("config", "rm", "--path", "private-ec2-access:breakGlass", "--stack", s.name)
 	s.up()
 	deployed = append(deployed, in.Calls()...)
 	known := survey(in)
@@ -81,15 +95,25 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	for _, call := range []string{
 		"kms:CreateKey", "kms:CreateAlias", "kms:PutKeyPolicy", "kms:DeleteAlias", "logs:CreateLogGroup", "logs:PutRetentionPolicy",
 		"s3:PutObjectLockConfiguration", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "ssm:UpdateDocument", "tagging:GetResources",
+		"iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:CreatePolicyVersion", "ssm:DeleteDocument",
 	} {
 		require.True(t, made[call], "the runs made no call of %s, so they do not test its permission", call)
 	}
 
 	b := readBootstrap(t, shared, nil)
 	b.keyPolicies = map[string]any{known.records: known.keyPolicy}
-	requireAllowed(t, b, "PreviewRole", known.asks(t, previewed))
-	requireAllowed(t, b, "DeployRole", known.asks(t, deployed))
+	options := b.withOptions(t, allOptions)
+	for role, asks := range map[string][]ask{"PreviewRole": known.asks(t, previewed), "DeployRole": known.asks(t, deployed)} {
+		requireAllowed(t, options, role, asks)
+		// Without the options everything but what they are for.
+		requireAllowed(t, b, role, slices.DeleteFunc(asks, func(a ask) bool {
+			return strings.Contains(a.resource, ":role/"+forPeople) || strings.Contains(a.resource, ":policy/"+forPeople)
+		}))
+	}
 }
+
+// forPeople is what the names of roles and policies for people begin with.
+const forPeople = "private-ec2-access-people-"
 
 // The policies of the bootstrap's roles deny these calls.
 func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {

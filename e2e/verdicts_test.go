@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "regenerate docs/verdicts.md and testdat
 var configurations = map[string]func(*account) map[string]any{
 	"The default": func(*account) map[string]any { return nil },
 	"Everything on": func(in *account) map[string]any {
-		return map[string]any{
+		config := map[string]any{
 			"logging": map[string]any{
 				"required": true, "cloudWatch": true, "encryption": "kms", "objectLock": "governance", "objectLockDays": 30,
 				"writerRoleArns": []string{in.aws("iam", "create-role", "--role-name", fleetRole, "--path", "/service-role/", "--assume-role-policy-document", "{}").text("Role.Arn")},
@@ -31,6 +31,8 @@ var configurations = map[string]func(*account) map[string]any{
 			"role":    map[string]any{"parameterPaths": []string{"/app"}},
 			"alerts":  map[string]any{"emails": []string{"ops@example.com"}},
 		}
+		maps.Copy(config, peopleConfig())
+		return config
 	},
 	"Existing bucket and keys": func(in *account) map[string]any {
 		key := func() string { return in.aws("kms", "create-key").text("KeyMetadata.Arn") }
@@ -63,6 +65,7 @@ type deployed struct {
 	Own      bool           // so has the bucket
 	Instance string         // its id
 	Policies map[string]any // what the program wrote
+	People   map[string]any // what the program wrote for people, by part
 	AWS      map[string]any // what AWS wrote: the managed policy, and the policies of keys that exist already
 }
 
@@ -129,6 +132,7 @@ func deployStack(t *testing.T, config func(*account) map[string]any) deployed {
 		name := e.text("ServiceName")
 		d.Policies[ofEndpoint+name[strings.LastIndex(name, ".")+1:]] = parsed(t, e.text("PolicyDocument"))
 	}
+	d.People = policiesForPeople(in, outputs)
 	return d
 }
 
@@ -141,7 +145,11 @@ func TestVerdicts_MatchPage(t *testing.T) {
 	for name, config := range configurations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireVerdicts(t, name, deployStack(t, config))
+			d := deployStack(t, config)
+			requireVerdicts(t, name, d)
+			if len(d.People) > 0 {
+				requirePeopleVerdicts(t, d)
+			}
 		})
 	}
 }
@@ -281,6 +289,11 @@ const verdictsFile = "docs/verdicts.md"
 // requireTable compares a table of the page with the results, or writes it with -update.
 func requireTable(t *testing.T, heading string, rows [][]string) {
 	t.Helper()
+	requireTableOf(t, verdictsFile, heading, rows)
+}
+
+func requireTableOf(t *testing.T, page, heading string, rows [][]string) {
+	t.Helper()
 	var table strings.Builder
 	for i, row := range rows {
 		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
@@ -290,11 +303,11 @@ func requireTable(t *testing.T, heading string, rows [][]string) {
 	}
 	reporting.Lock()
 	defer reporting.Unlock()
-	path := filepath.Join(project(t), verdictsFile)
+	path := filepath.Join(project(t), page)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	made, found := replaceTable(string(text), heading, table.String())
-	require.True(t, found, "%s has no table under %q", verdictsFile, heading)
+	require.True(t, found, "%s has no table under %q", page, heading)
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
 		return
