@@ -95,3 +95,18 @@ func TestDiagnose_EndpointsOfCentralVPC_WayThereJudged(t *testing.T) {
 	require.Equal(t, Missing, check.Status)
 	require.Contains(t, check.Fix, "create-route")
 }
+
+// The default group of a VPC lets everything out, so an existing instance in it
+// reaches S3, also where the ranges of the prefix list are not known.
+func TestDiagnose_GroupThatLetsEverythingOut_ReachesS3(t *testing.T) {
+	t.Parallel()
+	f := healthy()
+	f.S3.Value.Ranges = nil
+	f.Groups.Value["sg-1"] = Group{
+		Ingress: f.Groups.Value["sg-1"].Ingress,
+		Egress:  []Rule{{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}},
+	}
+	require.NotEqual(t, Missing, checkOf(t, Diagnose(f, now), "HTTPS reaches S3").Status)
+	f.Groups.Value["sg-1"].Egress[0] = Rule{Protocol: "tcp", From: 80, To: 80, Ranges: []string{"0.0.0.0/0"}}
+	require.Equal(t, Missing, checkOf(t, Diagnose(f, now), "HTTPS reaches S3").Status)
+}

@@ -158,7 +158,8 @@ func (l *list) toS3() {
 	out := Missing
 	for _, id := range i.Groups {
 		for _, r := range l.facts.Groups.Value[id].Egress {
-			if https(r) && slices.Contains(r.PrefixLists, s3.Value.ID) {
+			// Every address is S3's too, whether the list's ranges are known or not.
+			if https(r) && (slices.Contains(r.PrefixLists, s3.Value.ID) || slices.Contains(r.Ranges, "0.0.0.0/0")) {
 				out = OK
 			}
 			out = better(out, permits(r, nil, s3.Value.Ranges))
