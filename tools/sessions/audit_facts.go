@@ -65,6 +65,9 @@ func (a *auditRun) settings(ctx context.Context) error {
 	switch {
 	case isAbsent(err): // its sessions and their logs are there all the same
 		a.unread = append(a.unread, "the session document "+a.outputs.SessionDocument+" does not exist")
+	case isDenied(err): // the document may name locations that are not known
+		a.notes("the log locations of the session document", err)
+		a.facts.Unread = append(a.facts.Unread, sessiondoc.Location{})
 	case err != nil:
 		return err
 	default:

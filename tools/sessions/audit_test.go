@@ -166,6 +166,7 @@ func TestAudit_UnreadableSource_IsIncomplete(t *testing.T) {
 		"the bucket":    {[]answer{denied("s3api", "list-object-versions"), denied("s3api", "head-bucket"), {Contains: `"logGroupName":"/group"`, Stdout: `{"logStreams": []}`}}, "NOT CHECKED: the session logs in s3://logs/sessions/: s3:ListBucketVersions was refused"},
 		"the log group": {[]answer{denied("logs", "describe-log-streams")}, "NOT CHECKED: the session logs in the log group /group: logs:DescribeLogStreams was refused"},
 		"the versions":  {[]answer{denied("ssm", "list-document-versions")}, "NOT CHECKED: whether each session is in every log location of the session document: ssm:ListDocumentVersions was refused"},
+		"the document":  {[]answer{denied("ssm", "get-document"), {Contains: `"Prefix":"sessions/"`}, {Contains: `"logGroupName":"/before"`, Stdout: `{"logStreams": []}`}, emptyVersions}, "NOT CHECKED: the log locations of the session document: ssm:GetDocument was refused"},
 		"versioning":    {[]answer{denied("s3api", "get-bucket-versioning")}, "NOT CHECKED: the versioning of s3://logs: s3:GetBucketVersioning was refused"},
 		"the instances": {[]answer{denied("ec2", "describe-instances")}, "NOT CHECKED: instances outside of the stack that have its instance profile: ec2:DescribeInstances was refused"},
 		"an absent document": {[]answer{{Contains: "get-document", Code: 254, Stderr: "\nAn error occurred (InvalidDocument) when calling the GetDocument operation: no such document\n"}},

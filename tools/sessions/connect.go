@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,7 +37,7 @@ func (r *run) connect(ctx context.Context) error {
 	if err := r.needPlugin(); err != nil {
 		return err
 	}
-	n, err := r.pick()
+	n, err := r.pick(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,28 +111,97 @@ func (r *run) startLine(n named) []string {
 	return line
 }
 
-// pick gives the instance that is meant: the named one, the only one, or the one that is chosen.
-func (r *run) pick() (named, error) {
-	if r.instance != "" {
-		return r.find(r.instance)
+// pick gives the instance that is meant: the named one, the only one that matches, or the one that is chosen.
+func (r *run) pick(ctx context.Context) (named, error) {
+	all, err := r.matching(ctx)
+	if err != nil {
+		return named{}, err
 	}
-	all := r.instances()
 	switch {
 	case len(all) == 1:
 		return all[0], nil
 	case len(all) == 0:
 		return named{}, fmt.Errorf("the stack %s has no instances; for one that has the stack's profile: %s", r.Stack, r.command(r.name+" INSTANCE=i-…"))
 	case !process.IsTerminal(r.In) || !process.IsTerminal(r.Err):
-		return named{}, process.Usagef("the stack %s has %d instances and there is no terminal to ask on. Say which, as in: %s\n  It has: %s",
-			r.Stack, len(all), r.command(r.name+" INSTANCE="+all[0].name), r.listed())
+		which := fmt.Sprintf("the stack %s has %d instances", r.Stack, len(all))
+		if r.instance != "" {
+			which = fmt.Sprintf("INSTANCE=%s matches %d instances of the stack %s", r.instance, len(all), r.Stack)
+		}
+		return named{}, process.Usagef("%s and there is no terminal to ask on. Say which, as in: %s\n  It has: %s",
+			which, r.command(r.name+" INSTANCE="+all[0].name), shortList(all))
 	}
 	var options []huh.Option[int]
 	for i, n := range all {
 		options = append(options, huh.NewOption(n.String(), i))
 	}
 	chosen := 0
-	err := r.ask(huh.NewSelect[int]().Title("A session on which instance?").Options(options...).Value(&chosen))
+	question := huh.NewSelect[int]().Title("A session on which instance?").Options(options...).Value(&chosen)
+	if len(all) > maxNamed {
+		// What is typed filters the list.
+		question = question.Height(maxNamed + 4).Filtering(true)
+	}
+	err = r.ask(question)
 	return all[chosen], err
+}
+
+// matching are the instances that INSTANCE= means: a name or an ID, a tag, or the beginning of names; all without it.
+func (r *run) matching(ctx context.Context) ([]named, error) {
+	if r.instance == "" {
+		return r.instances(), nil
+	}
+	if tag, is := strings.CutPrefix(r.instance, "tag:"); is {
+		return r.tagged(ctx, tag)
+	}
+	one, err := r.find(r.instance)
+	if err == nil {
+		return []named{one}, nil
+	}
+	var all []named
+	for _, n := range r.instances() {
+		if strings.HasPrefix(n.name, r.instance) {
+			all = append(all, n)
+		}
+	}
+	if all == nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// tagged are the running instances of the stack, and those with its instance profile, that have a tag: KEY=VALUE, in which
+// * stands for any text.
+func (r *run) tagged(ctx context.Context, tag string) ([]named, error) {
+	key, value, found := strings.Cut(tag, "=")
+	if !found || key == "" {
+		return nil, process.Usagef("INSTANCE=tag:%s: not a tag. Allowed: tag:KEY=VALUE", tag)
+	}
+	filters := []input{{"Name": "tag:" + key, "Values": []string{value}}, {"Name": "instance-state-name", "Values": []string{"running"}}}
+	var all []named
+	err := pages(ctx, r.aws, "ec2", "describe-instances", input{"Filters": filters}, 1000, func(answer struct {
+		Reservations []struct {
+			Instances []struct {
+				InstanceID         string `json:"InstanceId"`
+				IamInstanceProfile struct{ Arn string }
+			}
+		}
+	}) bool {
+		for _, reservation := range answer.Reservations {
+			for _, i := range reservation.Instances {
+				if n := r.byID(i.InstanceID); n.name != n.id || strings.HasSuffix(i.IamInstanceProfile.Arn, "/"+r.outputs.InstanceProfileName) {
+					all = append(all, n)
+				}
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return nil, r.explain(err)
+	}
+	if all == nil {
+		return nil, process.Usagef("INSTANCE=tag:%s: no running instance of the stack %s has this tag", tag, r.Stack)
+	}
+	slices.SortFunc(all, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	return all, nil
 }
 
 // ask runs one question. On a terminal that cannot move its cursor it is asked in plain lines.

@@ -27,7 +27,7 @@ type managed struct {
 // managedInstances asks what Systems Manager knows of instances; one that is not in the answer has never reported.
 func (c *client) managedInstances(ctx context.Context, ids []string) (map[string]managed, error) {
 	found := map[string]managed{}
-	for chunk := range slices.Chunk(ids, 50) {
+	for chunk := range slices.Chunk(ids, 100) {
 		var answer struct{ InstanceInformationList []managed }
 		err := c.call(ctx, &answer, "ssm", "describe-instance-information", input{"Filters": []input{{"Key": "InstanceIds", "Values": chunk}}})
 		if err != nil {

@@ -206,14 +206,10 @@ func (r *run) find(wanted string) (named, error) {
 }
 
 func (r *run) listed() string {
-	var names []string
-	for _, n := range r.instances() {
-		names = append(names, n.String())
+	if all := r.instances(); len(all) > 0 {
+		return shortList(all)
 	}
-	if names == nil {
-		return "none"
-	}
-	return strings.Join(names, ", ")
+	return "none"
 }
 
 // command is a make line for this stack, to be typed.

@@ -33,6 +33,35 @@ func TestWait_AllOnline_Ends(t *testing.T) {
 	require.Equal(t, 1, strings.Count(got.err, "web (i-2): not registered yet"), "a line is said once where there is no terminal: %s", got.err)
 }
 
+func TestWait_ManyInstances_CountedByState(t *testing.T) {
+	t.Parallel()
+	ids, all := map[string]string{}, []string{}
+	for i := range 200 {
+		id := fmt.Sprintf("i-%017d", i)
+		ids[fmt.Sprintf("web-%03d", i)], all = id, append(all, id)
+	}
+	text, err := json.Marshal(map[string]any{"region": "us-east-2", "sessionDocument": "SSM-SessionManagerRunShell", "instanceIds": ids})
+	require.NoError(t, err)
+	first, second := online(all[:99]...), online(all[100:]...)
+	first.Contains, second.Contains = all[0], all[150]
+	got := runWith(t, "wait", string(text), []answer{first, second}, time.Now(), "--timeout", "20ms")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "waiting for 1 of 200 instances: not registered yet; 199 of 200 instances: online, agent 3.3.1\n")
+	require.Contains(t, got.err, "web-099 (i-00000000000000099) is not online after 20ms. Findings:")
+
+	first = online(all[:100]...)
+	first.Contains = all[0]
+	got = runWith(t, "wait", string(text), []answer{first, second}, time.Now())
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, "200 of 200 instances: online, agent 3.3.1\n", got.out)
+	require.Equal(t, 2, got.count("describe-instance-information"), "100 instances with each call")
+
+	got = runWith(t, "wait", string(text), []answer{{Contains: "describe-instance-information", Stdout: "{}"}}, time.Now(), "--timeout", "20ms")
+	require.Equal(t, 1, got.code)
+	require.Equal(t, maxDiagnosed, strings.Count(got.err, "Findings:"))
+	require.Contains(t, got.err, "197 more are not online: web-003 (i-00000000000000003), web-004")
+}
+
 func TestWait_NamedInstance_ReadsOnlyThatInstance(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{online("i-2")}, "--instance", "web")
@@ -131,17 +160,41 @@ func TestMissingProgram_IsReportedWithInstallCommand(t *testing.T) {
 func TestPickInstance_WithoutTerminal_DoesNotAsk(t *testing.T) {
 	t.Parallel()
 	r := &run{name: "connect", Setting: Setting{Stack: "dev"}, outputs: outputs.Values{InstanceIDs: map[string]string{"web": "i-2", "app": "i-1"}}}
-	_, err := r.pick()
+	_, err := r.pick(t.Context())
 	require.ErrorContains(t, err, "has 2 instances and there is no terminal to ask on. Say which, as in: make connect INSTANCE=app STACK=dev")
 	require.ErrorContains(t, err, "app (i-1), web (i-2)")
 	delete(r.outputs.InstanceIDs, "web")
-	n, err := r.pick()
+	n, err := r.pick(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, named{"app", "i-1"}, n)
 	r.instance = "i-0123456789abcdef0"
-	n, err = r.pick()
+	n, err = r.pick(t.Context())
 	require.NoError(t, err, "an instance that the stack did not make")
 	require.Equal(t, "i-0123456789abcdef0", n.String())
+}
+
+func TestPickInstance_PrefixAndTag(t *testing.T) {
+	t.Parallel()
+	plugin := withPlugin(t)
+	ids := strings.Replace(testOutputs, `"web": "i-2"`, `"web-001": "i-2", "web-002": "i-3"`, 1)
+	tagged := answer{Contains: `"Name":"tag:Role","Values":["db"]`, Stdout: `{"Reservations": [{"Instances": [
+		{"InstanceId": "i-other"}, {"InstanceId": "i-9", "IamInstanceProfile": {"Arn": "arn:aws:iam::1:instance-profile/profile"}}]}]}`}
+	for given, target := range map[string]string{"a": "i-1", "web-002": "i-3", "web-001": "i-2", "tag:Role=db": "i-9"} {
+		got := runOn(t, plugin, "connect", ids, []answer{opened, noSessions, tagged}, time.Now(), "--instance", given)
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, 1, got.count("start-session --region us-east-2 --target "+target+" "), "%s: %v", given, got.calls)
+	}
+	for given, says := range map[string]string{
+		"web":         "INSTANCE=web matches 2 instances of the stack dev and there is no terminal to ask on. Say which, as in: make connect INSTANCE=web-001 STACK=dev\n  It has: web-001 (i-2), web-002 (i-3)",
+		"b":           "INSTANCE=b is no instance of the stack dev",
+		"tag:Role":    "not a tag. Allowed: tag:KEY=VALUE",
+		"tag:Role=no": "no running instance of the stack dev has this tag",
+	} {
+		got := runOn(t, plugin, "connect", ids, []answer{opened, tagged, {Contains: "describe-instances", Stdout: "{}"}}, time.Now(), "--instance", given)
+		require.Equal(t, 2, got.code, given)
+		require.Contains(t, got.err, says)
+		require.Zero(t, got.count("start-session"))
+	}
 }
 
 func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {

@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +98,10 @@ func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines 
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(wanted) > maxNamed {
+		waiting, lines = byState(wanted, known)
+		return waiting, lines, nil
+	}
 	var online []string
 	for _, n := range wanted {
 		m, found := known[n.id]
@@ -139,8 +144,41 @@ func (r *run) checkNetwork(ctx context.Context, instances []named) error {
 	return nil
 }
 
+// maxNamed is of how many instances each has a line of its own.
+const maxNamed = 10
+
+// byState gives the instances that are not online, and a line for each state with the number of instances in it.
+func byState(wanted []named, known map[string]managed) (waiting []named, lines []string) {
+	counts := map[string]int{}
+	for _, n := range wanted {
+		m, found := known[n.id]
+		state := "not registered yet"
+		switch {
+		case m.PingStatus == "Online":
+			state = "online, agent " + m.AgentVersion
+		case found:
+			state = m.PingStatus
+		}
+		counts[state]++
+		if m.PingStatus != "Online" {
+			waiting = append(waiting, n)
+		}
+	}
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		lines = append(lines, fmt.Sprintf("%d of %d instances: %s", counts[state], len(wanted), state))
+	}
+	return waiting, lines
+}
+
+// maxDiagnosed is for how many instances the causes are looked for: each takes a dozen look-ups.
+const maxDiagnosed = 3
+
 func (r *run) neverCame(ctx context.Context, waiting []named) error {
-	for _, n := range waiting {
+	for i, n := range waiting {
+		if i == maxDiagnosed {
+			r.say("%d more are not online: %s. Next: %s", len(waiting)-i, shortList(waiting[i:]), r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
+			break
+		}
 		r.say("%s is not online after %s. Findings:", n, r.timeout)
 		r.tell(reach.Diagnose(r.facts(ctx, n), r.now()))
 	}
@@ -180,4 +218,16 @@ func (r *run) shellHint(text string) string {
 // mark prints a line whose first words have a colour.
 func (r *run) mark(colour, indent, first, rest string) {
 	fmt.Fprintln(r.Err, indent+r.paint(r.Err, colour, first), visible(rest))
+}
+
+// shortList names the first instances of a list.
+func shortList(all []named) string {
+	var names []string
+	for _, n := range all[:min(len(all), maxNamed)] {
+		names = append(names, n.String())
+	}
+	if len(all) > maxNamed {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
 }
