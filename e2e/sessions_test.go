@@ -32,6 +32,7 @@ func TestSessionCommands_RealClients_WorkTogether(t *testing.T) {
 		"connection cut":                      connectionCut,
 		"session ended by another user":       endedFromElsewhere,
 		"session log late":                    recordLate,
+		"session log forged on the instance":  recordForged,
 		"verify recording":                    verified,
 		"upload refused on the instance":      recordRefused,
 		"session refused":                     groupMissing,
@@ -99,6 +100,63 @@ func onlineLate(d *desk) {
 	require.Zero(d.t, p.ends(), p.text())
 	require.Contains(d.t, p.text(), "online, agent")
 	require.Contains(d.t, p.raw(), "\r\x1b[K", "the line is renewed on a terminal")
+}
+
+// Root on an instance has the instance role, and writes a session log of its own making: before the agent uploads the real
+// one, and over that of an ended session. The bucket keeps versions.
+//
+// It does not prove what root can do to the agent itself: it can keep the agent from uploading anything, and write one
+// version after the end of the session, which looks like the agent's.
+func recordForged(d *desk) {
+	t := d.t
+	d.aws("s3api", "put-bucket-versioning", "--bucket", "session-records", "--versioning-configuration", "Status=Enabled")
+	forge := func(id, text string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "log")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		d.as(d.outputs().text("roleName"), "s3api", "put-object", "--bucket", "session-records", "--key", "sessions/"+id+".log", "--body", file)
+	}
+	session := func(during func(id string)) string {
+		t.Helper()
+		p := d.terminal(100, nil, "make", "connect")
+		id := p.opens()
+		p.types("echo really-$((40+2))\r")
+		p.sees(`really-42\n`)
+		during(id)
+		p.types("exit\r")
+		require.Zero(t, p.ends(), p.text())
+		return id
+	}
+	// doubted requires the exit code of a session log in doubt, every version, the oldest first, and the reasons.
+	doubted := func(id string, texts, reasons []string) {
+		t.Helper()
+		out, problems, code := d.do("record", "--session", id)
+		require.Equal(t, 5, code, problems)
+		from := 0
+		for _, text := range texts {
+			at := strings.Index(out[from:], text)
+			require.GreaterOrEqual(t, at, 0, "no %q after the others:\n%s", text, out)
+			from += at
+		}
+		for _, reason := range reasons {
+			require.Contains(t, problems, reason)
+		}
+	}
+	honest := session(func(string) {})
+	out, problems, code := d.do("record", "--session", honest)
+	require.Zero(t, code, problems)
+	require.Contains(t, out, "really-42")
+
+	early := session(func(id string) {
+		forge(id, "nothing happened\n")
+		doubted(id, []string{"nothing happened"}, []string{"and the session has not ended"})
+	})
+	doubted(early, []string{"nothing happened", "really-42"}, []string{"There are 2 versions"})
+
+	forge(honest, "nothing happened either\n")
+	doubted(honest, []string{"really-42", "nothing happened either"}, []string{"There are 2 versions"})
+	d.aws("s3api", "delete-object", "--bucket", "session-records", "--key", "sessions/"+early+".log")
+	doubted(early, []string{"nothing happened", "really-42", "delete marker"}, []string{"There are 3 versions", "was deleted at"})
 }
 
 // Five causes are set up in the account. The simulated agent is offline, which is their effect on AWS.
