@@ -409,6 +409,13 @@ func verified(d *desk) {
 	require.Contains(d.t, problems, "+ aws ssm start-session --region us-east-2 --target "+d.instance()+"\n")
 	require.NotContains(d.t, problems, "\x1b", "nothing for a terminal where there is none")
 
+	out, problems, code = d.do("status")
+	require.Zero(d.t, code, problems)
+	require.Regexp(d.t, `(?m)^Deployed: +\d+ AWS resources, last changed at \d`, out)
+	require.Regexp(d.t, `(?m)^Instances: +app \(i-\w+\): online, agent `, out)
+	require.Regexp(d.t, `(?m)^Sessions: +none open$`, out)
+	require.Regexp(d.t, `(?m)^Verified: +\S+ \S+ UTC by \S+ on app \(i-\w+\): recorded$`, out)
+
 	d.agent(object{"status": "lost"})
 	_, problems, code = d.do("verify")
 	require.Equal(d.t, 1, code)
