@@ -70,6 +70,7 @@ func (s *Service) run(ctx context.Context, l *live) {
 		sh, err = startShell(s.Folder)
 	}
 	if err != nil {
+		record.stray(ctx, err)
 		s.conclude(l, statusFailed, "Unable to start command: "+err.Error())
 		return
 	}
@@ -111,7 +112,12 @@ func (s *Service) run(ctx context.Context, l *live) {
 			return
 		}
 	}
-	output := record.finish(ctx, streamed)
+	output, err := record.finish(ctx, streamed)
+	if err != nil {
+		record.stray(ctx, err)
+		s.conclude(l, statusFailed, err.Error())
+		return
+	}
 	l.set(func(e *Session) { e.OutputURL = output })
 	s.conclude(l, statusTerminated, "")
 }

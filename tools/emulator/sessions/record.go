@@ -199,13 +199,14 @@ func (r *record) findGroup(ctx context.Context, name string) *logs.LogGroup {
 	return nil
 }
 
-// stray is what a failed handshake leaves in the bucket.
+// stray is what a session that fails after it began leaves in the bucket. The key has no session in it, so with versions
+// on, the versions of one object pile up.
 func (r *record) stray(ctx context.Context, why error) {
 	if r.S3BucketName == "" {
 		return
 	}
 	r.findBucket(ctx)
-	r.upload(ctx, path.Join(r.S3KeyPrefix, r.session.SessionID, "Standard_Stream", "stderr"), []byte(why.Error()))
+	r.upload(ctx, path.Join(r.S3KeyPrefix, "Standard_Stream", "stderr"), []byte("----------ERROR-------\n"+why.Error()))
 }
 
 // partSize is the size of the parts of a larger upload, and up to which there is one part only: the agent's SDK's.
@@ -272,8 +273,9 @@ func digest(content []byte) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(sum[:]))
 }
 
-// finish delivers the record at the session's end and says where the agent believes it to be.
-func (r *record) finish(ctx context.Context, streamed <-chan struct{}) *OutputURL {
+// finish delivers the record at the session's end and says where the agent believes it to be. Without the program script
+// there is no record, and the session has failed.
+func (r *record) finish(ctx context.Context, streamed <-chan struct{}) (*OutputURL, error) {
 	r.mu.Lock()
 	r.complete = true
 	transcript := fmt.Appendf(nil, "Script started on %s\n%s\nScript done on %s\n", r.began.Format(time.RFC3339), r.text, time.Now().Format(time.RFC3339))
@@ -282,15 +284,14 @@ func (r *record) finish(ctx context.Context, streamed <-chan struct{}) *OutputUR
 	output := &OutputURL{}
 	if r.S3BucketName != "" || once {
 		if r.withoutScript {
-			r.log("unable to generate log data: the program script is not there")
-		} else {
-			if r.S3BucketName != "" {
-				r.upload(ctx, r.key(), transcript)
-				output.S3OutputURL = "s3://" + path.Join(r.S3BucketName, r.key())
-			}
-			if once {
-				r.putOnce(ctx, transcript)
-			}
+			return nil, errors.New(`unable to generate log data: exec: "script": executable file not found in $PATH`)
+		}
+		if r.S3BucketName != "" {
+			r.upload(ctx, r.key(), transcript)
+			output.S3OutputURL = "s3://" + path.Join(r.S3BucketName, r.key())
+		}
+		if once {
+			r.putOnce(ctx, transcript)
 		}
 	}
 	select {
@@ -301,9 +302,9 @@ func (r *record) finish(ctx context.Context, streamed <-chan struct{}) *OutputUR
 		output.CloudWatchOutputURL = "logs://" + group + "/" + r.session.SessionID
 	}
 	if *output == (OutputURL{}) {
-		return nil
+		return nil, nil
 	}
-	return output
+	return output, nil
 }
 
 // createStream makes the session's log stream.
@@ -332,13 +333,13 @@ func (r *record) putEvents(ctx context.Context, messages ...string) error {
 // most is how many bytes of the terminal go into one event.
 const most = 33_000
 
-// putOnce logs the whole transcript at the end. A failure is not passed on.
+// putOnce logs the whole transcript at the end. A group or stream that is missing is not passed on; where PutLogEvents is
+// refused, it is tried until it is allowed, and the session does not end before.
 func (r *record) putOnce(ctx context.Context, transcript []byte) {
 	if err := r.createStream(ctx); err != nil {
 		r.log("CreateLogStream: %v", err)
 		return
 	}
-	r.hasStream(ctx)
 	messages := []string{}
 	for text := strings.ReplaceAll(string(transcript), "\r\n", "\n"); text != ""; {
 		part := text[:min(most, len(text))]
@@ -347,8 +348,21 @@ func (r *record) putOnce(ctx context.Context, transcript []byte) {
 		}
 		messages, text = append(messages, strings.TrimSuffix(part, "\n")), text[len(part):]
 	}
-	if err := r.putEvents(ctx, messages...); err != nil {
+	for {
+		r.hasStream(ctx) // the agent wants the stream's sequence token, before each try
+		err := r.putEvents(ctx, messages...)
+		if err == nil {
+			return
+		}
 		r.log("PutLogEvents: %v", short(err))
+		if isCode(err, "ResourceNotFoundException") {
+			return
+		}
+		select {
+		case <-time.After(r.tick):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -396,7 +410,7 @@ func (r *record) stream(ctx context.Context) <-chan struct{} {
 		defer close(done)
 		ticker := time.NewTicker(r.tick)
 		defer ticker.Stop()
-		logged, created, token := 0, false, false
+		logged, created, retry := 0, false, false
 		for {
 			select {
 			case <-ctx.Done():
@@ -417,10 +431,11 @@ func (r *record) stream(ctx context.Context) <-chan struct{} {
 				}
 				created = true
 			}
-			if !token {
-				token = r.hasStream(ctx) // the agent wants the stream's sequence token
+			if logged == 0 || retry {
+				r.hasStream(ctx) // the agent wants the stream's sequence token
 			}
 			err := r.putEvents(ctx, r.event(text))
+			retry = err != nil
 			switch {
 			case err == nil:
 				logged += len(text)

@@ -112,8 +112,9 @@ func TestSession_BrokenLogging_Refused(t *testing.T) {
 			"encryption is not set up on the selected CloudWatch Logs log group",
 		},
 		"the user of runAs is missing": {
-			func(scene) {}, object{"runAsEnabled": true, "runAsDefaultUser": "nobody-has-this-name"}, "RunAs user nobody-has-this-name does not exist",
+			func(scene) {}, object{"runAsEnabled": true, "runAsDefaultUser": "nobody-has-this-name", "s3BucketName": bucket, "s3KeyPrefix": "logs"}, "RunAs user nobody-has-this-name does not exist",
 		},
+		"runAs names root":   {func(scene) {}, object{"runAsEnabled": true, "runAsDefaultUser": "root"}, "invalid uid and gid"},
 		"runAs names nobody": {func(scene) {}, object{"runAsEnabled": true, "runAsDefaultUser": ""}, "please set the RunAs default user"},
 		"the client may not make the data key": {
 			func(s scene) { s.Add(denied("kms", "GenerateDataKey")) }, object{"kmsKeyId": "KEY", "s3BucketName": bucket, "s3KeyPrefix": "logs"}, "initiating handshake. KMSEncryption failed on client",
@@ -144,8 +145,10 @@ func TestSession_BrokenLogging_Refused(t *testing.T) {
 			assert.Equal(t, "Failed", entry["Status"])
 			assert.Contains(t, entry["Details"], one.message)
 			assert.Empty(t, s.object(id+".log"))
-			if encrypted && inputs["s3BucketName"] != nil {
-				assert.Contains(t, s.object("logs/"+id+"/Standard_Stream/stderr"), "KMSEncryption failed on client")
+			if inputs["s3BucketName"] != nil && inputs["s3KeyPrefix"] != nil {
+				stray := s.object("logs/Standard_Stream/stderr")
+				assert.True(t, strings.HasPrefix(stray, "----------ERROR-------\n"), stray)
+				assert.Regexp(t, "KMSEncryption failed on client|RunAs user", stray)
 			}
 		})
 	}
@@ -249,13 +252,11 @@ func TestAgent_FailedUpload_NotReported(t *testing.T) {
 		prepare func(s scene)
 		inputs  object
 	}{
-		"PutObject denied":           {func(s scene) { s.Add(denied("s3", "PutObject")) }, object{"s3BucketName": bucket}},
-		"no bucket":                  {func(scene) {}, object{"s3BucketName": "nowhere"}},
-		"no script":                  {func(s scene) { _ = s.Sessions().SetAgent(target, sessions.Agent{WithoutScript: true}) }, object{"s3BucketName": bucket}},
-		"CreateLogStream denied":     {func(s scene) { s.Add(denied("logs", "CreateLogStream")) }, object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": true}},
-		"no group":                   {func(scene) {}, object{"cloudWatchLogGroupName": "/nowhere", "cloudWatchStreamingEnabled": true}},
-		"no group, not streaming":    {func(scene) {}, object{"cloudWatchLogGroupName": "/nowhere"}},
-		"PutLogEvents denied at end": {func(s scene) { s.Add(denied("logs", "PutLogEvents")) }, object{"cloudWatchLogGroupName": group}},
+		"PutObject denied":        {func(s scene) { s.Add(denied("s3", "PutObject")) }, object{"s3BucketName": bucket}},
+		"no bucket":               {func(scene) {}, object{"s3BucketName": "nowhere"}},
+		"CreateLogStream denied":  {func(s scene) { s.Add(denied("logs", "CreateLogStream")) }, object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": true}},
+		"no group":                {func(scene) {}, object{"cloudWatchLogGroupName": "/nowhere", "cloudWatchStreamingEnabled": true}},
+		"no group, not streaming": {func(scene) {}, object{"cloudWatchLogGroupName": "/nowhere"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -268,6 +269,18 @@ func TestAgent_FailedUpload_NotReported(t *testing.T) {
 			assert.Empty(t, s.events(group, id))
 		})
 	}
+}
+
+// Without the program script there is no session log, and the session has failed.
+func TestAgent_WithoutScript_SessionFails(t *testing.T) {
+	s := newScene(t)
+	require.NoError(t, s.Sessions().SetAgent(target, sessions.Agent{WithoutScript: true}))
+	id, _ := s.session(object{"s3BucketName": bucket})
+	entry := s.entry("History", id)
+	assert.Equal(t, "Failed", entry["Status"])
+	assert.Contains(t, entry["Details"], "unable to generate log data")
+	assert.Empty(t, s.object(id+".log"))
+	assert.Contains(t, s.object("Standard_Stream/stderr"), "unable to generate log data")
 }
 
 func TestCloudWatch_Streaming_EventsWritten(t *testing.T) {
@@ -307,10 +320,17 @@ func TestCloudWatch_NoStreaming_WrittenAtEnd(t *testing.T) {
 	assert.Equal(t, []string{"logs:DescribeLogGroups", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, s.agentCalls())
 }
 
-func TestExit_SlowPutLogEvents_Waits(t *testing.T) {
+// While PutLogEvents is denied, the session does not end, whether events are streamed or written at the end.
+func TestExit_PutLogEventsDenied_Waits(t *testing.T) {
+	for name, streaming := range map[string]bool{"streaming": true, "at the end": false} {
+		t.Run(name, func(t *testing.T) { exitWaits(t, streaming) })
+	}
+}
+
+func exitWaits(t *testing.T, streaming bool) {
 	s := newScene(t)
 	allow := s.Add(denied("logs", "PutLogEvents"))
-	s.deploy("doc", object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": true})
+	s.deploy("doc", object{"cloudWatchLogGroupName": group, "cloudWatchStreamingEnabled": streaming})
 	c := s.start("--target", target, "--document-name", "doc")
 	id := c.opened()
 	c.enter("echo done=$((6 * 7))")

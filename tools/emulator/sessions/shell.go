@@ -105,8 +105,12 @@ func checkRunAs(p preferences) error {
 	if strings.TrimSpace(p.RunAsDefaultUser) == "" {
 		return errors.New("please set the RunAs default user")
 	}
-	if _, err := user.Lookup(p.RunAsDefaultUser); err != nil {
+	found, err := user.Lookup(p.RunAsDefaultUser)
+	if err != nil {
 		return fmt.Errorf("failed to start pty since RunAs user %s does not exist", p.RunAsDefaultUser)
+	}
+	if found.Uid == "0" {
+		return errors.New("invalid uid and gid")
 	}
 	return nil
 }
