@@ -46,6 +46,10 @@ func TestSessionCommands_RealClients_WorkTogether(t *testing.T) {
 			test(base.fork(t))
 		})
 	}
+	t.Run("network", func(t *testing.T) {
+		t.Parallel()
+		judgeNetwork(base, t, slices.DeleteFunc(networkMutations(), func(m networkMutation) bool { return m.name != "internet gateway" }))
+	})
 	t.Run("hostile environment", func(t *testing.T) {
 		t.Parallel()
 		hostileEnvironment(base.fork(t), base.fork(t))
