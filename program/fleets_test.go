@@ -86,8 +86,7 @@ func TestFleet_Registered_NamedTaggedAndSpread(t *testing.T) {
 // Each change of a fleet of 200 registers its own instances, with their
 // component, differently, and everything else as before.
 //
-// It does not prove that the engine and the provider plan nothing else:
-// TestFleet_200_Changes in e2e/ does.
+// It does not prove that the engine and the provider plan nothing else.
 func TestFleet_Changed_NothingElseDiffers(t *testing.T) {
 	t.Parallel()
 	members := func(from, to int) (names []string) {

@@ -38,7 +38,7 @@ const (
 	PeopleRoleARNs       = "peopleRoleArns"
 	StartTunnel          = "startTunnel"
 	ServiceControlPolicy = "serviceControlPolicy"
-	AlertTopicARN          = "alertTopicArn"
+	AlertTopicARN        = "alertTopicArn"
 )
 
 // Values are the outputs that the tools read.

@@ -28,15 +28,16 @@ func (l *list) noRouteOut() {
 	if l.unread(title, table.Problem) {
 		return
 	}
-	for _, route := range append(table.Value.InternetRoutes(), table.Value.OutsideRoutes()...) {
-		fix := ""
-		if strings.ContainsAny(route.Destination, ".:-") { // what a VPN gateway propagates is no route of the table
-			fix = "aws ec2 delete-route" + l.region() + " --route-table-id " + table.Value.RouteTableID + " " + route.DestinationFlag()
-		}
-		l.add(title, Missing, table.Value.RouteTableID+" has the route "+route.String(), fix)
+	routes := append(table.Value.InternetRoutes(), table.Value.OutsideRoutes()...)
+	if len(routes) == 0 {
+		l.add(title, OK, table.Value.RouteTableID+" has none", "")
 		return
 	}
-	l.add(title, OK, table.Value.RouteTableID+" has none", "")
+	first, fix := routes[0], ""
+	if strings.ContainsAny(first.Destination, ".:-") { // what a VPN gateway propagates is no route of the table
+		fix = "aws ec2 delete-route" + l.region() + " --route-table-id " + table.Value.RouteTableID + " " + first.DestinationFlag()
+	}
+	l.add(title, Missing, table.Value.RouteTableID+" has the route "+first.String(), fix)
 }
 
 // DestinationFlag is the option of the AWS CLI that names the route.
