@@ -130,7 +130,8 @@ func runOn(t *testing.T, programs, name, outputs string, answers []answer, now t
 	}
 	setting := Setting{
 		Stack: "dev", Outputs: func() (string, error) { return outputs, nil }, In: in, Out: out, Err: problems,
-		Environ: []string{"PATH=" + folder + string(filepath.ListSeparator) + programs, "FAKE_AWS=" + folder},
+		// A program that was built with the race detector sleeps for a second at its end, unless it is told not to.
+		Environ: []string{"PATH=" + folder + string(filepath.ListSeparator) + programs, "FAKE_AWS=" + folder, "GORACE=atexit_sleep_ms=0"},
 	}
 	root := &cobra.Command{Use: "stack", SilenceErrors: true, SilenceUsage: true}
 	root.SetFlagErrorFunc(process.FlagError)

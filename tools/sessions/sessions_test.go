@@ -342,11 +342,13 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 
 func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	t.Parallel()
+	second := `{"Sessions": [{"SessionId": "eve-0123456789abcdef2", "Target": "i-9", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "SSM-SessionManagerRunShell"},
+		{"SessionId": "eve-0123456789abcdef3", "Target": "i-1", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "AWS-StartSSHSession"}]}`
 	answers := []answer{
 		document, me,
 		{Contains: `"State":"Active"`, Stdout: `{"Sessions": [{"SessionId": "bob-0123456789abcdef1", "Target": "i-2", "Status": "Connected", "StartDate": 1772366340.0, "Owner": "arn:aws:iam::1:user/team/bob", "DocumentName": "SSM-SessionManagerRunShell", "Reason": "a, \"b\""}]}`},
-		{Contains: "--starting-token=two", Stdout: `{"Sessions": [{"SessionId": "eve-0123456789abcdef2", "Target": "i-9", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "SSM-SessionManagerRunShell"},
-			{"SessionId": "eve-0123456789abcdef3", "Target": "i-1", "Status": "Terminated", "Owner": "x/eve", "DocumentName": "AWS-StartSSHSession"}]}`},
+		{Contains: "--starting-token=two", Stdout: second}, // all pages by one process, for the complete formats
+		{Contains: `"NextToken":"two"`, Stdout: second},    // page by page, for the table
 		{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, "}]}", `}], "NextToken": "two"}`, 1)},
 		{Contains: `"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "sessions/` + aliceID + `.log", "LastModified": "2026-03-01T11:00:09+00:00"}, {"Key": "sessions/carol@example.com-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00+00:00"}, {"Key": "readme.txt", "LastModified": "2025-12-24T08:00:00+00:00"}]}`},
 		{Contains: `"Bucket":"old"`, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied\n"},

@@ -275,7 +275,12 @@ func TestAgent_FailedUpload_NotReported(t *testing.T) {
 func TestAgent_WithoutScript_SessionFails(t *testing.T) {
 	s := newScene(t)
 	require.NoError(t, s.Sessions().SetAgent(target, sessions.Agent{WithoutScript: true}))
-	id, _ := s.session(object{"s3BucketName": bucket})
+	s.deploy("doc", object{"s3BucketName": bucket})
+	c := s.start("--target", target, "--document-name", "doc")
+	id := c.opened()
+	c.enter("exit")
+	c.expect("unable to generate log data")
+	c.ends()
 	entry := s.entry("History", id)
 	assert.Equal(t, "Failed", entry["Status"])
 	assert.Contains(t, entry["Details"], "unable to generate log data")
