@@ -21,7 +21,10 @@ import (
 func TestSession_OfStack_IsRecorded(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
-	s := newStack(t, in, "session", nil)
+	s := newStack(t, in, "session", map[string]any{
+		"instances": map[string]any{"app": map[string]any{}, "db": map[string]any{}},
+		"operators": map[string]any{"web": map[string]any{"instances": []any{"app"}}}, "auditors": map[string]any{"enabled": true},
+	})
 	s.up()
 	outputs := s.outputs()
 	instance := outputs.text("instanceIds.app")
@@ -49,14 +52,17 @@ func TestSession_OfStack_IsRecorded(t *testing.T) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Contains(t, string(text), "marked=42")
+
+	// Nobody has been refused so far: the emulator enforces no policy.
+	requirePoliciesDecide(t, in, outputs, key)
 }
 
 // typed opens a session with the AWS CLI on a terminal, types lines as soon as there is a shell, and returns what the
 // terminal has shown when the session ends.
-func (a *account) typed(t *testing.T, arguments []string, lines ...string) string {
+func (c *awsCLI) typed(t *testing.T, arguments []string, lines ...string) string {
 	t.Helper()
 	cmd := exec.Command(setting(t, "EMULATOR_PYTHON"), append([]string{"-m", "awscli"}, arguments...)...)
-	cmd.Env = a.environment()
+	cmd.Env = c.environ
 	cmd.Dir = t.TempDir()
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 100})
 	require.NoError(t, err)

@@ -34,6 +34,11 @@ func (r *Request) protocol() string {
 
 const requestID = "00000000-0000-4000-8000-000000000000"
 
+// ErrorReply is an error for a rule to answer with.
+func ErrorReply(r *Request, status int, code, message string) *Reply {
+	return errorReply(r, status, code, message)
+}
+
 // errorReply is an error in the form in which the service's SDK clients expect it.
 func errorReply(r *Request, status int, code, message string) *Reply {
 	reply := &Reply{Status: status, Header: http.Header{"X-Amzn-Requestid": {requestID}}}
