@@ -316,7 +316,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ssm:UpdateDocument", doc + "SSM-SessionManagerRunShell", foreign},
 		{"ssm:DeleteDocument", doc + "another", foreign},
 		{"ssm:GetParameter", "arn:aws:ssm:us-east-2:" + here + ":parameter/secret", nil},
-		{"ssm:GetParameter", "arn:aws:ssm:us-east-2::parameter/aws/service/another/x", nil},
+		{"ssm:GetParameter", "arn:aws:ssm:us-east-2:" + here + ":parameter/aws/reference/secretsmanager/x", nil}, // public parameters have no account
 		{"sts:AssumeRole", iam + "role/admin", nil},
 	}
 	requireDenied(t, b, "DeployRole", both)
