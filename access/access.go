@@ -169,6 +169,7 @@ func (r recipe) network() (components.Place, error) {
 	made, err := components.NewNetwork(r.ctx, r.name, &components.NetworkArgs{
 		CidrBlock: r.args.CidrBlocks[0],
 		Zones:     r.args.AvailabilityZones,
+		FlowLogs:  r.args.FlowLogs,
 		Labels:    r.labels(),
 	}, r.child())
 	if err != nil {

@@ -38,6 +38,9 @@ type Args struct {
 	// CidrBlocks are every IPv4 range of the VPC; of a VPC that is created, one.
 	CidrBlocks, Ipv6CidrBlocks []string
 	AvailabilityZones          []string
+	// FlowLogs is where flow logs of a VPC that is created go: the ARN of an
+	// existing bucket, and a prefix after a slash. Empty: there are none.
+	FlowLogs string
 	// HTTPSBetweenMembers narrows what members of the security group accept from
 	// each other to HTTPS. Otherwise it is everything.
 	HTTPSBetweenMembers bool
@@ -207,6 +210,7 @@ func (a *Args) validate() error {
 			need(err == nil, "CidrBlocks is %s for %d AvailabilityZones: %v", a.CidrBlocks[0], subnets, err)
 		}
 	} else {
+		need(a.FlowLogs == "", "FlowLogs is for a VPC that is created")
 		need(a.SubnetIDs != nil, "SubnetIDs is required with VpcID")
 	}
 	for _, name := range a.Endpoints {

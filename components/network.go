@@ -27,7 +27,10 @@ type Place struct {
 type NetworkArgs struct {
 	CidrBlock string   // IPv4, /16 to /28
 	Zones     []string // availability zones, each of which gets a subnet
-	Labels    Labels
+	// FlowLogs is the ARN of a bucket, and a prefix after a slash, that flow
+	// logs go to. Empty: there are none.
+	FlowLogs string
+	Labels   Labels
 }
 
 // Network is a VPC without an internet route: no internet gateway, no NAT, and a route
@@ -70,6 +73,17 @@ func NewNetwork(ctx *pulumi.Context, name string, args *NetworkArgs, opts ...pul
 		Tags:  args.Labels.For("default-closed"),
 	}, child); err != nil {
 		return nil, failed("network", "default security group", err)
+	}
+	if args.FlowLogs != "" {
+		if _, err := ec2.NewFlowLog(ctx, name+"-flow-log", &ec2.FlowLogArgs{
+			VpcId:              vpc.ID().ToStringOutput().ToStringPtrOutput(),
+			TrafficType:        pulumi.String("ALL"),
+			LogDestinationType: pulumi.String("s3"),
+			LogDestination:     pulumi.String(args.FlowLogs),
+			Tags:               args.Labels.For("flow-log"),
+		}, child); err != nil {
+			return nil, failed("network", "flow log", err)
+		}
 	}
 	table, err := ec2.NewRouteTable(ctx, name+"-routes", &ec2.RouteTableArgs{
 		VpcId: vpc.ID(),

@@ -113,7 +113,7 @@ func (c *Config) validate(project, defaultTags string) (found mistake.List) {
 	v.oneOf("confirmChanges", string(c.ConfirmChanges), "auto", "true", "false")
 	v.oneOf("selfRepair", string(c.SelfRepair), "auto", "true", "false")
 	c.validateTags(v, defaultTags)
-	c.Network.validate(v)
+	c.Network.validate(v, c.Logging.BucketName)
 	c.Endpoints.validate(v, c.Network)
 	c.validateInstances(v)
 	c.validateExistingInstances(v)

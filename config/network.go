@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"private-ec2-access/internal/network"
+	"private-ec2-access/internal/session"
 	"private-ec2-access/internal/settings"
 )
 
@@ -19,6 +20,16 @@ type Network struct {
 	MemberTraffic         string   `json:"memberTraffic"`
 	AllowInternetRoute    bool     `json:"allowInternetRoute"`
 	DNSServersForward     bool     `json:"dnsServersForward"`
+	FlowLogs              string   `json:"flowLogs"`
+}
+
+// FlowLogLocation is where the flow logs of the VPC go; empty: there are none.
+func (n Network) FlowLogLocation() session.Location {
+	l, err := session.ParseLocation(n.FlowLogs)
+	if err != nil {
+		return session.Location{}
+	}
+	return l
 }
 
 // Existing reports whether the stack goes into a network that it did not create.
@@ -34,7 +45,7 @@ var (
 // HTTPSOnly is the choice of network.memberTraffic that allows only HTTPS.
 const HTTPSOnly = "https"
 
-func (n Network) validate(v *validator) {
+func (n Network) validate(v *validator, logBucket string) {
 	v.oneOf("network.memberTraffic", n.MemberTraffic, "all", HTTPSOnly)
 	v.between("network.availabilityZoneCount", n.AvailabilityZoneCount, 1, 6, "zones, each with a subnet")
 	if n.Existing() {
@@ -46,11 +57,26 @@ func (n Network) validate(v *validator) {
 			"empty for a network that the stack creates", v.set("network.vpcId", "VPC"), v.remove("network.subnetIds"))
 		n.validateCidrBlock(v)
 	}
+	n.validateFlowLogs(v, logBucket)
 	for i, id := range n.SubnetIDs {
 		key := settings.Element("network.subnetIds", i)
 		v.check(subnetID.MatchString(id), key, id, "not the id of a subnet", "subnet- and 8 to 17 hexadecimal digits")
 		v.check(slices.Index(n.SubnetIDs, id) == i, key, id, "named twice", "each subnet once", v.remove(key))
 	}
+}
+
+func (n Network) validateFlowLogs(v *validator, logBucket string) {
+	const key = "network.flowLogs"
+	if n.FlowLogs == "" {
+		return
+	}
+	bucket := n.FlowLogLocation().Bucket
+	v.check(bucket != "", key, n.FlowLogs, "not a location in a bucket", "s3://BUCKET/PREFIX, or empty for no flow logs")
+	v.check(!n.Existing(), key, n.FlowLogs, "the VPC is not one that the stack creates, so its flow logs are for its owner to create",
+		"empty with network.vpcId", v.remove(key))
+	// AWS may replace the policy of the bucket by one that lets the delivery of logs write.
+	v.check(bucket == "" || bucket != logBucket, key, n.FlowLogs, "the session logs are in this bucket (logging.bucketName), and AWS would replace its policy",
+		"another bucket", v.remove(key))
 }
 
 func (n Network) validateCidrBlock(v *validator) {

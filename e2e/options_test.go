@@ -10,7 +10,7 @@ import (
 )
 
 // allOptions turns on everything in options.yaml. An option that is added there is added here.
-var allOptions = map[string]string{"People": "roles", "LogBucket": "central-logs", "Alerts": "on"}
+var allOptions = map[string]string{"People": "roles", "LogBucket": "central-logs", "Alerts": "on", "FlowLogs": "on"}
 
 func bootstrapForOptions(t *testing.T) bootstrap {
 	t.Helper()
@@ -250,6 +250,50 @@ func TestBootstrapOptions_Alerts_Verdicts(t *testing.T) {
 	requireDenied(t, b, "DeployRole", off)
 	requireDenied(t, b, "PreviewRole", off)
 	requireAllowed(t, on, "DeployRole", off)
+	requireDenied(t, on, "DeployRole", never)
+	requireAllowed(t, on, "PreviewRole", reads)
+	requireDenied(t, on, "PreviewRole", append(append([]ask{}, writes...), never...))
+}
+
+// The deploy role makes and deletes flow logs of the stack's own VPC. It reaches no other stack's, and cannot pass a role on.
+func TestBootstrapOptions_FlowLogs_Verdicts(t *testing.T) {
+	t.Parallel()
+	b := bootstrapForOptions(t)
+	on := b.withOptions(t, map[string]string{"FlowLogs": "on"})
+	const (
+		ec2       = "arn:aws:ec2:us-east-2:" + here + ":"
+		vpc, log  = ec2 + "vpc/vpc-1", ec2 + "vpc-flow-log/fl-1"
+		requested = "aws:RequestTag/" + stackTag
+		tagged    = "aws:ResourceTag/" + stackTag
+	)
+	of := func(key, value string, more ...string) map[string]string {
+		made := map[string]string{key: value}
+		for i := 0; i < len(more); i += 2 {
+			made[more[i]] = more[i+1]
+		}
+		return made
+	}
+	reads := []ask{{"ec2:DescribeFlowLogs", "*", nil}}
+	writes := []ask{
+		{"ec2:CreateFlowLogs", vpc, of(tagged, ownStack)},
+		{"ec2:CreateFlowLogs", log, of(requested, ownStack)},
+		{"ec2:CreateTags", log, of(requested, ownStack, "ec2:CreateAction", "CreateFlowLogs")},
+		{"ec2:DeleteFlowLogs", log, of(tagged, ownStack)},
+		{"logs:CreateLogDelivery", "*", nil},
+		{"logs:DeleteLogDelivery", "*", nil},
+	}
+	never := []ask{
+		{"ec2:CreateFlowLogs", vpc, of(tagged, prodStack)},
+		{"ec2:CreateFlowLogs", vpc, nil},
+		{"ec2:CreateFlowLogs", log, of(requested, prodStack)},
+		{"ec2:CreateTags", log, of(requested, ownStack)},
+		{"ec2:DeleteFlowLogs", log, of(tagged, prodStack)},
+		{"ec2:DeleteFlowLogs", log, nil},
+		{"iam:PassRole", "arn:aws:iam::" + here + ":role/private-ec2-access-instance-1", of("iam:PassedToService", "vpc-flow-logs.amazonaws.com")},
+		{"s3:PutBucketPolicy", "arn:aws:s3:::flow-logs", nil},
+	}
+	requireDenied(t, b, "DeployRole", append(append([]ask{}, reads...), writes...))
+	requireAllowed(t, on, "DeployRole", append(append([]ask{}, reads...), writes...))
 	requireDenied(t, on, "DeployRole", never)
 	requireAllowed(t, on, "PreviewRole", reads)
 	requireDenied(t, on, "PreviewRole", append(append([]ask{}, writes...), never...))

@@ -76,3 +76,23 @@ func TestSecurityGroup_MemberTraffic(t *testing.T) {
 		require.Nil(t, rule["cidrIpv4"])
 	}
 }
+
+// Flow logs go to a bucket that somebody else looks after, and only those of a
+// VPC that the stack creates.
+func TestNetwork_FlowLogs(t *testing.T) {
+	t.Parallel()
+	const kind = "aws:ec2/flowLog:FlowLog"
+	for location, want := range map[string]string{"s3://flow-logs": "arn:aws:s3:::flow-logs", "s3://flow-logs/a/b/": "arn:aws:s3:::flow-logs/a/b"} {
+		resources, err := run(t, map[string]any{"network.flowLogs": location}, nil)
+		require.NoError(t, err)
+		log := pulumitest.Find(t, resources, kind, "private-ec2-access-flow-log").Inputs
+		require.Equal(t, []any{want, "s3", "ALL"}, []any{log["logDestination"], log["logDestinationType"], log["trafficType"]})
+		require.NotEmpty(t, log["vpcId"])
+		require.Nil(t, log["iamRoleArn"])
+	}
+	resources, err := run(t, nil, nil)
+	require.NoError(t, err)
+	for _, r := range resources {
+		require.NotEqual(t, kind, r.Type)
+	}
+}

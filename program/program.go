@@ -9,6 +9,8 @@ import (
 	"private-ec2-access/access"
 	"private-ec2-access/config"
 	"private-ec2-access/internal/decide"
+	"private-ec2-access/internal/scope"
+	"private-ec2-access/internal/session"
 	"private-ec2-access/internal/settings"
 	"private-ec2-access/survey"
 )
@@ -54,6 +56,17 @@ func announce(ctx *pulumi.Context, notices []decide.Notice) {
 	}
 }
 
+// flowLogs is the ARN of a location of flow logs.
+func flowLogs(l session.Location, s scope.Scope) string {
+	switch {
+	case l.Bucket == "":
+		return ""
+	case l.Prefix == "":
+		return s.BucketARN(l.Bucket)
+	}
+	return s.BucketARN(l.Bucket) + "/" + l.Prefix
+}
+
 // arguments puts config, facts and decisions into the component's arguments.
 func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Args {
 	l, owner := c.Logging, f.Owner()
@@ -64,6 +77,7 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 
 		CidrBlocks:             []string{c.Network.CidrBlock},
 		AvailabilityZones:      d.Zones,
+		FlowLogs:               flowLogs(c.Network.FlowLogLocation(), f.Scope),
 		HTTPSBetweenMembers:    c.Network.MemberTraffic == config.HTTPSOnly,
 		S3PrefixListID:         f.S3PrefixListID,
 		Endpoints:              d.Services,

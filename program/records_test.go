@@ -36,8 +36,8 @@ var everything = map[string]any{
 	"breakGlass.principals": []any{"arn:aws:iam::111122223333:root"}, "breakGlass.userNameIn": "roleSessionName",
 	"people.permissionsBoundary": "arn:aws:iam::111122223333:policy/private-ec2-access-boundary-people",
 	"people.denyUnrecorded":      true, "people.exemptRoleArns": []any{"arn:aws:iam::111122223333:role/private-ec2-access-deploy"},
-	"people.otherDocumentArns":   []any{"arn:aws:ssm:us-east-2:111122223333:document/private-ec2-access-prod"},
-	"network.allowInternetRoute": true, "network.dnsServersForward": true,
+	"people.otherDocumentArns": []any{"arn:aws:ssm:us-east-2:111122223333:document/private-ec2-access-prod"},
+	"network.flowLogs":         "s3://flow-logs/vpc", "network.allowInternetRoute": true, "network.dnsServersForward": true,
 	"alerts.emails": []any{"ops@example.com"},
 }
 
