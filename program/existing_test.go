@@ -88,6 +88,7 @@ func attachments(resources []pulumitest.Resource) (made []string) {
 func TestExistingInstances_WithRole_RoleGetsThePolicy(t *testing.T) {
 	t.Parallel()
 	resources, said, err := bringIn(t, pulumitest.With(everything, map[string]any{
+		"network.flowLogs":  "", // of an existing VPC they are its owner's
 		"operators":         map[string]any{"dba": map[string]any{"instances": []any{"legacy"}}},
 		"existingInstances": map[string]any{"legacy": map[string]any{"instanceId": legacy}, "web": map[string]any{"tags": map[string]any{"Role": "web"}}},
 	}), existingOnes(map[string]map[string]any{
