@@ -59,6 +59,7 @@ func TestPlace_ChangedWhileTheStackHasResources_IsRefused(t *testing.T) {
 	// Nothing any more, and session logs that stay.
 	s.destroy()
 	require.Len(t, in.aws("logs", "describe-log-groups").list("logGroups"), 1)
+	s.set("logging.bucketName", "") // the bucket is in the former Region
 	toRegion("eu-west-1")
 	out, err = s.preview()
 	require.NoError(t, err, out)

@@ -36,6 +36,7 @@ var configurations = map[string]func(*account) map[string]any{
 	},
 	"Existing bucket and keys": func(in *account) map[string]any {
 		key := func() string { return in.aws("kms", "create-key").text("KeyMetadata.Arn") }
+		in.aws("s3api", "create-bucket", "--bucket", existingBucket, "--create-bucket-configuration", "LocationConstraint="+in.region)
 		return map[string]any{
 			"logging": map[string]any{
 				"bucketName": existingBucket, "earlierLocations": []string{"s3://" + earlierBucket + "/before", "log-group:" + earlierGroup},
