@@ -104,7 +104,8 @@ func (d *decider) imageFits(at string, i config.CompleteInstance, image Image) {
 			Fix:     mistake.Do("to use the standard image of Amazon Linux 2023:", d.unset(d.imageKey(at, i))),
 		})
 	}
-	if image.Architecture != i.Architecture {
+	// AWS knows the architecture of every image; the local emulator does not know that of one that was registered.
+	if image.Architecture != "" && image.Architecture != i.Architecture {
 		d.refuse(mistake.Mistake{
 			Key: at + ".architecture", Got: i.Architecture, Problem: "the image " + image.ID + " (" + image.Name + ") has the architecture " + image.Architecture,
 			Allowed: "the architecture of the image, with an instance type that has it",
