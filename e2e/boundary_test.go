@@ -27,7 +27,7 @@ func TestRole_BoundaryOnDeployedRole_UpdatesInPlace(t *testing.T) {
 	require.Equal(t, boundary, in.aws("iam", "get-role", "--role-name", role).text("Role.PermissionsBoundary.PermissionsBoundaryArn"))
 	s.requireNoChanges()
 	known := survey(in)
-	b := readBootstrap(t, shared, nil)
+	b := readBootstrap(t, shared, nil).withOptions(t, map[string]string{"LogBucket": s.outputs().text("logBucket")})
 	b.keyPolicies = map[string]any{known.records: known.keyPolicy}
 	requireAllowed(t, b, "DeployRole", known.asks(t, calls))
 

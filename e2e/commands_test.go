@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -152,9 +153,9 @@ func (c *clone) requireClean() {
 	require.Empty(c.t, c.must("git", "status", "--porcelain"))
 }
 
-// releaseServer serves the Pulumi CLI of this machine's toolchain as a release. It has no AWS plugin, so the stand-in is
-// built.
-func releaseServer(t *testing.T, checksum func(right string) string) *httptest.Server {
+// releaseServer serves the Pulumi CLI of this machine's toolchain as a release, and returns the name and the sum of its
+// archive. It has no AWS plugin, so the stand-in is built.
+func releaseServer(t *testing.T) (server *httptest.Server, name, checksum string) {
 	t.Helper()
 	cli, err := exec.LookPath("pulumi")
 	require.NoError(t, err)
@@ -185,28 +186,18 @@ func releaseServer(t *testing.T, checksum func(right string) string) *httptest.S
 	if arch == "" {
 		arch = runtime.GOARCH
 	}
-	name := fmt.Sprintf("pulumi-v3.259.0-%s-%s.tar.gz", runtime.GOOS, arch)
+	name = fmt.Sprintf("pulumi-v3.259.0-%s-%s.tar.gz", runtime.GOOS, arch)
 	mux := http.NewServeMux()
-	folder := "/pulumi/pulumi/releases/download/v3.259.0/"
-	mux.HandleFunc("GET "+folder+"pulumi-3.259.0-checksums.txt", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprintf(w, "%s  %s\n", checksum(hex.EncodeToString(sum.Sum(nil))), name)
-	})
-	mux.HandleFunc("GET "+folder+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, archive) })
-	server := httptest.NewServer(mux)
+	mux.HandleFunc("GET /pulumi/pulumi/releases/download/v3.259.0/"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, archive) })
+	server = httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return server
+	return server, name, hex.EncodeToString(sum.Sum(nil))
 }
 
 // A new user runs the two commands of the README, and then the others.
 func TestMake_FreshClone_AllCommands(t *testing.T) {
 	t.Parallel()
-	wrong := true
-	server := releaseServer(t, func(right string) string {
-		if wrong {
-			return strings.Repeat("0", 64)
-		}
-		return right
-	})
+	server, release, checksum := releaseServer(t)
 	c := newClone(t, server.URL)
 	t.Cleanup(func() { _, _ = c.run("make", "down") })
 
@@ -220,9 +211,15 @@ func TestMake_FreshClone_AllCommands(t *testing.T) {
 	out, err := c.run("make", "up")
 	require.Error(t, err)
 	require.Contains(t, out, "the checksum of "+server.URL)
-	require.Contains(t, out, "expected "+strings.Repeat("0", 64))
+	require.Contains(t, out, "(from tools/toolchain/pins.go)")
+	require.Contains(t, out, "got      "+checksum)
 	require.NoFileExists(t, filepath.Join(c.dir, ".local", "bin", "pulumi"))
-	wrong = false
+	pins, err := os.ReadFile(filepath.Join(c.dir, "tools", "toolchain", "pins.go"))
+	require.NoError(t, err)
+	pinned := regexp.MustCompile(`("`+regexp.QuoteMeta(release)+`": *)"[0-9a-f]{64}"`).ReplaceAllString(string(pins), `${1}"`+checksum+`"`)
+	require.NotEqual(t, string(pins), pinned)
+	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "tools", "toolchain", "pins.go"), []byte(pinned), 0o644))
+	c.must("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-qam", "Pin the release of the test")
 
 	out = c.must("make", "up")
 	screen(t, "up", out)

@@ -124,7 +124,7 @@ func TestBootstrapOptions_LogBucket_Verdicts(t *testing.T) {
 	b := bootstrapForOptions(t)
 	on := b.withOptions(t, map[string]string{"LogBucket": "central-logs"})
 	const bucket = "arn:aws:s3:::central-logs"
-	reads := []ask{{"s3:GetBucketPolicy", bucket, nil}, {"s3:ListBucket", bucket, nil}}
+	reads := []ask{{"s3:GetBucketPolicy", bucket, nil}, {"s3:GetBucketWebsite", bucket, nil}, {"s3:ListBucket", bucket, nil}}
 	never := []ask{
 		{"s3:GetObject", bucket + "/sessions/log", nil}, {"s3:PutObject", bucket + "/sessions/log", nil},
 		{"s3:PutBucketPolicy", bucket, nil}, {"s3:GetBucketPolicy", "arn:aws:s3:::other-logs", nil},
