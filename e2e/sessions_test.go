@@ -411,7 +411,7 @@ func verified(d *desk) {
 	out, problems, code := d.do("verify", "-v")
 	require.Zero(d.t, code, problems)
 	require.Regexp(d.t, `^recorded: s3://session-records/sessions/\S+\.log\n    verify-[0-9a-f]{16}\n$`, out)
-	require.Contains(d.t, problems, "+ aws ssm start-session --region us-east-2 --target "+d.instance()+"\n")
+	require.Contains(d.t, problems, "+ aws ssm start-session --region us-east-2 --target "+d.instance()+" --reason 'make verify'\n")
 	require.NotContains(d.t, problems, "\x1b", "nothing for a terminal where there is none")
 
 	out, problems, code = d.do("status")
