@@ -79,7 +79,7 @@ var breaks = []breakage{
 	{"another stack's document adopted", []edit{{"internal/session/existing.go", "return e.Found && e.Mark.Owner == \"\"", "return e.Found"}}},
 	{"an adopted document deleted with the stack", []edit{{"components/session_preferences.go", "pulumi.RetainOnDelete(args.Adopted)", "pulumi.RetainOnDelete(false)"}}},
 	{"the content of an existing version", []edit{{"internal/session/existing.go", "m.Revision = max(e.Mark.Revision, e.Latest.Mark.Revision) + 1", "m.Revision = 1"}}},
-	{"a document before the resources that it names", []edit{{"access/access.go", "slices.Concat(to.ready, policy.Ready, endpoints.Ready)", "nil"}}},
+	{"a document before the resources that it names", []edit{{"access/access.go", "After: slices.Concat(to.ready, after),", "After: nil,"}}},
 	{"a key replaced without the earlier one", []edit{{"internal/decide/logs.go", "if key == \"\" || same ||", "if key != \"\" || same ||"}}},
 	{"a new key before its policy", []edit{{"access/logs.go", "ReplacesKey: len(l.EarlierKMSKeyARNs) > 0", "ReplacesKey: false"}}},
 	{"a log location taken from open sessions", []edit{{"internal/decide/logs.go", "if keeps(location) ||", "if keeps(location) || true ||"}}},

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,4 +52,15 @@ func TestStages_CheapPackagesFirst_ThenTheProgram(t *testing.T) {
 		{ImportPath: "m/session"},
 	}
 	require.Equal(t, [][]string{{"m/iam", "m/session"}, {"m/program"}, {"m/components"}}, stages(packages, packages))
+}
+
+// A change of a line that a break edits is noticed in seconds, and not only by the run of all breaks.
+func TestBreaks_EachEdit_OccursOnce(t *testing.T) {
+	for _, b := range breaks {
+		for _, e := range b.edits {
+			text, err := os.ReadFile(filepath.Join("..", "..", "..", e.file))
+			require.NoError(t, err, b.name)
+			require.Equal(t, 1, strings.Count(string(text), e.old), "%s: %s contains %q", b.name, e.file, e.old)
+		}
+	}
 }
