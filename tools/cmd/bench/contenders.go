@@ -37,6 +37,7 @@ func (b *bench) pulumi(ctx context.Context, folder string, account stack.Running
 	for i := range size {
 		instances[fmt.Sprintf("i%03d", i)] = map[string]any{}
 	}
+	delete(config, "instances") // the same key, as the stack's file writes it
 	config["private-ec2-access:instances"] = instances
 	if text, err = yaml.Marshal(file); err != nil {
 		return nil, err
