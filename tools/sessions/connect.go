@@ -245,15 +245,21 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 	stop := process.OnSignal(func(s os.Signal) { signalForeground(cmd, s) }, syscall.SIGTERM, syscall.SIGHUP)
 	err = cmd.Wait()
 	stop()
+	code, err = clientExit(err)
+	return kept.String(), code, err
+}
+
+// clientExit returns the exit code of a client that ran. The error is that it did not run.
+func clientExit(err error) (code int, problem error) {
 	var failed *exec.ExitError
 	switch {
 	case errors.As(err, &failed):
 		code, _ = process.ExitCode(failed)
-		err = nil
+		return code, nil
 	case errors.Is(err, exec.ErrWaitDelay):
-		err = nil
+		return 0, nil
 	}
-	return kept.String(), code, err
+	return 0, err
 }
 
 // follow finds out, while a session runs, which one it is. The returned function asks once more if that is not known when the

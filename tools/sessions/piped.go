@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -61,14 +60,7 @@ func (r *run) piped(line []string) (said string, code int, err error) {
 	case <-copied:
 	case <-time.After(time.Second): // the plugin outlives aws
 	}
-	var failed *exec.ExitError
-	switch {
-	case errors.As(err, &failed):
-		code, _ = process.ExitCode(failed)
-		err = nil
-	case errors.Is(err, exec.ErrWaitDelay):
-		err = nil
-	}
+	code, err = clientExit(err)
 	return kept.String(), code, err
 }
 

@@ -20,7 +20,7 @@ const profilePatience = time.Minute
 
 // attachProfiles attaches the stack's instance profile to the existing instances that need it, and detaches it from those
 // that the config no longer names. What it attached is in the stack's outputs: before has those of the last update. A profile
-// that somebody attached by hand stays.
+// that somebody else attached stays.
 func (a *app) attachProfiles(before *deployment) error {
 	if len(before.existingProfiles()) == 0 && !a.stack.BringsIn {
 		return nil
