@@ -305,6 +305,7 @@ func fakePulumiProcess(t *testing.T) int {
 // testApp is an emulated stack whose pulumi is a script that writes down how it was called.
 func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func() string) {
 	t.Helper()
+	t.Setenv("CI", "") // with CI=true nobody is asked
 	root := project(t, map[string]string{"Pulumi.local.yaml": "config:\n  aws:region: eu-central-1\n  private-ec2-access:emulated: true\n  " + settings + "\n"})
 	s, err := Load(root, "local")
 	require.NoError(t, err)
@@ -522,8 +523,8 @@ func TestUp_Confirmation_Asked(t *testing.T) {
 		{name: "confirmed without a preview", confirm: true, args: []string{"--yes", "--skip-preview"}, want: update + quiet},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Setenv("CI", c.ci)
 			a, _, calls := testApp(t, "", emptyState)
+			t.Setenv("CI", c.ci)
 			a.stack.ConfirmChanges, a.diff = c.confirm, c.diff
 			if process.IsTerminal(os.Stdin) {
 				t.Skip("standard input is a terminal")
