@@ -351,9 +351,13 @@ func twoInstances(d *desk) {
 func connectionCut(d *desk) {
 	p := d.terminal(120, nil, "make", "connect")
 	id := p.opens()
-	p.types("before=kept\r")
+	cut := filepath.Join(d.t.TempDir(), "cut")
+	p.types("before=kept; (until [ -e " + cut + " ]; do sleep 0.1; done; echo meanwhile-$((2 * 2))) &\r")
+	p.sees(`meanwhile-\$`)
 	d.ask(d.t, http.MethodPost, "sessions/"+id+"/cut", nil, nil)
 	require.Eventually(d.t, func() bool { return len(d.calls("ssm", "ResumeSession")) > 0 }, time.Minute, 50*time.Millisecond, "the plugin does not resume the session")
+	require.NoError(d.t, os.WriteFile(cut, nil, 0o600))
+	p.sees(`meanwhile-4`) // the plugin ends the session if something is typed before it is connected again
 	p.types("echo still-$before\r")
 	p.sees(`still-kept\n`)
 	p.types("exit\r")
