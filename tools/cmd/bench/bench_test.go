@@ -29,9 +29,9 @@ func TestMedian(t *testing.T) {
 }
 
 func TestVerdict_ComparesPrintedRatio(t *testing.T) {
-	assert.Equal(t, "≤ 1.05", verdict(1.0549, 1.05))
-	assert.Equal(t, "≤ 1.05 **missed**", verdict(1.0551, 1.05))
-	assert.Equal(t, "", verdict(9, 0))
+	assert.Equal(t, "≤ 1.05", verdict(1.0549, 1.05, 2))
+	assert.Equal(t, "≤ 1.05 **missed**", verdict(1.0551, 1.05, 2))
+	assert.Equal(t, "", verdict(9, 0, 2))
 }
 
 func TestReport_RowsHaveRatiosAndGoalsOfTheirSize(t *testing.T) {
@@ -61,6 +61,49 @@ func TestReport_RowsHaveRatiosAndGoalsOfTheirSize(t *testing.T) {
 	} {
 		assert.Contains(t, text, row)
 	}
+}
+
+func TestReport_AddedInstances_ComparedWithFirstRun(t *testing.T) {
+	times := func(preview, everything time.Duration) times {
+		result := times{}
+		for _, name := range []string{pulumiName, terraformName, terraform32Name} {
+			result[name] = map[step][]time.Duration{}
+			for _, s := range order {
+				result[name][s.step] = []time.Duration{everything}
+			}
+		}
+		result[pulumiName][first], result[pulumiName][unchanged] = []time.Duration{preview}, []time.Duration{preview}
+		return result
+	}
+	r := &report{}
+	r.add(1, times(2*time.Second, time.Second))
+	assert.NotContains(t, r.markdown(), "adds")
+	r.add(101, times(4040*time.Millisecond, 11*time.Second))
+	assert.Contains(t, r.markdown(), "Each instance more than 1 adds")
+	assert.Contains(t, r.markdown(), "nothing deployed : `terraform plan` | 0.020 | ≤ 0.02 | 0.100 | 0.100 |\n")
+	assert.Contains(t, r.markdown(), "| `pulumi up` : `terraform apply` | 0.100 |  | 0.100 | 0.100 |\n")
+	r.add(201, times(6200*time.Millisecond, time.Second))
+	assert.Contains(t, r.markdown(), "| 0.021 | ≤ 0.02 **missed** |")
+}
+
+func TestReport_Memory_ComparedWithGoal(t *testing.T) {
+	r := &report{}
+	r.memory(0)
+	assert.Empty(t, r.markdown())
+	r.memory(299)
+	assert.Contains(t, r.markdown(), "at most 299 MB (goal: under 300 MB).")
+	r.memory(300)
+	assert.Contains(t, r.markdown(), "at most 300 MB (goal: under 300 MB, **missed**).")
+}
+
+func TestHighestMemory_OfRunningProgram(t *testing.T) {
+	program, err := os.Executable()
+	require.NoError(t, err)
+	if _, err := os.Stat("/proc/self/exe"); err != nil {
+		t.Skip("the system has no /proc")
+	}
+	assert.Greater(t, highestMemory(program), int64(1<<20))
+	assert.Zero(t, highestMemory(program+"-that-does-not-run"))
 }
 
 func TestPrepare_WithoutTerraform_SaysHowToGetIt(t *testing.T) {

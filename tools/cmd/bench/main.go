@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,10 +58,12 @@ func run(ctx context.Context) error {
 	for _, size := range sizes {
 		times, err := b.measure(ctx, size)
 		if err != nil {
+			fmt.Fprint(os.Stderr, report.markdown()) // what was measured before
 			return fmt.Errorf("%s: %w", count(size), err)
 		}
 		report.add(size, times)
 	}
+	report.memory(int(b.memory.Load() >> 20))
 	text := report.markdown()
 	fmt.Print(text)
 	if !*write {
@@ -92,6 +95,7 @@ type bench struct {
 	python       string
 	terraform    string
 	tools        *toolchain.Toolchain
+	memory       atomic.Int64 // the most bytes that a process of the program has used; 0 if unknown
 }
 
 func prepare(root string, rounds int) (*bench, error) {
@@ -183,6 +187,9 @@ func (b *bench) measure(ctx context.Context, size int) (times, error) {
 	folder := filepath.Join(b.folder, strconv.Itoa(size))
 	var contenders []*contender
 	result := times{}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go b.watchMemory(watching)
 	for i, start := range []func(context.Context, string, stack.Running, int) (*contender, error){b.pulumi, b.terraformDefault, b.terraform32} {
 		own := filepath.Join(folder, strconv.Itoa(i))
 		if err := os.MkdirAll(own, 0o755); err != nil {

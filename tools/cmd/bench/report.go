@@ -17,30 +17,40 @@ import (
 type comparison struct {
 	text              string
 	pulumi, terraform step
-	// goals for the ratio to Terraform's default, by number of instances; 0 stands for any number.
+	// goals for the ratio to Terraform's default, by the number of instances from which on they hold.
 	goals map[int]float64
 	// goal32 is the goal for the ratio to Terraform with -parallelism=32.
 	goal32 float64
+	// added is the goal for what each instance adds to Pulumi's time.
+	added time.Duration
 }
 
+// memoryGoal is what the program itself may use, whatever the number of instances.
+const memoryGoal = 300
+
 var comparisons = []comparison{
-	{"`pulumi preview`, nothing deployed : `terraform plan`", first, first, map[int]float64{0: 1.0}, 0},
-	{"`pulumi up` : `terraform apply`", up, up, map[int]float64{1: 1.05, 50: 0.9}, 1.05},
-	{"`pulumi preview`, no changes : `terraform plan`, which refreshes", unchanged, unchanged, map[int]float64{0: 0.65}, 0},
-	{"`pulumi preview`, no changes : `terraform plan -refresh=false`", unchanged, unrefreshed, nil, 0},
-	{"`pulumi preview --refresh`, no changes : `terraform plan`", refreshed, unchanged, nil, 0},
-	{"`pulumi destroy` : `terraform destroy`", destroy, destroy, map[int]float64{1: 0.9, 50: 0.6}, 1.05},
+	{"`pulumi preview`, nothing deployed : `terraform plan`", first, first, map[int]float64{1: 1.0}, 0, 20 * time.Millisecond},
+	{"`pulumi up` : `terraform apply`", up, up, map[int]float64{1: 1.05, 50: 0.9}, 1.05, 0},
+	{"`pulumi preview`, no changes : `terraform plan`, which refreshes", unchanged, unchanged, map[int]float64{1: 0.65}, 0, 20 * time.Millisecond},
+	{"`pulumi preview`, no changes : `terraform plan -refresh=false`", unchanged, unrefreshed, nil, 0, 0},
+	{"`pulumi preview --refresh`, no changes : `terraform plan`", refreshed, unchanged, nil, 0, 0},
+	{"`pulumi destroy` : `terraform destroy`", destroy, destroy, map[int]float64{1: 0.9, 50: 0.6}, 1.05, 0},
 }
 
 func (c comparison) goal(instances int) float64 {
-	if goal, ok := c.goals[instances]; ok {
-		return goal
+	from := 0
+	for size := range c.goals {
+		if size <= instances {
+			from = max(from, size)
+		}
 	}
-	return c.goals[0]
+	return c.goals[from]
 }
 
 type report struct {
-	text strings.Builder
+	text  strings.Builder
+	first int // the number of instances of the first run, with which the later ones are compared
+	times times
 }
 
 func newReport(b *bench) *report {
@@ -80,9 +90,37 @@ func (r *report) add(instances int, t times) {
 		}{{terraformName, c.goal(instances)}, {terraform32Name, c.goal32}} {
 			terraform := median(t[other.name][c.terraform])
 			ratio := pulumi.Seconds() / terraform.Seconds()
-			fmt.Fprintf(&r.text, " | %s | %.2f | %s", seconds(terraform), ratio, verdict(ratio, other.goal))
+			fmt.Fprintf(&r.text, " | %s | %.2f | %s", seconds(terraform), ratio, verdict(ratio, other.goal, 2))
 		}
 		r.text.WriteString(" |\n")
+	}
+	r.addedInstances(instances, t)
+}
+
+// addedInstances appends what each instance costs beyond the first run's.
+func (r *report) addedInstances(instances int, t times) {
+	if r.times == nil {
+		r.first, r.times = instances, t
+		return
+	}
+	fmt.Fprintf(&r.text, "\nEach instance more than %d adds, in seconds:\n\n| Pulumi : Terraform | Pulumi | goal | Terraform | Terraform -parallelism=32 |\n| --- | ---: | ---: | ---: | ---: |\n", r.first)
+	each := func(name string, s step) time.Duration {
+		return (median(t[name][s]) - median(r.times[name][s])) / time.Duration(instances-r.first)
+	}
+	for _, c := range comparisons {
+		pulumi, goal := each(pulumiName, c.pulumi), ""
+		if c.added > 0 {
+			goal = verdict(pulumi.Seconds(), c.added.Seconds(), 3)
+		}
+		fmt.Fprintf(&r.text, "| %s | %.3f | %s | %.3f | %.3f |\n", c.text, pulumi.Seconds(), goal, each(terraformName, c.terraform).Seconds(), each(terraform32Name, c.terraform).Seconds())
+	}
+}
+
+// memory appends the most memory that the program used, unless it is unknown.
+func (r *report) memory(megabytes int) {
+	if megabytes > 0 {
+		fmt.Fprintf(&r.text, "\nThe program itself, the process that Pulumi starts for main.go, used at most %d MB (goal: under %d MB%s).\n",
+			megabytes, memoryGoal, map[bool]string{true: ", **missed**"}[megabytes >= memoryGoal])
 	}
 }
 
@@ -95,12 +133,13 @@ func count(instances int) string {
 
 func (r *report) markdown() string { return r.text.String() }
 
-// verdict compares the ratio as it is printed.
-func verdict(ratio, goal float64) string {
+// verdict compares the value as it is printed, with so many decimals.
+func verdict(value, goal float64, decimals int) string {
+	unit := math.Pow10(decimals)
 	switch {
 	case goal == 0:
 		return ""
-	case math.Round(ratio*100)/100 <= goal:
+	case math.Round(value*unit)/unit <= goal:
 		return fmt.Sprintf("≤ %.2f", goal)
 	default:
 		return fmt.Sprintf("≤ %.2f **missed**", goal)
