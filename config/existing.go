@@ -30,9 +30,9 @@ func (c *Config) validateExistingInstances(v *validator) {
 		v.check(!taken, at, name, "an instance that this stack creates has this name", "a name of its own", v.rename("existingInstances", name, oneExisting))
 		switch {
 		case (i.InstanceID == "") == (len(i.Tags) == 0):
-			v.check(false, at, settings.Show(i), "it needs either an id or tags", "{instanceId: ID} or {tags: {KEY: VALUE}}", v.set(at, oneExisting))
+			v.check(false, at, settings.Show(i), "it needs either an instance ID or tags", "{instanceId: ID} or {tags: {KEY: VALUE}}", v.set(at, oneExisting))
 		case i.InstanceID != "":
-			v.check(instanceID.MatchString(i.InstanceID), at+".instanceId", i.InstanceID, "not the id of an instance", "i- and 8 to 17 hexadecimal digits")
+			v.check(instanceID.MatchString(i.InstanceID), at+".instanceId", i.InstanceID, "not the ID of an instance", "i- and 8 to 17 hexadecimal digits")
 			v.check(!seen[i.InstanceID], at+".instanceId", i.InstanceID, "named twice", "each instance once", v.remove(at))
 			seen[i.InstanceID] = true
 		}

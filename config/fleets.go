@@ -63,13 +63,13 @@ func (c *Config) validateFleets(v *validator) {
 		c.validateMachine(v, at, f.Machine)
 		v.machineTags(at, f.Tags, c.Tags, len(c.Operators))
 		if _, taken := c.Instances[name]; taken {
-			v.check(false, at, name, "an instance has this name, and a name belongs to one of the two", "a name of its own", v.rename("fleets", name, fleetOfTwo))
+			v.check(false, at, name, "an instance already has this name", "a name of its own", v.rename("fleets", name, fleetOfTwo))
 		}
 		for _, member := range f.names(name) {
 			members[member] = true
 			if _, taken := c.Instances[member]; taken {
 				key := settings.Member("instances", member)
-				v.check(false, key, member, "the fleet "+name+" names one of its instances so", "a name that no fleet uses", v.rename("instances", member, "'{…}'"))
+				v.check(false, key, member, "an instance of the fleet "+name+" already has this name", "a name that no fleet uses", v.rename("instances", member, "'{…}'"))
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func (v *validator) machineTags(at string, tags, ofStack map[string]string, grou
 		all = map[string]string{}
 	}
 	maps.Copy(all, tags)
-	v.check(len(all)+len(instanceTags)+groups <= maxTags, at+".tags", strconv.Itoa(len(tags)), "too many tags for one instance, with those of the stack",
+	v.check(len(all)+len(instanceTags)+groups <= maxTags, at+".tags", strconv.Itoa(len(tags)), "too many tags for one instance, together with the stack's tags",
 		fmt.Sprintf("up to %d, because the program adds %s", maxTags-len(instanceTags)-groups, addedTags(groups)), v.set(at+".tags", "'{…}'"))
 }
 

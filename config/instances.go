@@ -110,7 +110,7 @@ func (c *Config) validateInstances(v *validator) {
 // validateMachine checks what an instance or a fleet says itself.
 func (c *Config) validateMachine(v *validator, at string, m Machine) {
 	v.check(m.ImageID == "" || imageID.MatchString(m.ImageID), at+".imageId", m.ImageID,
-		"not the id of an image", "ami- and 8 to 17 hexadecimal digits")
+		"not the ID of an image", "ami- and 8 to 17 hexadecimal digits")
 	v.check(m.ImageParameter == "" || parameterName.MatchString(m.ImageParameter), at+".imageParameter", m.ImageParameter,
 		"not the name of an SSM parameter", "a path that begins with a slash, for example "+amazonLinux+"arm64")
 	v.check(len(m.UserData) <= maxUserData, at+".userData", fmt.Sprintf("%d bytes", len(m.UserData)), "too long for EC2", fmt.Sprintf("up to %d bytes", maxUserData))

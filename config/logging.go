@@ -100,12 +100,12 @@ var logRetentions = []int{
 
 func (l Logging) validate(v *validator, c *Config) {
 	v.check(l.BucketName == "" || bucketName.MatchString(l.BucketName), "logging.bucketName", l.BucketName,
-		"not a bucket name that works here: a dot breaks TLS to the bucket, and the agent then tries plain HTTP, which no rule allows",
+		"not a bucket name that this program can use: with a dot in it, TLS to the bucket fails, and the agent then tries plain HTTP, which no security group rule allows",
 		"empty for a bucket that the stack creates, or 3 to 63 lower-case letters, digits and hyphens")
 	v.check(keyPrefix.MatchString(l.KeyPrefix), "logging.keyPrefix", l.KeyPrefix,
 		"not a prefix that is safe in an S3 object key", "letters, digits and any of !_.*'()/-")
 	v.check(len(l.KeyPrefix) <= maxKeyPrefix, "logging.keyPrefix", fmt.Sprintf("%d characters", len(l.KeyPrefix)),
-		"too long for an S3 object key with the ID of a session behind it", fmt.Sprintf("up to %d characters", maxKeyPrefix))
+		"too long: the S3 object key is this prefix and a session ID", fmt.Sprintf("up to %d characters", maxKeyPrefix))
 	v.between("logging.retentionDays", l.RetentionDays, 0, 36500, "days; 0 keeps every session log")
 	v.between("logging.transitionDays", l.TransitionDays, 0, 36500, "days; 0 moves nothing")
 	v.check(l.TransitionDays == 0 || l.RetentionDays == 0 || l.TransitionDays < l.RetentionDays,
@@ -159,7 +159,7 @@ func (l Logging) validateCloudWatch(v *validator) {
 func (l Logging) validateEncryption(v *validator) {
 	twoLayers := l.Encryption == "aws:kms:dsse" || l.Encryption == "dsse"
 	v.check(!twoLayers, "logging.encryption", l.Encryption,
-		"the agent does not recognise dual-layer encryption (DSSE-KMS) as encryption, and refuses every session",
+		"the agent does not recognize dual-layer encryption (DSSE-KMS) as encryption, and refuses every session",
 		ByService+", "+ByKMS)
 	if !twoLayers {
 		v.oneOf("logging.encryption", l.Encryption, ByService, ByKMS)
@@ -181,14 +181,13 @@ func (l Logging) validateRequired(v *validator) {
 	if !l.Required {
 		return
 	}
-	const because = "a session log is required (logging.required), and "
 	v.check(l.CloudWatch, "logging.cloudWatch", "false",
-		because+"with S3 alone a session can run without one: the agent uploads at the end, and logs a failure only on the instance",
+		"logging.required needs CloudWatch Logs: the agent uploads to S3 only after the session, and logs a failed upload only on the instance",
 		"true with logging.required", v.set("logging.cloudWatch", "true"))
 	v.check(l.Encryption == ByKMS, "logging.encryption", l.Encryption,
-		because+"the agent refuses a session without its log group only when the group has to be encrypted with a key",
+		"logging.required needs a KMS key: otherwise the agent does not refuse a session if its log group is missing",
 		ByKMS+" with logging.required", v.set("logging.encryption", ByKMS))
 	v.check(l.Streaming, "logging.streaming", "false",
-		because+"without streaming the agent writes at the end, and logs a failure only on the instance",
+		"logging.required needs streaming: without it, the agent sends log events only after the session, and logs a failure only on the instance",
 		"true with logging.required", v.set("logging.streaming", "true"))
 }

@@ -49,9 +49,9 @@ func (n Network) validate(v *validator, logBucket string) {
 	v.oneOf("network.memberTraffic", n.MemberTraffic, "all", HTTPSOnly)
 	v.between("network.availabilityZoneCount", n.AvailabilityZoneCount, 1, 6, "zones, each with a subnet")
 	if n.Existing() {
-		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the id of a VPC", "vpc- and 8 to 17 hexadecimal digits")
+		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the ID of a VPC", "vpc- and 8 to 17 hexadecimal digits")
 		v.check(len(n.SubnetIDs) > 0, "network.subnetIds", "[]", "an existing VPC is named, but none of its subnets",
-			"the ids of private subnets in network.vpcId, one in each zone", v.set("network.subnetIds[0]", "SUBNET"), v.remove("network.vpcId"))
+			"the IDs of private subnets in network.vpcId, one in each zone", v.set("network.subnetIds[0]", "SUBNET"), v.remove("network.vpcId"))
 	} else {
 		v.check(len(n.SubnetIDs) == 0, "network.subnetIds", settings.Show(n.SubnetIDs), "subnets are named, but not their VPC",
 			"empty for a network that the stack creates", v.set("network.vpcId", "VPC"), v.remove("network.subnetIds"))
@@ -60,7 +60,7 @@ func (n Network) validate(v *validator, logBucket string) {
 	n.validateFlowLogs(v, logBucket)
 	for i, id := range n.SubnetIDs {
 		key := settings.Element("network.subnetIds", i)
-		v.check(subnetID.MatchString(id), key, id, "not the id of a subnet", "subnet- and 8 to 17 hexadecimal digits")
+		v.check(subnetID.MatchString(id), key, id, "not the ID of a subnet", "subnet- and 8 to 17 hexadecimal digits")
 		v.check(slices.Index(n.SubnetIDs, id) == i, key, id, "named twice", "each subnet once", v.remove(key))
 	}
 }
@@ -72,7 +72,7 @@ func (n Network) validateFlowLogs(v *validator, logBucket string) {
 	}
 	bucket := n.FlowLogLocation().Bucket
 	v.check(bucket != "", key, n.FlowLogs, "not a location in a bucket", "s3://BUCKET/PREFIX, or empty for no flow logs")
-	v.check(!n.Existing(), key, n.FlowLogs, "the VPC is not one that the stack creates, so its flow logs are for its owner to create",
+	v.check(!n.Existing(), key, n.FlowLogs, "the stack does not create this VPC, so its owner creates the flow logs",
 		"empty with network.vpcId", v.remove(key))
 	// AWS may replace the policy of the bucket by one that lets the delivery of logs write.
 	v.check(bucket == "" || bucket != logBucket, key, n.FlowLogs, "the session logs are in this bucket (logging.bucketName), and AWS would replace its policy",
@@ -89,6 +89,6 @@ func (n Network) validateCidrBlock(v *validator) {
 	}
 	block := netip.MustParsePrefix(n.CidrBlock)
 	v.check(block.Addr().IsPrivate() || sharedAddressSpace.Contains(block.Addr()), key, n.CidrBlock,
-		"these are public addresses, which belong to somebody on the internet",
+		"these are public addresses, which belong to others on the internet",
 		"a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10")
 }

@@ -128,7 +128,7 @@ func (c *Config) validatePeople(v *validator) {
 			_, isFleet := c.Fleets[instance]
 			key := settings.Element(at+".instances", i)
 			isExisting := c.ExistingInstances[instance].InstanceID != ""
-			v.check(isInstance || isFleet || isExisting || managedNode.MatchString(instance), key, instance, "neither an instance or fleet of the stack nor the ID of another instance",
+			v.check(isInstance || isFleet || isExisting || managedNode.MatchString(instance), key, instance, "not an instance or fleet of the stack, and not the ID of another instance",
 				"a name in instances or fleets, or i-… or mi-…")
 			v.check(slices.Index(g.Instances, instance) == i, key, instance, "named twice", "each instance once", v.remove(key))
 		}
@@ -147,15 +147,15 @@ func (c *Config) validatePeople(v *validator) {
 	a := c.Auditors
 	v.access("auditors.", a.Principals, a.MaxSessionDuration, a.UserNameIn)
 	v.check(a.Enabled || len(a.Principals) == 0, "auditors.principals", settings.Show(a.Principals),
-		"principals are named, but there are no auditors (auditors.enabled is false)", "empty", v.set("auditors.enabled", "true"), v.remove("auditors.principals"))
+		"principals are named, but auditors are off (auditors.enabled is false)", "empty", v.set("auditors.enabled", "true"), v.remove("auditors.principals"))
 	b := c.BreakGlass
 	v.access("breakGlass.", b.Principals, b.MaxSessionDuration, b.UserNameIn)
 	s := c.PeopleSettings
 	v.check(s.PermissionsBoundary == "" || policyARN.MatchString(s.PermissionsBoundary), "people.permissionsBoundary", s.PermissionsBoundary,
 		"not the ARN of a managed policy", "empty, or arn:PARTITION:iam::ACCOUNT:policy/NAME")
 	v.check(!s.DenyUnrecorded || len(s.ExemptRoleARNs) > 0, "people.exemptRoleArns", "[]",
-		"no role is exempt, so as a service control policy the denials would apply to everyone who updates or deletes the stack",
-		"at least the role of deployments", v.set("people.exemptRoleArns[0]", "VALUE"))
+		"no role is exempt: as a service control policy, the denials would keep everyone from updating or deleting the stack",
+		"at least the role that deploys the stack", v.set("people.exemptRoleArns[0]", "VALUE"))
 	v.arns("people.exemptRoleArns", s.ExemptRoleARNs, roleARN, "not the ARN of a role", "arn:PARTITION:iam::ACCOUNT:role/NAME, without wildcards")
 	v.arns("people.otherDocumentArns", s.OtherDocumentARNs, documentARN, "not the ARN of a Systems Manager document",
 		"arn:PARTITION:ssm:REGION:ACCOUNT:document/NAME")
@@ -173,14 +173,14 @@ func (v *validator) access(prefix string, principals []string, duration int, use
 	v.arns(prefix+"principals", principals, principalARN, "not the ARN of a user, a role or an account",
 		"arn:PARTITION:iam::ACCOUNT:user/NAME, …:role/NAME or …:root, without wildcards")
 	v.check(duration == 0 || 3600 <= duration && duration <= 43200, prefix+"maxSessionDuration", strconv.Itoa(duration), "out of range",
-		"3600 to 43200 seconds, as IAM takes it; 0 is 3600")
+		"3600 to 43200 seconds, the range that IAM allows; 0 means 3600")
 	v.oneOfOrEmpty(prefix+"userNameIn", userNameIn, iam.RoleSessionName, iam.SourceIdentity)
 	for i, arn := range principals {
 		v.check(userNameIn == "" || !strings.Contains(arn, ":role/"), settings.Element(prefix+"principals", i), arn,
 			"only an IAM user has a user name, and "+prefix+"userNameIn requires one", "users, or an account",
 			v.set(prefix+"userNameIn", "''"))
 	}
-	const problem, allowed = "it applies to a role, and without principals there is none", "no value without principals"
+	const problem, allowed = "it applies to a role, but no role is created without principals", "no value without principals"
 	v.check(duration == 0 || len(principals) > 0, prefix+"maxSessionDuration", strconv.Itoa(duration), problem, allowed, v.remove(prefix+"maxSessionDuration"))
 	v.check(userNameIn == "" || len(principals) > 0, prefix+"userNameIn", userNameIn, problem, allowed, v.remove(prefix+"userNameIn"))
 }
@@ -194,7 +194,7 @@ func (v *validator) arns(key string, arns []string, like *regexp.Regexp, problem
 }
 
 func (v *validator) oneOfOrEmpty(key, got string, allowed ...string) {
-	v.check(got == "" || slices.Contains(allowed, got), key, got, "no such choice", "empty, "+strings.Join(allowed, ", "))
+	v.check(got == "" || slices.Contains(allowed, got), key, got, "not an allowed value", "empty, "+strings.Join(allowed, ", "))
 }
 
 // moment reads a time in UTC.

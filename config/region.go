@@ -32,7 +32,7 @@ func checkRegion(config, environ map[string]string) (found mistake.List) {
 			fix = meant
 		}
 	case !scope.Scope{Partition: partition}.Supported():
-		m.Problem = "it lies in the partition " + partition + ", whose service and bucket names this program does not know"
+		m.Problem = "it is in the partition " + partition + ", whose service and bucket names this program does not know"
 		m.Allowed = "a Region of the partitions " + strings.Join(scope.Partitions(), ", ")
 	default:
 		return nil

@@ -36,7 +36,7 @@ func (r Role) validate(v *validator) {
 		"paths are named, but the role reads no parameters (role.policy is "+SessionsOnly+")", "empty", v.set("role.policy", "managed"))
 	for i, path := range r.ParameterPaths {
 		key := settings.Element("role.parameterPaths", i)
-		v.check(parameterPath.MatchString(path), key, path, "not the name of an SSM parameter or the beginning of names",
+		v.check(parameterPath.MatchString(path), key, path, "not the name or path of an SSM parameter",
 			"/ for every parameter of the account, or /NAME, /NAME/NAME …, without a slash at the end")
 		v.check(slices.Index(r.ParameterPaths, path) == i, key, path, "named twice", "each path once", v.remove(key))
 	}
@@ -44,5 +44,5 @@ func (r Role) validate(v *validator) {
 		"not the ARN of a managed policy", "empty, or arn:PARTITION:iam::ACCOUNT:policy/NAME")
 	v.check(r.Path == "" || rolePath.MatchString(r.Path), "role.path", r.Path, "not a path of IAM",
 		"empty, or names of letters, digits and any of +=,.@_- between slashes, for example /private-ec2-access/")
-	v.check(len(r.Path) <= maxRolePath, "role.path", strconv.Itoa(len(r.Path))+" characters long", "too long", "up to 512 characters")
+	v.check(len(r.Path) <= maxRolePath, "role.path", strconv.Itoa(len(r.Path))+" characters", "too long", "up to 512 characters")
 }

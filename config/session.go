@@ -97,7 +97,7 @@ func (s Session) validate(v *validator, c *Config) {
 	}
 	inDocument := len(settings.Show(s.ShellProfile))
 	v.check(inDocument <= maxShellProfiles || max(len(s.ShellProfile.Linux), len(s.ShellProfile.Windows)) > maxShellProfile, "session.shellProfile",
-		fmt.Sprintf("%d bytes", inDocument), "too long for a session document, in which JSON writes some characters as several",
+		fmt.Sprintf("%d bytes", inDocument), "too long for a session document, because JSON escapes some characters",
 		fmt.Sprintf("up to %d bytes as JSON", maxShellProfiles), v.set("session.shellProfile.linux", "VALUE"), v.set("session.shellProfile.windows", "VALUE"))
 }
 

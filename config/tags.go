@@ -40,7 +40,7 @@ const (
 // tagText matches what every one of the services allows in a key or a value.
 var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
-const tagCharacters = "letters and digits of any script, blanks and any of _.:/=+-@"
+const tagCharacters = "letters and digits of any script, spaces and any of _.:/=+-@"
 
 // programTags are the keys that the program sets itself, on every resource.
 var programTags = []string{"Name", scope.OwnerTag}
@@ -66,7 +66,7 @@ func (c *Config) validateTags(v *validator, defaultTags string) {
 	for _, key := range slices.Sorted(maps.Keys(byProvider.Tags)) {
 		lower := strings.ToLower(key)
 		v.check(taken[lower] == "" || taken[lower] == key, settings.Member("aws:defaultTags.tags", key), byProvider.Tags[key],
-			"IAM takes it for the same key as "+taken[lower], "a key that differs in more than upper and lower case",
+			"IAM treats it as the same key as "+taken[lower], "a key that differs in more than upper and lower case",
 			v.removeOf("aws", settings.Member("defaultTags.tags", key)))
 		if taken[lower] == "" {
 			taken[lower] = key
@@ -83,7 +83,7 @@ func (v *validator) tag(object, key, value string, taken map[string]string) {
 	other := taken[lower]
 	switch {
 	case key == "":
-		v.check(false, at, value, "a tag without a key", fmt.Sprintf("1 to %d characters", maxTagKey), rename)
+		v.check(false, at, value, "the key of the tag is empty", fmt.Sprintf("1 to %d characters", maxTagKey), rename)
 	case !utf8.ValidString(key) || utf8.RuneCountInString(key) > maxTagKey:
 		v.check(false, at, value, fmt.Sprintf("the key has %d characters", utf8.RuneCountInString(key)), fmt.Sprintf("1 to %d characters", maxTagKey), rename)
 	case !tagText.MatchString(key):
@@ -93,7 +93,7 @@ func (v *validator) tag(object, key, value string, taken map[string]string) {
 	case slices.Contains(instanceTags, other) && other == key:
 		v.check(false, at, value, "the program sets this tag itself", "any other key", rename)
 	case other != "":
-		v.check(false, at, value, "IAM takes it for the same key as "+other, "a key that differs in more than upper and lower case", rename)
+		v.check(false, at, value, "IAM treats it as the same key as "+other, "a key that differs in more than upper and lower case", rename)
 	default:
 		taken[lower] = key
 	}

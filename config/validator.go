@@ -56,7 +56,7 @@ func (v *validator) rename(object, name, value string) mistake.Fix {
 }
 
 func (v *validator) oneOf(key, got string, allowed ...string) {
-	v.check(slices.Contains(allowed, got), key, got, "no such choice", strings.Join(allowed, ", "))
+	v.check(slices.Contains(allowed, got), key, got, "not an allowed value", strings.Join(allowed, ", "))
 }
 
 func (v *validator) between(key string, got, low, high int, unit string) {

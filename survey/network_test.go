@@ -238,7 +238,7 @@ func TestSurvey_UnknownPartition_Refused(t *testing.T) {
 		"aws:index/getPartition:getPartition":           is(map[string]any{"partition": "aws-iso", "dnsSuffix": "c2s.ic.gov"}),
 		"aws:index/getCallerIdentity:getCallerIdentity": is(map[string]any{"accountId": "111122223333"}),
 	}, func(ctx *pulumi.Context) error { _, _, err := region(ctx); return err })
-	require.ErrorContains(t, err, "aws:region: it lies in the partition aws-iso, whose service and bucket names this program does not know (got us-iso-east-1)")
+	require.ErrorContains(t, err, "aws:region: it is in the partition aws-iso, whose service and bucket names this program does not know (got us-iso-east-1)")
 	require.ErrorContains(t, err, "aws, aws-cn, aws-us-gov")
 }
 

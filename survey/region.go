@@ -37,7 +37,7 @@ func region(ctx *pulumi.Context) (scope.Scope, decide.Deployed, error) {
 	}
 	if !s.Supported() {
 		return s, none, mistake.List{{
-			Key: "aws:region", Got: s.Region, Problem: "it lies in the partition " + s.Partition + ", whose service and bucket names this program does not know",
+			Key: "aws:region", Got: s.Region, Problem: "it is in the partition " + s.Partition + ", whose service and bucket names this program does not know",
 			Allowed: "a Region of the partitions " + strings.Join(scope.Partitions(), ", "),
 			Fix:     mistake.Run("pulumi config set aws:region REGION"),
 		}}

@@ -81,13 +81,13 @@ func (d *decider) uses(s endpoint.Service) bool {
 		d.refuse(mistake.Mistake{
 			Key: key, Got: d.config.Endpoints.Existing[s.Name],
 			Problem: "it is not an interface endpoint for " + s.ServiceName(d.facts.Scope) + " in the VPC " + d.config.Network.VpcID,
-			Allowed: "the id of such an endpoint", Fix: mistake.Run(d.unset(key)),
+			Allowed: "the ID of such an endpoint", Fix: mistake.Run(d.unset(key)),
 		})
 		return true
 	case e.Several:
 		d.refuse(mistake.Mistake{
 			Key: key, Got: "", Problem: "the VPC " + d.config.Network.VpcID + " has several interface endpoints for " + s.Name + ", and only one of them can have private DNS",
-			Allowed: "the id of the one with private DNS, or of any other if none has it",
+			Allowed: "the ID of the one with private DNS, or of any other if none has it",
 			Fix: mistake.Do("list them, and name one:",
 				"aws ec2 describe-vpc-endpoints --region "+d.facts.Scope.Region+" --filters Name=vpc-id,Values="+d.config.Network.VpcID+
 					" Name=service-name,Values="+s.ServiceName(d.facts.Scope)+" --query 'VpcEndpoints[].[VpcEndpointId,PrivateDnsEnabled]' --output text",

@@ -71,7 +71,7 @@ func (d *decider) bringsIn(name string, i ExistingInstance) bool {
 	case !i.Found:
 		d.refuse(mistake.Mistake{
 			Key: at, Got: i.ID, Problem: "there is no such instance in this account and Region",
-			Allowed: "the id of an instance in the stack's account and Region that is not terminated", Fix: mistake.Run(d.unset(at)),
+			Allowed: "the ID of an instance in the stack's account and Region that is not terminated", Fix: mistake.Run(d.unset(at)),
 		})
 	case i.Own && i.ByTags:
 		// The tags select what the stack creates as well.

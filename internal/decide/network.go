@@ -24,7 +24,7 @@ func (d *decider) network() {
 	if !n.Found {
 		d.refuse(mistake.Mistake{
 			Key: "network.vpcId", Got: id, Problem: "there is no such VPC in this account and Region",
-			Allowed: "the id of a VPC in the stack's account and Region (aws:region)", Fix: mistake.Run(d.set("network.vpcId", "VPC")),
+			Allowed: "the ID of a VPC in the stack's account and Region (aws:region)", Fix: mistake.Run(d.set("network.vpcId", "VPC")),
 		})
 		return
 	}

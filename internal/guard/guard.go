@@ -82,7 +82,7 @@ func checkEmulated(config, environ map[string]string) (found mistake.List) {
 	for _, key := range []string{"aws:accessKey", "aws:secretKey", "aws:token"} {
 		if _, set := config[key]; set {
 			found.Add(mistake.Mistake{
-				Key: key, Problem: "the stack is emulated, and the keys of the emulator are only in the environment: they change with each start of it",
+				Key: key, Problem: "the stack is emulated, and the emulator's keys are only in the environment, because they change each time it starts",
 				Fix: remove(key),
 			})
 		}

@@ -26,9 +26,9 @@ func Subnets(vpc string, count int) ([]string, error) {
 	case !block.Addr().Is4():
 		return nil, fmt.Errorf("not an IPv4 range")
 	case block.Bits() < LargestPrefix || block.Bits() > SmallestPrefix:
-		return nil, fmt.Errorf("a VPC is between /%d and /%d", LargestPrefix, SmallestPrefix)
+		return nil, fmt.Errorf("a VPC must be between /%d and /%d", LargestPrefix, SmallestPrefix)
 	case block.Masked() != block:
-		return nil, fmt.Errorf("it has bits set behind its prefix; the range is %s", block.Masked())
+		return nil, fmt.Errorf("it has host bits set; the CIDR block is %s", block.Masked())
 	case count < 1:
 		return nil, fmt.Errorf("it is to be cut into %d subnets", count)
 	}

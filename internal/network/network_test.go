@@ -36,9 +36,9 @@ func TestSubnets_Impossible_Refused(t *testing.T) {
 	}{
 		{"ten", 2, "not an IPv4 range in CIDR notation"},
 		{"fd00::/56", 2, "not an IPv4 range"},
-		{"10.20.0.1/16", 2, "it has bits set behind its prefix; the range is 10.20.0.0/16"},
-		{"10.0.0.0/8", 2, "a VPC is between /16 and /28"},
-		{"10.0.0.0/30", 1, "a VPC is between /16 and /28"},
+		{"10.20.0.1/16", 2, "it has host bits set; the CIDR block is 10.20.0.0/16"},
+		{"10.0.0.0/8", 2, "a VPC must be between /16 and /28"},
+		{"10.0.0.0/30", 1, "a VPC must be between /16 and /28"},
 		{"10.0.0.0/28", 2, "too small for 2 subnets of at least /28 each"},
 		{"10.0.0.0/27", 3, "too small for 3 subnets of at least /28 each"},
 		{"10.0.0.0/16", 0, "it is to be cut into 0 subnets"},

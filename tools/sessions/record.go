@@ -50,7 +50,7 @@ func (r *run) record(ctx context.Context) error {
 		r.say("Your last session: %s, on %s, since %s.", s.SessionID, r.byID(s.Target), s.StartDate.Format(time.RFC3339))
 	} else {
 		if strings.ContainsAny(r.session, "/ \t\n") || printable(r.session) != r.session {
-			return process.Usagef("SESSION: not the id of a session (got %q). Allowed: an id such as alice-0123456789abcdef0", r.session)
+			return process.Usagef("SESSION: not the ID of a session (got %q). Allowed: an ID such as alice-0123456789abcdef0", r.session)
 		}
 		s, isActive, asked = r.aws.findSession(ctx, r.session)
 	}

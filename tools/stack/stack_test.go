@@ -585,7 +585,7 @@ func TestReadParameter(t *testing.T) {
 	require.ErrorContains(t, err, "denied")
 	aws(`echo '{"Parameter": {"Value": "None"}}'`)
 	_, err = a.readParameter(a.imageKey("web"), "/aws/service/x")
-	require.ErrorContains(t, err, `not the id of an image (got "None")`)
+	require.ErrorContains(t, err, `not the ID of an image (got "None")`)
 }
 
 // TestMain lets the test program play the emulator: it keeps the contract of the emulator command.

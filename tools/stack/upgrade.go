@@ -140,7 +140,7 @@ func (a *app) readParameter(key, parameter string) (string, error) {
 			"    %s\n    pulumi config set --stack %s --path '%s' ami-…\n    make up STACK=%[4]s", parameter, err, screen.Environment(a.stack.Name), a.stack.Name, key)
 	}
 	if !strings.HasPrefix(image, "ami-") {
-		return "", fmt.Errorf("the parameter %s: not the id of an image (got %q). Expected: ami-…", parameter, image)
+		return "", fmt.Errorf("the parameter %s: not the ID of an image (got %q). Expected: ami-…", parameter, image)
 	}
 	return image, nil
 }
