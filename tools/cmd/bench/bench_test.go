@@ -63,7 +63,7 @@ func TestReport_RowsHaveRatiosAndGoalsOfTheirSize(t *testing.T) {
 	}
 }
 
-func TestReport_AddedInstances_ComparedWithFirstRun(t *testing.T) {
+func TestReport_AddedInstances_OfLastTwoRuns(t *testing.T) {
 	times := func(preview, everything time.Duration) times {
 		result := times{}
 		for _, name := range []string{pulumiName, terraformName, terraform32Name} {
@@ -76,13 +76,16 @@ func TestReport_AddedInstances_ComparedWithFirstRun(t *testing.T) {
 		return result
 	}
 	r := &report{}
-	r.add(1, times(2*time.Second, time.Second))
-	assert.NotContains(t, r.markdown(), "adds")
-	r.add(101, times(4040*time.Millisecond, 11*time.Second))
-	assert.Contains(t, r.markdown(), "Each instance more than 1 adds")
+	r.add(50, times(2*time.Second, time.Second))
+	r.addedInstances()
+	assert.NotContains(t, r.markdown(), "Each instance")
+	r.add(150, times(4040*time.Millisecond, 11*time.Second))
+	r.addedInstances()
+	assert.Contains(t, r.markdown(), "## Each instance between 50 and 150, in seconds")
 	assert.Contains(t, r.markdown(), "nothing deployed : `terraform plan` | 0.020 | ≤ 0.02 | 0.100 | 0.100 |\n")
 	assert.Contains(t, r.markdown(), "| `pulumi up` : `terraform apply` | 0.100 |  | 0.100 | 0.100 |\n")
-	r.add(201, times(6200*time.Millisecond, time.Second))
+	r.add(151, times(4061*time.Millisecond, 11*time.Second))
+	r.addedInstances()
 	assert.Contains(t, r.markdown(), "| 0.021 | ≤ 0.02 **missed** |")
 }
 

@@ -27,13 +27,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := compare(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func compare(ctx context.Context) error {
 	project := flag.String("project", ".", "folder with Pulumi.yaml")
 	instances := flag.String("instances", "1 50", "numbers of instances, each of which is a run of its own")
 	rounds := flag.Int("rounds", 3, "how often the commands that change nothing are timed; the median counts")
@@ -63,6 +63,7 @@ func run(ctx context.Context) error {
 		}
 		report.add(size, times)
 	}
+	report.addedInstances()
 	report.memory(int(b.memory.Load() >> 20))
 	text := report.markdown()
 	fmt.Print(text)

@@ -48,9 +48,13 @@ func (c comparison) goal(instances int) float64 {
 }
 
 type report struct {
-	text  strings.Builder
-	first int // the number of instances of the first run, with which the later ones are compared
-	times times
+	text strings.Builder
+	runs []run
+}
+
+type run struct {
+	instances int
+	times     times
 }
 
 func newReport(b *bench) *report {
@@ -94,18 +98,18 @@ func (r *report) add(instances int, t times) {
 		}
 		r.text.WriteString(" |\n")
 	}
-	r.addedInstances(instances, t)
+	r.runs = append(r.runs, run{instances, t})
 }
 
-// addedInstances appends what each instance costs beyond the first run's.
-func (r *report) addedInstances(instances int, t times) {
-	if r.times == nil {
-		r.first, r.times = instances, t
+// addedInstances appends what each instance costs between the last two runs. Fewer instances cost less than the noise.
+func (r *report) addedInstances() {
+	if len(r.runs) < 2 {
 		return
 	}
-	fmt.Fprintf(&r.text, "\nEach instance more than %d adds, in seconds:\n\n| Pulumi : Terraform | Pulumi | goal | Terraform | Terraform -parallelism=32 |\n| --- | ---: | ---: | ---: | ---: |\n", r.first)
+	few, many := r.runs[len(r.runs)-2], r.runs[len(r.runs)-1]
+	fmt.Fprintf(&r.text, "\n## Each instance between %d and %d, in seconds\n\n| Pulumi : Terraform | Pulumi | goal | Terraform | Terraform -parallelism=32 |\n| --- | ---: | ---: | ---: | ---: |\n", few.instances, many.instances)
 	each := func(name string, s step) time.Duration {
-		return (median(t[name][s]) - median(r.times[name][s])) / time.Duration(instances-r.first)
+		return (median(many.times[name][s]) - median(few.times[name][s])) / time.Duration(many.instances-few.instances)
 	}
 	for _, c := range comparisons {
 		pulumi, goal := each(pulumiName, c.pulumi), ""
