@@ -40,7 +40,7 @@ func (a Alerts) validate(v *validator) {
 		v.check(slices.Index(a.Emails, address) == i, key, address, "named twice", "each address once", v.remove(key))
 	}
 	v.check(len(a.Events) > 0 || !a.On(), "alerts.events", "[]", "alerts are on, but the list of events is empty",
-		settings.Show(alert.Kinds()), v.remove("alerts.events"))
+		"any of "+strings.Join(alert.Kinds(), ", "), v.remove("alerts.events"))
 	for i, kind := range a.Events {
 		key := settings.Element("alerts.events", i)
 		v.oneOf(key, kind, alert.Kinds()...)

@@ -88,6 +88,14 @@ var (
 	graviton = regexp.MustCompile(`^(a1|[a-z]+[0-9]+g[a-z-]*)$`)
 )
 
+// upTo shows the numbers from 0 to last.
+func upTo(last int) string {
+	if last <= 0 {
+		return "0"
+	}
+	return fmt.Sprintf("0 to %d", last)
+}
+
 func (c *Config) validateInstances(v *validator) {
 	v.instance("instance.", c.Instance.Architecture, c.Instance.InstanceType, c.Instance.VolumeSize)
 	subnets := c.Network.AvailabilityZoneCount
@@ -99,7 +107,7 @@ func (c *Config) validateInstances(v *validator) {
 		v.check(instanceName.MatchString(name), at, name, "not a name for an instance",
 			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("instances", name, "'{…}'"))
 		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), at+".subnetIndex", strconv.Itoa(i.SubnetIndex),
-			"there is no such subnet", fmt.Sprintf("0 to %d", subnets-1))
+			"there is no such subnet", upTo(subnets-1))
 		c.validateMachine(v, at, i.Machine)
 		if len(i.Tags) > 0 {
 			v.machineTags(at, i.Tags, c.Tags, len(c.Operators))

@@ -153,7 +153,7 @@ func (l Logging) validateCloudWatch(v *validator) {
 		"logging.logGroupName", l.LogGroupName, "not a name of a log group",
 		"empty for /PROJECT/STACK/sessions, or up to 512 letters, digits and any of _/.#-, not beginning with aws/")
 	v.check(slices.Contains(logRetentions, l.LogGroupRetentionDays), "logging.logGroupRetentionDays", strconv.Itoa(l.LogGroupRetentionDays),
-		"not a period that CloudWatch Logs offers", settings.Show(logRetentions)+" days; 0 keeps every session log")
+		"not a period that CloudWatch Logs offers", strings.Trim(strings.ReplaceAll(settings.Show(logRetentions), ",", ", "), "[]")+" days; 0 keeps every session log")
 }
 
 func (l Logging) validateEncryption(v *validator) {
