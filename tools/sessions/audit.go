@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -109,8 +110,12 @@ func (a *auditRun) summary(report audit.Report) {
 	for _, line := range a.counts(report) {
 		a.say("%s", line)
 	}
-	if len(report.Findings) > 0 && report.Findings[0].Session != "" {
-		a.say("Next: %s", a.command("record SESSION="+report.Findings[0].Session))
+	for _, f := range report.Findings {
+		// The name of a forged log is its writer's choice, and a shell or make would run what is in it.
+		if sessionID.MatchString(f.Session) {
+			a.say("Next: %s", a.command("record SESSION="+f.Session))
+			break
+		}
 	}
 }
 
@@ -170,6 +175,9 @@ func topicRegion(arn string) string {
 	return parts[3]
 }
 
+// sessionID is a session's ID: the name of a user or of a role's session, and a number.
+var sessionID = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+-[0-9a-z]{10,32}$`)
+
 // maxAlert is how many findings a message has.
 const maxAlert = 20
 
@@ -189,7 +197,7 @@ func (a *auditRun) alert(ctx context.Context, report audit.Report) error {
 			lines = append(lines, fmt.Sprintf("… and %d more.", len(report.Findings)-i))
 			break
 		}
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", rfc(f.At), f.Kind, a.row(f).subject(), f.Text, f.Where)))
+		lines = append(lines, printable(strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", rfc(f.At), f.Kind, a.row(f).subject(), f.Text, f.Where))))
 	}
 	lines = append(lines, "", "All of it: "+a.command("audit"))
 	text := printable(subject)

@@ -105,7 +105,7 @@ func (a *auditRun) table(rows []finding) string {
 			}
 		}
 		b.WriteString(a.paint(a.Out, red, row.Finding) + "  " + printable(strings.Join(about, "  ")) + "\n")
-		detail := row.Problem
+		detail := printable(row.Problem)
 		if row.Where != "" {
 			detail += "\n    " + printable(row.Where)
 		}

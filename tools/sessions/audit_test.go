@@ -223,3 +223,21 @@ func TestAudit_BadFlag_AsksNothing(t *testing.T) {
 		require.Empty(t, got.calls)
 	}
 }
+
+// Whoever is root on an instance chooses the key of an object, and so the name of the session that the audit reports. It is
+// not printed as a command, and cannot look like a line of the audit.
+func TestAudit_HostileKey_IsNotPasted(t *testing.T) {
+	t.Parallel()
+	const key = "sessions/x\n0 findings/$(touch x);#-0123456789abcdef0.log"
+	text, err := json.Marshal(map[string]any{"Versions": []any{map[string]any{"Key": key, "VersionId": "v1", "Size": 6, "LastModified": "2026-03-01T11:30:00Z"}}})
+	require.NoError(t, err)
+	forged := instead(answer{Contains: `"Prefix":"sessions/"`, Stdout: string(text)})
+	got := runFake(t, "audit", forged, "--topic", "arn:aws:sns:us-west-2:1:alerts")
+	require.Equal(t, codeFindings, got.code, got.err)
+	require.Contains(t, got.out, "$(touch x);#-0123456789abcdef0", "it is reported")
+	require.NotContains(t, got.out+got.err, "SESSION=$")
+	require.NotContains(t, got.out, "\n0 findings")
+	for _, call := range got.calls {
+		require.NotContains(t, call, `\n0 findings`)
+	}
+}

@@ -30,7 +30,8 @@ type version struct {
 	deleted bool
 }
 
-func (v version) where() string { return "s3://" + v.bucket + "/" + v.Key }
+// where is one line, whoever chose the key.
+func (v version) where() string { return "s3://" + v.bucket + "/" + printable(v.Key) }
 
 func (v version) String() string {
 	owner := "unknown"
@@ -147,7 +148,7 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (e evidence,
 	if url := s.OutputURL.S3OutputURL; url != "" && !slices.ContainsFunc(e.versions, func(v version) bool {
 		return strings.Contains(url, v.bucket) && strings.HasSuffix(url, "/"+v.Key)
 	}) {
-		e.notes = append(e.notes, fmt.Sprintf("The instance reported the log location %s. It was not read from there: only the stack's own log locations are read.", url))
+		e.notes = append(e.notes, fmt.Sprintf("The instance reported the log location %s. It was not read from there: only the stack's own log locations are read.", printable(url)))
 	}
 	if s.DocumentName != "" && s.DocumentName != r.outputs.SessionDocument {
 		e.notes = append(e.notes, fmt.Sprintf("The session ran under the document %s. The log locations of that document were not read: only the stack's own are.", s.DocumentName))
@@ -210,7 +211,7 @@ func (r *run) search(ctx context.Context, e *evidence, places []sessiondoc.Locat
 			if slices.ContainsFunc(places, func(l sessiondoc.Location) bool {
 				return l.Bucket == bucket && l.Key(id) != o.Key && strings.HasPrefix(o.Key, strings.TrimPrefix(l.Prefix+"/", "/"))
 			}) && !slices.Contains(r.outputs.KeptLogBuckets, bucket) {
-				e.doubt("s3://%s/%s is where instances may write, but where no session document of the stack puts a session log.", bucket, o.Key)
+				e.doubt("s3://%s/%s is where instances may write, but where no session document of the stack puts a session log.", bucket, printable(o.Key))
 			}
 			r.copies(ctx, e, bucket, o.Key, account)
 		}

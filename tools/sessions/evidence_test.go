@@ -142,6 +142,11 @@ func TestUntrustedText_DoesNotReachTheTerminal(t *testing.T) {
 	got = runFake(t, "record", answers, "--session", aliceID, "--raw")
 	require.Equal(t, hostile, got.out)
 
+	// A string that a session leaves open until later hides nothing of what comes in between.
+	got = runFake(t, "record", recorded(latest, answer{Contains: "get-object", File: "$ printf '\\033]'\r\n\x1b]$ rm -rf /var/log\r\n$ printf '\\a'\r\n\x07$ exit\r\n"}), "--session", aliceID)
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.out, "rm -rf /var/log\n")
+
 	got = runFake(t, "end", []answer{me, {Contains: "ssm", Code: 254, Stderr: "\nAn error occurred (Odd) when calling the X operation: \x1b]52;c;eA==\x07 \u202e\n"}}, "--session", aliceID)
 	require.NotContains(t, got.err, "\x1b")
 	require.NotContains(t, got.err, "\u202e")
@@ -157,7 +162,10 @@ func TestUntrustedText_DoesNotReachTheTerminal(t *testing.T) {
 	require.Contains(t, got.out, `"reason":"=1+1\u009b\u202e"`)
 	require.Contains(t, got.out, `"logs":["s3://logs/`)
 	require.Regexp(t, `"seconds":\d+,`, got.out)
-	for text, want := range map[string]string{"+1": "'+1", "-1": "'-1", "@a": "'@a", "\tx": "'?x", "\r=1": "'?=1", " =1": "' =1", "alice": "alice"} {
+	for text, want := range map[string]string{"+1": "'+1", "-1": "'-1", "@a": "'@a", "\tx": "'?x", "\r=1": "'?=1", " =1": "' =1", "alice": "alice",
+		// Where the comma is the decimal sign, a spreadsheet separates cells at semicolons.
+		"x;=1": "x;'=1", "x; +1;-2": "x;' +1;'-2", `x;"@a`: `x;'"@a`, "a;b": "a;b",
+	} {
 		require.Equal(t, want, cell(text))
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"unicode/utf16"
 )
 
-// escapes are the sequences that tell a terminal to do something: CSI, OSC and the other strings, and the short ones.
-var escapes = regexp.MustCompile(`(?s)(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x{9d}\x{90}\x{98}\x{9e}\x{9f}])[^\x07\x1b\x{9c}]*(?:\x07|\x1b\\|\x{9c})|\x1b[ -/]+[0-~]|\x1b[=>78MDEHNOZc]`)
+// escapes are the sequences that tell a terminal to do something: CSI, OSC and the other strings, and the short ones. A
+// string ends with its line at the latest: a session could otherwise open one, and hide from the reader of its log
+// everything until it closes it.
+var escapes = regexp.MustCompile(`(?s)(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x{9d}\x{90}\x{98}\x{9e}\x{9f}])[^\x07\x1b\x{9c}\r\n]*(?:\x07|\x1b\\|\x{9c})|\x1b[ -/]+[0-~]|\x1b[=>78MDEHNOZc]`)
 
 // plainText is a terminal's output without what moves cursors and sets colours.
 func plainText(b []byte) string {
@@ -82,11 +84,16 @@ func escaped(text string, which func(rune) bool) string {
 	return b.String()
 }
 
+// formula is what a spreadsheet may take for the beginning of one: at the beginning of a cell, and after a semicolon, which
+// separates the cells where the comma is the decimal sign.
+var formula = regexp.MustCompile("(^[\t\r]|(?:^|;)[ \t\r\n\u00a0\"]*[=+@＝＋－＠-])")
+
 // cell is a CSV cell that no spreadsheet takes for a formula.
 func cell(s string) string {
-	first := strings.TrimLeft(s, " \t\r\n\u00a0")
-	if first != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) || strings.HasPrefix(s, "\t") || strings.HasPrefix(s, "\r") {
-		s = "'" + s
-	}
-	return printable(s)
+	return printable(formula.ReplaceAllStringFunc(s, func(found string) string {
+		if rest, after := strings.CutPrefix(found, ";"); after {
+			return ";'" + rest
+		}
+		return "'" + found
+	}))
 }
