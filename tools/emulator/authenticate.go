@@ -144,6 +144,18 @@ func readSignature(h *http.Request) (signature, error) {
 	} else {
 		return s, &refusal{http.StatusForbidden, "MissingAuthenticationToken", "the local emulator needs a signature of version 4. " + renew}
 	}
+	if s.presigned && h.Header.Get("Authorization") != "" {
+		return s, &refusal{http.StatusBadRequest, "InvalidArgument", "only one of a presigned URL and the header Authorization is allowed"}
+	}
+	// Else whoever has a presigned URL of an object could add a header that makes another call of it.
+	for name := range h.Header {
+		if name = strings.ToLower(name); strings.HasPrefix(name, "x-amz-") && !slices.Contains(s.headers, name) {
+			return s, &refusal{http.StatusForbidden, "AccessDenied", "the header " + name + " is not signed"}
+		}
+	}
+	if !slices.Contains(s.headers, "host") {
+		return s, &refusal{http.StatusForbidden, "AccessDenied", "the header host is not signed"}
+	}
 	parts := strings.Split(scope, "/")
 	if len(parts) != 5 || parts[4] != "aws4_request" {
 		return s, &refusal{http.StatusBadRequest, "IncompleteSignature", "the credential scope is not KEY/DATE/REGION/SERVICE/aws4_request"}
@@ -194,6 +206,10 @@ func (a *authenticator) verify(h *http.Request) error {
 	}
 	if err := a.compare(h, s, aws.Credentials{AccessKeyID: s.id, SecretAccessKey: secret, SessionToken: token}, hash); err != nil {
 		return err
+	}
+	if s.presigned {
+		// Without this header moto takes the call for unsigned, and guesses the service from what is not signed, the body.
+		h.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+h.URL.Query().Get("X-Amz-Credential"))
 	}
 	return body()
 }

@@ -107,7 +107,7 @@ func TestEmulator_CallerWithoutSecret_Refused(t *testing.T) {
 		"moto's own key":         {resign(aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY"}, time.Now()), "InvalidClientTokenId"},
 		"another service":        {replace("/ssm/", "/iam/"), "SignatureDoesNotMatch"},
 		"another Region":         {replace("/us-east-2/", "/eu-west-1/"), "SignatureDoesNotMatch"},
-		"a target left unsigned": {replace(";x-amz-target", ""), "SignatureDoesNotMatch"},
+		"a target left unsigned": {replace(";x-amz-target", ""), "AccessDenied"},
 		"a changed target": {func(r *http.Request) {
 			resign(root(secret), time.Now())(r)
 			r.Header.Set("X-Amz-Target", "AmazonSSM.ListDocuments")
@@ -345,6 +345,30 @@ func TestEmulator_Object_SignedInEachWay(t *testing.T) {
 		status, _ := get(address)
 		assert.GreaterOrEqual(t, status, 400, name)
 	}
+	// Whoever has the URL of an object can read the object, and make no other call of it.
+	for name, c := range map[string]struct {
+		header http.Header
+		body   string
+	}{
+		"another service in a second signature": {http.Header{
+			"Authorization": {"AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/ssm/aws4_request, x"},
+			"X-Amz-Target":  {"AmazonSSM.DescribeDocument"}, "Content-Type": {"application/x-amz-json-1.1"},
+		}, `{"Name":"AWS-RunShellScript"}`},
+		"a target":  {http.Header{"X-Amz-Target": {"AmazonSSM.DescribeDocument"}, "Content-Type": {"application/x-amz-json-1.1"}}, `{"Name":"AWS-RunShellScript"}`},
+		"a form":    {http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, "Action=CreateUser&Version=2010-05-08&UserName=mallory"},
+		"a session": {http.Header{"Authorization": {"Credential=test/20260101/us-east-1/ssm/aws4_request"}, "X-Amz-Target": {"AmazonSSM.StartSession"}}, `{"Target":"i-0"}`},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, presigned("60", time.Now()), strings.NewReader(c.body))
+		require.NoError(t, err)
+		r.Header = c.header
+		status, _, body := send(t, r)
+		assert.True(t, status >= 400 && status < 500 || body == "hello", "%s: %d %s", name, status, body)
+		for _, call := range e.Calls() {
+			assert.NotContains(t, []string{"DescribeDocument", "StartSession", "CreateUser"}, call.Action, name)
+		}
+	}
+	status, _, body = send(t, query(t, e.URL(), "iam", "Action=GetUser&Version=2010-05-08&UserName=mallory"))
+	assert.Equal(t, http.StatusNotFound, status, body)
 	// The one call that AWS answers to everybody.
 	for address, want := range map[string]int{e.URL() + "/bucket": http.StatusOK, e.URL() + "/absent": http.StatusNotFound, e.URL() + "/bucket/plain": http.StatusForbidden} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, address, nil)
@@ -389,6 +413,7 @@ func TestAuthenticator_ForgedHeader_BodyNotRead(t *testing.T) {
 	a := &authenticator{secret: secret, issued: func(context.Context, string) (string, string, error) { return "", "", nil }}
 	r := signed(t, http.MethodPut, "http://127.0.0.1/b/k", "s3", "us-east-2", "")
 	r.Header.Set("X-Amz-Content-Sha256", strings.Repeat("0", 64))
+	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), ";x-amz-date,", ";x-amz-content-sha256;x-amz-date,", 1))
 	r.Body = io.NopCloser(unreadable{t})
 	require.ErrorContains(t, a.verify(r), "SignatureDoesNotMatch")
 }
