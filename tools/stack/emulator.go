@@ -156,9 +156,10 @@ func (e *Emulator) stopProcess() error {
 	return nil
 }
 
-// isOurs guards against the number of an ended process having been given to another program.
+// isOurs guards against the number of an ended process having been given to another program. A process of another user does
+// not count, whatever its command line says: it could have taken the port, to be asked for sessions in the emulator's place.
 func (e *Emulator) isOurs(pid int) bool {
-	if !alive(pid) {
+	if !alive(pid) || !ownProcess(pid) {
 		return false
 	}
 	// ps prints a question mark for each letter that the language of the environment does not have.
