@@ -4,6 +4,9 @@
 options := STACK ARGS INSTANCE FLEET BATCH SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
 	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
+# Another name is a slip, such as stack=dev, which would act on the stack local. Environment variables, such as AWS_PROFILE, may be given too.
+strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach v,$(.VARIABLES),$(if $(filter command%,$(origin $v)),$(if $(findstring _,$v),,$v))))
+$(if $(strange),$(error $(firstword $(strange)): no such option. Allowed: $(sort $(options)). Fix: make help shows which of them a command takes))
 STACK ?= local
 # Go builds for this machine, from the modules of this checkout, whoever it belongs to.
 export GOWORK := off
@@ -19,6 +22,9 @@ switch = $(if $(filter-out 0 false,$($1)),--$2)
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
+# A stack's name where a target belongs. The commands before it would act on the stack local.
+misplaced := $(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(MAKECMDGOALS))
+$(if $(misplaced),$(error $(firstword $(misplaced)) is a stack. Fix: make $(firstword $(filter-out $(misplaced),$(MAKECMDGOALS)) TARGET) STACK=$(firstword $(misplaced))))
 .PHONY: docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command
 
 help: ## list the targets
@@ -131,8 +137,12 @@ down: command ## stop the local emulator
 clean: command ## stop the local emulator and delete .local (stacks in AWS accounts are not changed)
 	@$(command) clean
 
+.DEFAULT:
+	@echo 'error: there is no target $@. Fix: make help lists them' >&2; exit 2
+
 command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }
+	@test -e $(command) || echo '• build the command of this checkout (usually half a minute the first time)' >&2
 	@cd tools && go build -o ../$(command) ./cmd/stack
 
 # Pipelines

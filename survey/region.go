@@ -21,7 +21,8 @@ func region(ctx *pulumi.Context) (scope.Scope, decide.Deployed, error) {
 	var none decide.Deployed
 	region, err := aws.GetRegion(ctx, nil)
 	if err != nil {
-		return scope.Scope{}, none, fmt.Errorf("finding the stack's Region: %w", err)
+		name, _ := ctx.GetConfig("aws:region")
+		return scope.Scope{}, none, regionError(name, err)
 	}
 	partition, err := aws.GetPartition(ctx, nil)
 	if err != nil {
@@ -47,6 +48,18 @@ func region(ctx *pulumi.Context) (scope.Scope, decide.Deployed, error) {
 		return s, none, err
 	}
 	return s, has, guard.CheckPlace(ctx.Stack(), has.ARNs, s).Err()
+}
+
+// regionError is why the provider has no Region: the name has the form of one, and
+// AWS has no such Region.
+func regionError(name string, err error) error {
+	if !strings.Contains(err.Error(), "invalid AWS Region") {
+		return fmt.Errorf("finding the stack's Region: %w", err)
+	}
+	return mistake.List{{
+		Key: "aws:region", Got: name, Problem: "AWS has no such Region", Allowed: "a Region of AWS, for example us-east-2",
+		Fix: mistake.Run("pulumi config set aws:region REGION"),
+	}}
 }
 
 // zones lists the Region's availability zones by name.

@@ -234,7 +234,7 @@ func (d *decoder) structure(key string, members map[string]any, target reflect.V
 		if !slices.Contains(known, name) {
 			d.mistakes.Add(mistake.Mistake{
 				Key: Member(key, name), Got: Show(members[name]), Problem: "no such key",
-				Allowed: strings.Join(known, ", "), Fix: d.rename(key, name, target.Type()),
+				Allowed: strings.Join(known, ", "), Fix: d.rename(key, name, members[name], target.Type()),
 			})
 		}
 	}
@@ -259,7 +259,7 @@ func (d *decoder) structure(key string, members map[string]any, target reflect.V
 
 // rename is the fix of a key that does not exist: remove it, and set the one
 // that was meant, if there is one.
-func (d *decoder) rename(parent, name string, in reflect.Type) []mistake.Fix {
+func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mistake.Fix {
 	steps, remove := []string{name}, RemoveCommand(d.namespace, Member(parent, name))
 	if parent == "" && strings.Contains(name, ".") {
 		// Set without --path: a key of its own with a dot in its name. The same
@@ -269,15 +269,63 @@ func (d *decoder) rename(parent, name string, in reflect.Type) []mistake.Fix {
 	meant, of := nearestPath(parent, steps, in)
 	switch {
 	case meant == "":
+		if home := listOf(value, in); home != "" {
+			at := Member(Member(parent, home), name)
+			return mistake.Do("did you mean "+at+"? In the file, indent it below "+home+":", remove, SetCommand(d.namespace, at, Quote(Show(value))))
+		}
 		return mistake.Run(remove)
 	case of.Kind() == reflect.Struct && required(of): // the engine cannot merge defaults into a group that is a text
 		meant, of = Member(meant, "KEY"), reflect.TypeFor[string]()
 	}
-	set := SetCommand(d.namespace, meant, placeholder(of))
+	set := SetCommand(d.namespace, meant, again(value, of))
 	if len(steps) > 1 {
 		return mistake.Do("a key with a dot needs --path:", remove, set)
 	}
 	return mistake.Do("did you mean "+strings.TrimSuffix(meant, ".KEY")+"?", remove, set)
+}
+
+// listOf names the first field with named objects of which the value could be one: it stands beside it instead of in it.
+func listOf(value any, in reflect.Type) string {
+	members, _ := value.(map[string]any)
+	if len(members) == 0 {
+		return ""
+	}
+	for _, f := range fields(in) {
+		if f.Type.Kind() != reflect.Map || f.Type.Elem().Kind() != reflect.Struct {
+			continue
+		}
+		name, _ := tag(f)
+		known, fits := fieldNames(f.Type.Elem()), true
+		for member := range members {
+			fits = fits && slices.Contains(known, member)
+		}
+		if fits {
+			return name
+		}
+	}
+	return ""
+}
+
+// plainWord is a value that YAML and the shell leave as it is.
+var plainWord = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_.:/-]*|[0-9.]+/[0-9]+)$`)
+
+// again gives the value for the key that was meant, or a placeholder.
+func again(value any, of reflect.Type) string {
+	switch text := fmt.Sprint(value); of.Kind() {
+	case reflect.Bool:
+		if _, err := strconv.ParseBool(text); err == nil {
+			return text
+		}
+	case reflect.Int:
+		if n, err := strconv.Atoi(text); err == nil && strconv.Itoa(n) == text {
+			return text
+		}
+	case reflect.String:
+		if _, isText := value.(string); isText && plainWord.MatchString(text) {
+			return text
+		}
+	}
+	return placeholder(of)
 }
 
 // nearestPath walks into a type, at each step to the member that is spelt most

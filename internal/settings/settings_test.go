@@ -108,10 +108,10 @@ func TestPath(t *testing.T) {
 func TestDecode_KeySetWithoutPath(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string][]string{
-		"nested.name":      {"pulumi config rm 'p:nested.name'", "pulumi config set --path 'p:nested.name' VALUE"},
-		"nested.naem":      {"pulumi config rm 'p:nested.naem'", "pulumi config set --path 'p:nested.name' VALUE"},
+		"nested.name":      {"pulumi config rm 'p:nested.name'", "pulumi config set --path 'p:nested.name' x"},
+		"nested.naem":      {"pulumi config rm 'p:nested.naem'", "pulumi config set --path 'p:nested.name' x"},
 		"nsted.size":       {"pulumi config rm 'p:nsted.size'", "pulumi config set --path 'p:nested.size' NUMBER"},
-		"tags.team":        {"pulumi config rm 'p:tags.team'", "pulumi config set --path 'p:tags.team' VALUE"},
+		"tags.team":        {"pulumi config rm 'p:tags.team'", "pulumi config set --path 'p:tags.team' x"},
 		"things.one.size":  {"pulumi config rm 'p:things.one.size'", "pulumi config set --path 'p:things.one.size' NUMBER"},
 		"nested.elsewhere": {"pulumi config rm 'p:nested.elsewhere'"},
 		"what.ever":        {"pulumi config rm 'p:what.ever'"},

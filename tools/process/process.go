@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -46,8 +47,26 @@ func Code(stderr io.Writer, err error) int {
 	return 1
 }
 
+// kinds says what is wrong with the value of a flag of a type, where Go's words do not help.
+var kinds = map[string]string{"duration": "not a duration. Allowed: one such as 90s or 10m", "int": "not a whole number", "bool": "not true or false"}
+
 // FlagError makes every mistake in a flag a Usage error.
 func FlagError(cmd *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	name, underMake := "", os.Getenv("MAKELEVEL") != ""
+	if errors.As(err, &value) {
+		if name = "--" + value.GetFlag().Name; underMake {
+			name = strings.ToUpper(strings.ReplaceAll(value.GetFlag().Name, "-", "_"))
+		}
+		problem := value.Unwrap()
+		if text := kinds[value.GetFlag().Value.Type()]; text != "" {
+			problem = errors.New(text)
+		}
+		err = fmt.Errorf("%s: %w (got %q)", name, problem, value.GetValue())
+	}
+	if name != "" && underMake { // the flags are make's options then
+		return Usagef("%w\n  Fix: make help lists the options", err)
+	}
 	return Usagef("%w\n  Fix: %s --help lists the flags", err, cmd.CommandPath())
 }
 

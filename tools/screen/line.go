@@ -31,8 +31,11 @@ func (l *Line) Show(text, live string) {
 	if w := Width(l.to); len([]rune(line)) >= w {
 		line = string([]rune(line)[:w-1])
 	}
+	if l.open && line == l.last {
+		return
+	}
 	fmt.Fprint(l.to, "\r\x1b[K"+line)
-	l.open = true
+	l.open, l.last = true, line
 }
 
 // Clear removes the renewed line.

@@ -220,6 +220,9 @@ func (r *Run) hear(d apitype.DiagnosticEvent) {
 		return
 	}
 	text := unwrap(d.Message)
+	if strings.Contains(text, "Automatically removing from Terraform State instead of returning the error") {
+		return // what is gone is in the list of changes
+	}
 	if closing.MatchString(text) {
 		r.canceled = r.canceled || strings.HasSuffix(text, "canceled")
 		return

@@ -99,6 +99,9 @@ func shortList(names []string) string {
 	return strings.Join(names, ", ")
 }
 
+// Resources counts AWS resources.
+func Resources(n int) string { return resources(n) }
+
 func resources(n int) string {
 	if n == 1 {
 		return "1 AWS resource"
@@ -307,8 +310,8 @@ func (r *Run) WasCanceled() bool { return r.canceled }
 
 // reasons say why something takes longer than the call to AWS.
 var reasons = map[string]string{
-	"aws:s3:BucketLifecycleConfigurationV2": "the AWS provider watches for about a minute that S3 keeps the new lifecycle rules",
-	"aws:ec2:VpcEndpoint":                   "AWS creates and deletes network interfaces in the subnets, which takes a minute or two",
+	"aws:s3:BucketLifecycleConfigurationV2": "the provider watches the new lifecycle rules for a minute",
+	"aws:ec2:VpcEndpoint":                   "network interfaces take AWS a minute or two",
 	"aws:ec2:Instance":                      "EC2 starts or ends the instance",
 	"aws:iam:InstanceProfile":               "IAM makes a new profile known everywhere",
 	"aws:kms:Key":                           "KMS makes a new key known everywhere",
@@ -324,8 +327,8 @@ func (r *Run) Waiting() string {
 	if others := len(r.running) - 1; others > 0 {
 		text += fmt.Sprintf(" and %d more", others)
 	}
-	if why := reasons[oldest.kind]; why != "" {
-		text += ": " + why
+	if why := reasons[oldest.kind]; why != "" { // first, because a terminal cuts the end
+		text = why + ": " + text
 	}
 	return text
 }

@@ -99,7 +99,7 @@ func TestWaiting_NamesTheOldestAndWhyItTakesLong(t *testing.T) {
 	r.Add(apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Metadata: rules}})
 	assert.Equal(t, "creation of aws:ec2:Vpc v and 1 more", r.Waiting())
 	r.Add(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: vpc}})
-	assert.Equal(t, "creation of aws:s3:BucketLifecycleConfigurationV2 logs: the AWS provider watches for about a minute that S3 keeps the new lifecycle rules", r.Waiting())
+	assert.Equal(t, "the provider watches the new lifecycle rules for a minute: creation of aws:s3:BucketLifecycleConfigurationV2 logs", r.Waiting())
 	assert.Equal(t, 1, r.Done())
 	r.Add(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: rules}})
 	assert.Empty(t, r.Waiting())
@@ -122,4 +122,12 @@ func TestPreview_LongList_CutAfterDeletions(t *testing.T) {
 	assert.Contains(t, lines[2], "keep     aws:ec2:Instance  n59  i-1")
 	assert.Equal(t, "  and 29 more", lines[len(lines)-1])
 	assert.LessOrEqual(t, len(lines), 50)
+}
+
+// What the provider says about resources that are gone is in the list of changes.
+func TestHear_RemovedFromTheProvidersState_NotRepeated(t *testing.T) {
+	r := &Run{Stack: "local"}
+	r.Add(apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{Severity: "warning", URN: "urn:pulumi:local::p::aws:ec2/vpc:Vpc::v",
+		Message: "[WARNING] Automatically removing from Terraform State instead of returning the error, which may trigger resource recreation. Original error: gone"}})
+	assert.Empty(t, r.Notices())
 }

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/charmbracelet/huh"
+	"charm.land/huh/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -206,9 +206,9 @@ func (r *run) tagged(ctx context.Context, tag string) ([]named, error) {
 
 // ask runs one question. On a terminal that cannot move its cursor it is asked in plain lines.
 func (r *run) ask(question huh.Field) error {
-	theme := huh.ThemeBase()
+	theme := huh.ThemeFunc(huh.ThemeBase)
 	if r.colours(r.Err) {
-		theme = huh.ThemeCharm()
+		theme = huh.ThemeCharm
 	}
 	form := huh.NewForm(huh.NewGroup(question)).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
 		WithAccessible(process.Variable(r.Environ, "TERM") == "dumb")

@@ -54,7 +54,7 @@ func (t *tableWriter) choose(first []entry) {
 		}
 		if room > 0 && used+widest > room && len(t.columns) > 0 {
 			if c.title == "LOG" {
-				t.noted = append(t.noted, "Session logs: "+describe(t.places, "SESSION")+" (FORMAT=json has each)")
+				t.noted = append(t.noted, "Session logs: "+describe(t.places, "SESSION")+" (FORMAT=json lists the location of each)")
 			} else {
 				t.noted = append(t.noted, fmt.Sprintf("The terminal is too narrow for %s and what follows; FORMAT=json has everything.", c.title))
 			}

@@ -6,7 +6,13 @@ import (
 
 	"private-ec2-access/internal/outputs"
 	sessiondoc "private-ec2-access/internal/session"
+	"private-ec2-access/tools/screen"
 )
+
+// NotDeployed is the error of a command about sessions on a stack that has no outputs to begin with.
+type NotDeployed struct{ Stack, Problem string }
+
+func (n NotDeployed) Error() string { return n.Problem + ".\n  Fix: " + screen.Make(n.Stack, "up") }
 
 func parseOutputs(text, stack string) (outputs.Values, error) {
 	var o outputs.Values
@@ -14,7 +20,7 @@ func parseOutputs(text, stack string) (outputs.Values, error) {
 		return o, fmt.Errorf("cannot read the outputs of the stack %s: %w", stack, err)
 	}
 	if o.Region == "" || o.SessionDocument == "" {
-		return o, fmt.Errorf("the stack %s has no outputs yet, so it was not brought up, or not to the end: make up STACK=%s", stack, stack)
+		return o, NotDeployed{stack, fmt.Sprintf("the stack %s has no outputs: it is not deployed, or not to the end", stack)}
 	}
 	return o, nil
 }

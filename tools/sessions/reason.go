@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/charmbracelet/huh"
+	"charm.land/huh/v2"
 
 	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"

@@ -7,6 +7,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -105,8 +106,12 @@ func (r *run) newCommand(action func(context.Context) error, c *cobra.Command) *
 			}
 		}
 		err := r.start()
-		if err == nil {
+		var nothing NotDeployed
+		switch {
+		case err == nil:
 			err = action(c.Context())
+		case r.name == "status" && errors.As(err, &nothing):
+			err = r.statusOfNothing(nothing)
 		}
 		if err != nil {
 			return safeError{err}
@@ -202,7 +207,15 @@ func (r *run) find(wanted string) (named, error) {
 	if strings.HasPrefix(wanted, "i-") || strings.HasPrefix(wanted, "mi-") {
 		return r.byID(wanted), nil
 	}
-	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s", wanted, r.Stack, r.listed())
+	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, r.listed(), r.fixInstance())
+}
+
+// fixInstance is the fix where the name of an instance is wrong, as the end of an error.
+func (r *run) fixInstance() string {
+	if all := r.instances(); len(all) > 0 {
+		return "\n  Fix: " + r.command(r.name+" INSTANCE="+all[0].name)
+	}
+	return ""
 }
 
 func (r *run) listed() string {

@@ -1,14 +1,18 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/screen"
 )
 
 func statusCommand(r *run) *cobra.Command {
@@ -58,6 +62,23 @@ func (r *run) status(ctx context.Context) error {
 				label = part.label + ":"
 			}
 			r.print("%-14s %s", label, line)
+		}
+	}
+	return nil
+}
+
+// statusOfNothing is the status of a stack that has no outputs: what a command that was cut short has left, if anything.
+func (r *run) statusOfNothing(n NotDeployed) error {
+	text := "nothing"
+	if r.Deployed != nil {
+		var err error
+		if text, err = r.Deployed(); err != nil {
+			return err
+		}
+	}
+	for _, line := range [][2]string{{"Stack", n.Stack}, {"Deployed", text}, {"Next", screen.Make(n.Stack, "up")}} {
+		if _, err := fmt.Fprintf(cmp.Or(r.Out, os.Stdout), "%-14s %s\n", line[0]+":", line[1]); err != nil {
+			return err
 		}
 	}
 	return nil

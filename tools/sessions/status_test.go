@@ -2,6 +2,8 @@ package sessions
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,4 +67,28 @@ func TestStatus_Denied_RestShown(t *testing.T) {
 	assert.Contains(t, got.out, "Sessions:      unknown: ssm:DescribeSessions was refused\n")
 	assert.Contains(t, got.out, "Verified:      unknown: ssm:DescribeSessions was refused\n")
 	assert.Contains(t, got.out, "app (i-1): online, agent 3.3.0")
+}
+
+// What is not deployed is a status, too.
+func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
+	t.Parallel()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer out.Close()
+	for _, c := range []struct {
+		setting  Setting
+		err      error
+		deployed string
+	}{
+		{Setting{Out: out}, NotDeployed{"dev", "not from here"}, "nothing"},
+		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3 AWS resources", nil }}, nil, "3 AWS resources"},
+	} {
+		r := &run{open: func() (Setting, error) { return c.setting, c.err }}
+		command := statusCommand(r)
+		command.SetArgs(nil)
+		require.NoError(t, command.Execute())
+		text, err := os.ReadFile(out.Name())
+		require.NoError(t, err)
+		assert.True(t, strings.HasSuffix(string(text), "Stack:         dev\nDeployed:      "+c.deployed+"\nNext:          make up STACK=dev\n"), "%s", text)
+	}
 }

@@ -76,22 +76,46 @@ func (r *run) pager() (*pager, error) {
 	if strings.TrimSpace(line) == "cat" {
 		return plain(r.Out), nil
 	}
-	// A small pipe lets the pager, and so the reader, decide how much is fetched.
-	from, to, err := smallPipe()
-	if err != nil {
-		return nil, err
+	l := &lazyPager{start: func() (io.WriteCloser, *exec.Cmd, error) {
+		// A small pipe lets the pager, and so the reader, decide how much is fetched.
+		from, to, err := smallPipe()
+		if err != nil {
+			return nil, nil, err
+		}
+		cmd := exec.Command("sh", "-c", line)
+		cmd.Env = r.Environ
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = from, r.Out, r.Err
+		err = cmd.Start()
+		from.Close()
+		if err != nil {
+			to.Close()
+			return nil, nil, fmt.Errorf("PAGER=%s: %w", line, err)
+		}
+		return to, cmd, nil
+	}}
+	return &pager{l, l.close}, nil
+}
+
+// lazyPager starts the pager with the first text, so that an empty list does not open it.
+type lazyPager struct {
+	start func() (io.WriteCloser, *exec.Cmd, error)
+	to    io.WriteCloser
+	cmd   *exec.Cmd
+}
+
+func (l *lazyPager) Write(text []byte) (n int, err error) {
+	if l.to == nil {
+		if l.to, l.cmd, err = l.start(); err != nil {
+			return 0, err
+		}
 	}
-	cmd := exec.Command("sh", "-c", line)
-	cmd.Env = r.Environ
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = from, r.Out, r.Err
-	err = cmd.Start()
-	from.Close()
-	if err != nil {
-		to.Close()
-		return nil, fmt.Errorf("PAGER=%s: %w", line, err)
+	return l.to.Write(text)
+}
+
+func (l *lazyPager) close() error {
+	if l.to == nil {
+		return nil
 	}
-	return &pager{to, func() error {
-		to.Close()
-		return cmd.Wait()
-	}}, nil
+	l.to.Close()
+	return l.cmd.Wait()
 }

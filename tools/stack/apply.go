@@ -141,6 +141,7 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	go func() { followed <- a.follow(command, events, ended, r, &interrupts) }()
 	err = a.pulumi(c)
 	close(ended)
+	a.interrupted = interrupts.Load() > 0
 	if broken := <-followed; err == nil {
 		err = broken
 	}
@@ -217,11 +218,11 @@ func (a *app) follow(command, path string, ended <-chan struct{}, r *screen.Run,
 			if n := r.Done(); n > 0 {
 				done = fmt.Sprintf("%d done, ", n)
 			}
-			line.Show(fmt.Sprintf("  %s %s", doing[command], time.Since(start).Round(time.Second)), "  "+done+waiting)
+			line.Show(fmt.Sprintf("  %s %s", doing[command], time.Since(start).Round(time.Second)), strings.TrimSuffix("  "+done+waiting, ", "))
 		case waiting != shown:
 			shown, since = waiting, time.Now()
 		case waiting != "" && time.Since(since) > patience:
-			a.say("  waiting for the %s", waiting)
+			a.say("  waiting: %s", waiting)
 			since = since.Add(time.Hour) // once
 		}
 		select {

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,4 +102,39 @@ func TestApply_Destroy_PreviewedAndAsked(t *testing.T) {
 	assert.Contains(t, out.String(), "The stack local: 1 to delete.\n  -  delete   aws:sns:Topic  t\n")
 	assert.Contains(t, out.String(), "Delete the resources of the stack local? Type yes: ")
 	assert.Regexp(t, `(?s)destroy --preview-only --stack local .*destroy --stack local --yes --skip-preview `, calls())
+}
+
+// After Ctrl-C, pulumi destroy reports success although resources are left.
+func TestDestroy_CtrlC_SaysThatItWasCancelled(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$2\" = export ] && echo '"+twoTopics+"'\n[ \"$1\" = destroy ] && kill -INT $PPID && sleep 0.5\nexit 0\n"), 0o755))
+	assert.Equal(t, process.Exit{Code: 130}, a.destroyPrepared(nil))
+	assert.Contains(t, out.String(), "Deleted 0 AWS resources of the stack local.\n"+
+		"Cancelled: 2 AWS resources left.\nNext: make destroy continues from there. make up creates again what was deleted.\n")
+}
+
+func TestDestroy_NothingDeployed_SaysSo(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	require.NoError(t, a.destroyPrepared(nil))
+	assert.Contains(t, out.String(), "Nothing to delete: the stack local has no AWS resources.\n")
+}
+
+// The outputs are written at the end of a run, so other instances than there are show that it had no end.
+func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
+	const of = `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":%q}}},{"type":"aws:ec2/instance:Instance","custom":true,"id":%q}`
+	for _, c := range []struct {
+		state    string
+		bringsIn bool
+		says     string
+	}{
+		{state: fmt.Sprintf(of, "i-1", "i-1"), says: "1 AWS resource"},
+		{state: fmt.Sprintf(of, "i-1", "i-2"), says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up"},
+		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up"},
+		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, bringsIn: true, says: "1 AWS resource"},
+		{state: `{"type":"pulumi:pulumi:Stack"}`, says: "nothing"},
+	} {
+		var d deployment
+		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[`+c.state+`]}}`), &d))
+		assert.Equal(t, c.says, d.summary(&Stack{Name: "local", BringsIn: c.bringsIn}))
+	}
 }

@@ -114,7 +114,11 @@ func Load(root, name string) (*Stack, error) {
 
 	own, err := s.config()
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no stack %q, because there is no file %s%s", name, filepath.Base(s.File()), existing(root))
+		fix := ""
+		if names := stacksIn(root); len(names) > 0 {
+			fix = fmt.Sprintf("\n  Fix, for a new stack: cp Pulumi.%s.yaml %s", names[0], filepath.Base(s.File()))
+		}
+		return nil, fmt.Errorf("there is no stack %q, because there is no file %s%s%s", name, filepath.Base(s.File()), existing(root), fix)
 	} else if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/internal/outputs"
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 )
 
@@ -79,10 +80,18 @@ func (a *app) destroyPrepared(args []string) error {
 	if err != nil {
 		return err
 	}
-	left := before.kept()
-	a.say("Deleted %d AWS resources of the stack %s.", before.cloudResources()-after.cloudResources()-left.resources, a.stack.Name)
-	if n := after.cloudResources(); n > 0 {
-		a.say("Its state has %d left.", n)
+	left, remain := before.kept(), after.cloudResources()
+	if before.cloudResources() == 0 {
+		a.say("Nothing to delete: the stack %s has no AWS resources.", a.stack.Name)
+	} else {
+		a.say("Deleted %s of the stack %s.", screen.Resources(before.cloudResources()-remain-(left.resources-after.kept().resources)), a.stack.Name)
+	}
+	if remain > 0 && a.interrupted { // after Ctrl-C, pulumi destroy reports success
+		a.say("Cancelled: %s left.\nNext: %s continues from there. %s creates again what was deleted.", screen.Resources(remain), screen.Make(a.stack.Name, "destroy"), screen.Make(a.stack.Name, "up"))
+		return process.Exit{Code: 130}
+	}
+	if remain > 0 {
+		a.say("Its state has %d left.", remain)
 	}
 	a.printKept(left, cmp.Or(before.output(outputs.Region), a.stack.Region))
 	if err := a.restoreDocument(before); err != nil {

@@ -59,6 +59,15 @@ func (e *Environment) saved(caller []string) string {
 	return "export " + before + "=" + quote(string(text)) + "\n"
 }
 
+// undoes reports whether UNDO=1 would unset all the variables.
+func undoes(caller, names []string) bool {
+	var values map[string]*string
+	if json.Unmarshal([]byte(process.Variable(caller, before)), &values) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { value, kept := values[name]; return !kept || value != nil })
+}
+
 // printUndo prints the lines that give a shell its own environment back.
 func (a *app) printUndo() error {
 	values := map[string]*string{}

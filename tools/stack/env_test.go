@@ -2,11 +2,15 @@ package stack
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/tools/toolchain"
 )
 
 // A shell has after the undo what it had before the first eval, also if a second stack's environment came between.
@@ -47,4 +51,20 @@ func TestEnv_UndoWithoutEval_Explained(t *testing.T) {
 	assert.Empty(t, out.String())
 	require.NoError(t, (&app{stdout: &out, environ: []string{before + `={"A; touch x":"1","B":"2"}`}}).printUndo())
 	assert.Equal(t, "unset "+before+"\nexport B='2'\n", out.String(), "only what is a name of a variable")
+}
+
+// Where UNDO=1 takes away what a command on a real account refuses, it is the fix.
+func TestRefuseLeak_AfterEval_OffersTheUndo(t *testing.T) {
+	root := project(t, map[string]string{"Pulumi.dev.yaml": "config: {}\n"})
+	s, err := Load(root, "dev")
+	require.NoError(t, err)
+	leak := []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}
+	tools := toolchain.New(root, io.Discard)
+	for kept, fix := range map[string]string{
+		"": "unset AWS_ENDPOINT_URL", `{"AWS_ENDPOINT_URL":"http://127.0.0.1:2"}`: "unset AWS_ENDPOINT_URL", `{"AWS_ENDPOINT_URL":null}`: `eval "$(make -s env UNDO=1)"`,
+	} {
+		err := RefuseLeak(s, tools, append(leak, before+"="+kept))
+		require.Error(t, err)
+		assert.True(t, strings.HasSuffix(err.Error(), "Open a new shell, or: "+fix), err)
+	}
 }

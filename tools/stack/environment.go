@@ -235,9 +235,13 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		}
 	}
 	slices.Sort(reasons)
+	clean := "unset " + strings.Join(names, " ")
+	if undoes(caller, strings.Fields(strings.Join(names, " "))) {
+		clean = `eval "$(make -s env UNDO=1)"`
+	}
 	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of the local emulator:\n  - %s\n"+
-		"  Nothing was run. Open a new shell, or: unset %s",
-		s.Name, filepath.Base(s.File()), s.Project, strings.Join(reasons, "\n  - "), strings.Join(names, " "))
+		"  Nothing was run. Open a new shell, or: %s",
+		s.Name, filepath.Base(s.File()), s.Project, strings.Join(reasons, "\n  - "), clean)
 }
 
 func isLoopback(address string) bool {

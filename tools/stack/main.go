@@ -31,6 +31,8 @@ type app struct {
 	env   *Environment
 	// me is who the commands are on a stack in an AWS account; nil without the AWS CLI, and on an emulated stack.
 	me *signedIn
+	// interrupted: Ctrl-C was pressed during the last run of Pulumi.
+	interrupted bool
 	// before is the state that repair has read.
 	before *deployment
 	// emulator is the running one, on an emulated stack.
@@ -139,6 +141,10 @@ func (a *app) openStack() (err error) {
 	}
 	if a.stack, err = Load(a.root, a.name); err != nil {
 		return err
+	}
+	if !a.stack.Emulated && a.exists() {
+		a.say("Note: the stack %s is in the local emulator, but %s no longer has %s:emulated: \"true\". So this command is for a stack in an AWS account.",
+			a.stack.Name, filepath.Base(a.stack.File()), a.stack.Project)
 	}
 	return RefuseLeak(a.stack, a.tools, a.environ)
 }

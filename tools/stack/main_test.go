@@ -2,13 +2,16 @@ package stack
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,16 +48,17 @@ func TestHelp_ListsEveryCommandWithFlagsAndExample(t *testing.T) {
 }
 
 func TestUsage_Mistake_IsExplained(t *testing.T) {
+	t.Setenv("MAKELEVEL", "")
 	for line, want := range map[string]string{
 		"up --yes":               "error: unknown flag: --yes\n  Fix: stack up --help",
 		"up foo":                 "error: stack up: the arguments for pulumi follow `--` (got \"foo\")\n  Fix: stack up -- foo\n",
 		"down foo":               "error: stack down takes no argument (got \"foo\")",
 		"wait app":               "error: stack wait takes no argument (got \"app\")",
-		"wait --timeout soon":    `error: invalid argument "soon" for "--timeout" flag`,
+		"wait --timeout soon":    `error: --timeout: not a duration. Allowed: one such as 90s or 10m (got "soon")`,
 		"wait --timeout 0s":      "error: --timeout: not more than 0 (got 0s)",
-		"history --limit x":      `error: invalid argument "x" for "--limit" flag`,
+		"history --limit x":      `error: --limit: not a whole number (got "x")`,
 		"history --limit -1":     "error: --limit: not more than 0 (got -1)",
-		"history --all=yes":      `error: invalid argument "yes" for "--all" flag`,
+		"history --all=yes":      `error: --all: not true or false (got "yes")`,
 		"history --format xml":   "Allowed: table, json, csv",
 		"history --since monday": "not a time. Allowed: 2026-01-31",
 	} {
@@ -69,6 +73,27 @@ func TestUsage_Mistake_IsExplained(t *testing.T) {
 	_, problems, code = commandLine(t, "up", "--stack", "prod")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, problems, `there is no stack "prod"`)
+}
+
+// Under make, a mistake names the option that was given to make.
+func TestUsage_UnderMake_NamesTheOption(t *testing.T) {
+	t.Setenv("MAKELEVEL", "1")
+	_, problems, code := commandLine(t, "history", "--since", "1x")
+	assert.Equal(t, 2, code)
+	assert.Regexp(t, `^error: SINCE: not a time. Allowed: .* \(got "1x"\)\n  Fix: make help lists the options\n$`, problems)
+}
+
+// A program that asks nothing asks the terminal nothing either: one that does not answer would delay each command by seconds.
+// This is the test's own program, which has the same packages.
+func TestStart_OnATerminal_AsksItNothing(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), "TERM=xterm", "CI=")
+	terminal, err := pty.Start(cmd)
+	require.NoError(t, err)
+	defer terminal.Close()
+	out, _ := io.ReadAll(terminal) // Linux reports an error at the end
+	require.NoError(t, cmd.Wait())
+	assert.NotContains(t, string(out), "\x1b")
 }
 
 func TestCompletion_CompletesStacksInstancesAndFormats(t *testing.T) {
@@ -102,7 +127,7 @@ func exportedOptions(t *testing.T) (environ []string) {
 	list, _, _ = strings.Cut(list, "\n")
 	options := strings.Fields(list)
 	for _, used := range regexp.MustCompile(`call (?:option|switch),([A-Z_]+)|\$\(([A-Z_]+)\)`).FindAllStringSubmatch(string(text), -1) {
-		if name := used[1] + used[2]; name != "CURDIR" && name != "MAKEFILE_LIST" {
+		if name := used[1] + used[2]; !slices.Contains([]string{"CURDIR", "MAKEFILE_LIST", "MAKECMDGOALS"}, name) {
 			assert.Contains(t, options, name, "an option that is exported counts, because it is not in the list `options`")
 		}
 	}
@@ -156,6 +181,29 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		require.True(t, found, "%s", out)
 		command, _, _ = strings.Cut(strings.ReplaceAll(command, "\\\n", ""), "\nmake")
 		assert.Equal(t, want, strings.Join(strings.Fields(command), " "), line)
+	}
+}
+
+// A slip on make's command line does not act on the stack local.
+func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	for line, want := range map[string]string{
+		"destroy stack=dev":    "stack: no such option. Allowed: ALL ",
+		"end SESION=a-1":       "SESION: no such option",
+		"up dev":               "dev is a stack. Fix: make up STACK=dev",
+		"statu":                "error: there is no target statu. Fix: make help lists them",
+		"help AWS_PROFILE=x":   "make up",
+		"help GOPROXY=off":     "make up",
+		"help STACK=dev TERM=": "make up",
+	} {
+		cmd := exec.Command("make", append([]string{"-C", "../.."}, strings.Fields(line)...)...)
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+		out, err := cmd.CombinedOutput()
+		assert.Equal(t, want != "make up", err != nil, "%s", line)
+		assert.Contains(t, string(out), want, line)
+		assert.NotContains(t, string(out), ".local/bin/stack", line)
 	}
 }
 

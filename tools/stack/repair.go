@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
 	"private-ec2-access/tools/toolchain"
 )
@@ -43,12 +44,12 @@ func (a *app) exportText() (*deployment, string, error) {
 
 // notDeployed is the error of a command that needs the outputs of an emulated stack.
 func (a *app) notDeployed() error {
-	return fmt.Errorf("the stack %s is not deployed from this checkout.\n  Fix: make up STACK=%[1]s", a.stack.Name)
+	return sessions.NotDeployed{Stack: a.stack.Name, Problem: fmt.Sprintf("the stack %s is not deployed from this checkout", a.stack.Name)}
 }
 
 // lost is the error, or the note, where emulatorRestarted.
 func (a *app) lost() error {
-	return fmt.Errorf("the emulator was restarted and has lost the resources of the stack %s.\n  Fix: make up STACK=%[1]s", a.stack.Name)
+	return fmt.Errorf("the emulator was restarted and has lost the resources of the stack %s.\n  Fix: %s", a.stack.Name, screen.Make(a.stack.Name, "up"))
 }
 
 // emulatorRestarted reports whether the stack has resources that the running emulator has never seen.

@@ -63,7 +63,7 @@ func (a *app) setting() sessions.Setting {
 			if err != nil {
 				return "", err
 			}
-			return d.summary(), nil
+			return d.summary(a.stack), nil
 		},
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"private-ec2-access/internal/outputs"
+	"private-ec2-access/tools/screen"
 )
 
 // lock is one lock file of Pulumi's file backend.
@@ -88,15 +91,41 @@ func (d *deployment) cloudResources() int {
 }
 
 // summary says what is deployed, since when, and what a killed command left.
-func (d *deployment) summary() string {
-	text := fmt.Sprintf("%d AWS resources", d.cloudResources())
+func (d *deployment) summary(s *Stack) string {
+	if d.cloudResources() == 0 {
+		return "nothing"
+	}
+	text := screen.Resources(d.cloudResources())
 	if at := d.Deployment.Manifest.Time; !at.IsZero() {
 		text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	if pending := d.pending(); len(pending) > 0 {
 		text += ". A killed command left " + strings.Join(pending, ", ")
+	} else if d.cut(s.BringsIn) {
+		text += ". The last change was not finished, so what follows may be out of date. Next: " + screen.Make(s.Name, "up")
 	}
 	return text
+}
+
+// cut reports whether the outputs, which Pulumi writes at the end of a run, name other instances than there are: a change was
+// cancelled or has failed. They also name existing instances.
+func (d *deployment) cut(bringsIn bool) bool {
+	own, shown := map[string]bool{}, map[string]any{}
+	for _, r := range d.Deployment.Resources {
+		switch r.Type {
+		case "aws:ec2/instance:Instance":
+			own[string(r.ID)] = true
+		case resource.RootStackType:
+			shown, _ = r.Outputs[outputs.InstanceIDs].(map[string]any)
+		}
+	}
+	for _, id := range shown {
+		if gone := !own[fmt.Sprint(id)]; gone && !bringsIn {
+			return true
+		}
+		delete(own, fmt.Sprint(id))
+	}
+	return len(own) > 0
 }
 
 // protected lists the resources of some types that a destroy must not touch.

@@ -63,7 +63,7 @@ func (a *app) upgrade(instance string, args []string) error {
 	if strings.ContainsAny(instance, "\"[]\\\n") {
 		return fmt.Errorf("INSTANCE: not the name of an instance (got %q). Not allowed are the characters \" [ ] and \\", instance)
 	}
-	if err := a.prepareUpdate(false); err != nil {
+	if err := a.prepareUpgrade(); err != nil {
 		return err
 	}
 	parameters, err := a.imageParameters()
@@ -94,6 +94,18 @@ func (a *app) upgrade(instance string, args []string) error {
 		return err
 	}
 	return nil
+}
+
+// prepareUpgrade is prepareUpdate of a stack that is deployed: an upgrade is no way to create one.
+func (a *app) prepareUpgrade() error {
+	if err := a.prepareUpdate(false); err != nil {
+		return err
+	}
+	d, err := a.export()
+	if err == nil && d.cloudResources() == 0 {
+		return fmt.Errorf("the stack %s has no AWS resources, so there is nothing to upgrade. Nothing was changed.\n  Fix: %s", a.stack.Name, screen.Make(a.stack.Name, "up"))
+	}
+	return err
 }
 
 // pinnedImage returns the image in the stack's file, "" if there is none. It fails if the file does not list the instances

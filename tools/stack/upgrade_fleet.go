@@ -42,7 +42,7 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 	if err := a.canConfirm("upgrade", args); err != nil {
 		return err
 	}
-	if err := a.prepareUpdate(false); err != nil {
+	if err := a.prepareUpgrade(); err != nil {
 		return err
 	}
 	ctx := context.Background()

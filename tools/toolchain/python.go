@@ -77,7 +77,7 @@ func (t *Toolchain) EnsurePython() (string, error) {
 	marker, hash := filepath.Join(venv, "installed-requirements"), hex.EncodeToString(sum[:])
 	// Running it finds a base interpreter that was upgraded or removed since.
 	if old, _ := os.ReadFile(marker); string(old) == hash && runs(python3, "import moto, awscli") {
-		return python3, nil
+		return python3, t.writeAWS()
 	}
 	python, err := findPython()
 	if err != nil {
@@ -102,6 +102,23 @@ func (t *Toolchain) EnsurePython() (string, error) {
 				return err
 			}
 		}
+		if err := t.writeAWS(); err != nil {
+			return err
+		}
 		return os.WriteFile(marker, []byte(hash), 0o644)
 	})
+}
+
+// pip begins the AWS CLI's script with "#!" and the path of Python, and no system starts it if that path has a blank or is long.
+const awsScript = `#!/bin/sh
+exec "${0%/*}/python3" -m awscli "$@"
+`
+
+// writeAWS replaces pip's script by one that starts in every folder.
+func (t *Toolchain) writeAWS() error {
+	script := t.Path("venv", "bin", "aws")
+	if old, _ := os.ReadFile(script); string(old) == awsScript {
+		return nil
+	}
+	return os.WriteFile(script, []byte(awsScript), 0o755)
 }

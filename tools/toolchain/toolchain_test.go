@@ -525,6 +525,17 @@ esac`)
 	require.ErrorContains(t, err, "must pin moto")
 }
 
+// No system starts a script whose "#!" line has a path with a blank.
+func TestAWSCLI_FolderWithABlank_Starts(t *testing.T) {
+	tools, _ := testToolchain(t)
+	tools.Root = filepath.Join(t.TempDir(), "my work #1")
+	script(t, tools.Path("venv", "bin", "python3"), `echo "$@"`)
+	require.NoError(t, tools.writeAWS())
+	out, err := exec.Command(tools.Path("venv", "bin", "aws"), "s3", "ls", "a b").Output()
+	require.NoError(t, err)
+	assert.Equal(t, "-m awscli s3 ls a b\n", string(out))
+}
+
 // The disk is full during a build: half a program has been written when the system refuses the rest. That is said with
 // the fix, nothing half-finished is in place, and once there is room the same command goes through.
 //

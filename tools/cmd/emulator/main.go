@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"private-ec2-access/tools/emulator"
 )
@@ -56,11 +57,18 @@ func run() (err error) {
 			err = errors.Join(err, gone)
 		}
 	}()
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-e.Done():
-		return e.Err()
+	for look := time.NewTicker(5 * time.Second); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.Done():
+			return e.Err()
+		case <-look.C:
+			// Without its folder, as after rm -r .local, no command finds this emulator, and nothing would stop it.
+			if _, err := os.Stat(*dir); errors.Is(err, os.ErrNotExist) {
+				return nil
+			}
+		}
 	}
 }
 
