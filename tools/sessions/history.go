@@ -337,11 +337,11 @@ func (h *historyRun) wanted(e entry) bool {
 // closing says on standard error what the list itself does not.
 func (h *historyRun) closing() {
 	if h.written == 0 && h.list.format == "table" {
-		which := ""
+		which := "No session"
 		if h.list.who != "" || h.only != "" || !h.list.since.IsZero() || !h.list.until.IsZero() {
-			which = " that you asked for"
+			which = "No matching session"
 		}
-		h.say("No session%s%s.", which, map[bool]string{true: " in this account and Region", false: " of the stack " + h.Stack + " under " + h.outputs.SessionDocument}[h.all])
+		h.say("%s%s.", which, map[bool]string{true: " in this account and Region", false: " of the stack " + h.Stack + " under " + h.outputs.SessionDocument}[h.all])
 	}
 	if h.hidden > 0 {
 		h.say("%s under other documents: ALL=1 shows them.", sessionsIn(h.hidden))

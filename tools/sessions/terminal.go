@@ -104,6 +104,9 @@ type lazyPager struct {
 }
 
 func (l *lazyPager) Write(text []byte) (n int, err error) {
+	if len(text) == 0 {
+		return 0, nil
+	}
 	if l.to == nil {
 		if l.to, l.cmd, err = l.start(); err != nil {
 			return 0, err

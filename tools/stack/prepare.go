@@ -37,6 +37,9 @@ func (a *app) prepare(create bool) error {
 	}
 	// The secrets provider of a stack on an AWS account may have to ask for a passphrase.
 	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: a.stderr, ask: !a.stack.Emulated && process.IsTerminal(os.Stdin)}
+	if !c.ask {
+		c.stdout = pipe{a.stderr}
+	}
 	if create || a.stack.Emulated {
 		c.args = append(c.args, "--create")
 	}

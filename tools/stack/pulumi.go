@@ -71,6 +71,10 @@ func (a *app) pulumi(c call) error {
 	return process.Exit{Code: code}
 }
 
+// pipe hides from Pulumi that its output goes to a terminal, which Pulumi would ask for its colours: one that does not answer
+// delays it by seconds.
+type pipe struct{ io.Writer }
+
 // read runs Pulumi and returns what it prints.
 func (a *app) read(args ...string) (string, error) {
 	var out strings.Builder
