@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +11,11 @@ import (
 )
 
 // allOptions turns on everything in options.yaml. An option that is added there is added here.
-var allOptions = map[string]string{"People": "roles", "LogBucket": "central-logs", "Alerts": "on", "FlowLogs": "on"}
+var allOptions = map[string]string{
+	"People": "roles", "LogBucket": "central-logs", "Alerts": "on", "FlowLogs": "on", "ExistingRoles": roleARN("billing"), "ExistingInstances": anyInstance,
+}
+
+const anyInstance = "arn:aws:ec2:us-east-2:" + here + ":instance/*"
 
 func bootstrapForOptions(t *testing.T) bootstrap {
 	t.Helper()
@@ -297,4 +302,74 @@ func TestBootstrapOptions_FlowLogs_Verdicts(t *testing.T) {
 	requireDenied(t, on, "DeployRole", never)
 	requireAllowed(t, on, "PreviewRole", reads)
 	requireDenied(t, on, "PreviewRole", append(append([]ask{}, writes...), never...))
+}
+
+// The deploy role attaches its own policy to the roles that the options name, and its own instance profile to the named
+// instances that have none. Both templates name the roles: bootstrap.yaml denies what it does not know. The stack's own roles
+// still need the boundary.
+//
+// It does not prove what the attached policy says: no condition limits that.
+func TestBootstrapOptions_ExistingInstances_Verdicts(t *testing.T) {
+	t.Parallel()
+	const (
+		iam      = "arn:aws:iam::" + here + ":"
+		policy   = iam + "policy/private-ec2-access-instance-existing-0a1b2c3"
+		profile  = iam + "instance-profile/private-ec2-access-instance-1"
+		another  = iam + "instance-profile/billing"
+		instance = "arn:aws:ec2:us-east-2:" + here + ":instance/i-0123456789abcdef0"
+		attached = "iam:PolicyARN"
+	)
+	named := map[string]string{"ExistingRoles": roleARN("billing") + "," + roleARN("app/batch"), "ExistingInstances": instance}
+	shared := sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}
+	b := bootstrapForOptions(t)
+	onlyOptions := b.withOptions(t, named)
+	on := readBootstrap(t, shared, map[string]string{"ExistingRoles": named["ExistingRoles"]}).withOptions(t, named)
+	own := map[string]string{attached: policy}
+	roles := []ask{
+		{"iam:AttachRolePolicy", roleARN("billing"), own}, {"iam:AttachRolePolicy", roleARN("app/batch"), own},
+	}
+	rest := []ask{
+		{"iam:DetachRolePolicy", roleARN("billing"), own}, {"iam:DetachRolePolicy", roleARN("app/batch"), own},
+		{"ec2:AssociateIamInstanceProfile", instance, map[string]string{"ec2:NewInstanceProfile": profile}},
+		{"ec2:DisassociateIamInstanceProfile", instance, map[string]string{"ec2:InstanceProfile": profile}},
+	}
+	reads := []ask{
+		{"iam:ListAttachedRolePolicies", roleARN("billing"), nil}, {"iam:GetInstanceProfile", another, nil}, {"ec2:DescribeInstanceAttribute", instance, nil},
+	}
+	never := []ask{
+		{"iam:AttachRolePolicy", roleARN("billing"), map[string]string{attached: adminPolicy}},
+		{"iam:AttachRolePolicy", roleARN("billing"), map[string]string{attached: iam + "policy/private-ec2-access-instance-0a1b2c3"}},
+		{"iam:AttachRolePolicy", roleARN("admin"), own},
+		{"iam:AttachRolePolicy", roleARN("private-ec2-access-deploy"), own},
+		{"iam:AttachRolePolicy", roleARN("private-ec2-access-instance-1"), map[string]string{attached: policy, "aws:ResourceTag/" + stackTag: ownStack}},
+		{"iam:DetachRolePolicy", roleARN("billing"), map[string]string{attached: iam + "policy/queue"}},
+		{"iam:PutRolePolicy", roleARN("billing"), nil},
+		{"iam:UpdateAssumeRolePolicy", roleARN("billing"), nil},
+		{"iam:DeleteRole", roleARN("billing"), nil},
+		{"iam:PutRolePermissionsBoundary", roleARN("billing"), map[string]string{"iam:PermissionsBoundary": boundary}},
+		{"iam:DeleteRolePermissionsBoundary", roleARN("billing"), nil},
+		{"iam:TagRole", roleARN("billing"), map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"iam:PassRole", roleARN("billing"), toEC2},
+		{"ec2:AssociateIamInstanceProfile", instance, map[string]string{"ec2:NewInstanceProfile": another}},
+		{"ec2:AssociateIamInstanceProfile", instance, map[string]string{"ec2:NewInstanceProfile": profile, "ec2:InstanceProfile": another}},
+		{"ec2:AssociateIamInstanceProfile", instance + "1", map[string]string{"ec2:NewInstanceProfile": profile}},
+		{"ec2:DisassociateIamInstanceProfile", instance, map[string]string{"ec2:InstanceProfile": another}},
+		{"ec2:ReplaceIamInstanceProfileAssociation", instance, map[string]string{"ec2:NewInstanceProfile": profile, "ec2:InstanceProfile": another}},
+		{"ec2:TerminateInstances", instance, nil},
+		{"ec2:ModifyInstanceAttribute", instance, nil},
+		{"ec2:CreateTags", instance, map[string]string{"aws:RequestTag/" + stackTag: ownStack}},
+		{"ec2:DescribeInstanceAttribute", instance + "1", nil},
+		{"ssm:StartSession", instance, nil},
+	}
+	changes := slices.Concat(roles, rest)
+	requireDenied(t, b, "DeployRole", slices.Concat(changes, reads))
+	requireDenied(t, b, "PreviewRole", slices.Concat(changes, reads))
+	requireAllowed(t, on, "DeployRole", slices.Concat(changes, reads))
+	requireDenied(t, on, "DeployRole", never)
+	requireAllowed(t, on, "PreviewRole", reads)
+	requireDenied(t, on, "PreviewRole", slices.Concat(changes, never))
+	requireAllowed(t, onlyOptions, "DeployRole", rest)
+	for _, v := range onlyOptions.verdicts(t, "DeployRole", roles) {
+		require.Equal(t, "ExplicitlyDenied", v.Verdict)
+	}
 }

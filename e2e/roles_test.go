@@ -664,6 +664,7 @@ func readTemplate(t *testing.T, name string, values, parameters map[string]strin
 	require.NotRegexp(t, `(?m)[-:] [&*]\w`, string(text))
 	var file struct {
 		Parameters map[string]struct {
+			Type    string `yaml:"Type"`
 			Default string `yaml:"Default"`
 		} `yaml:"Parameters"`
 		Conditions map[string]yaml.Node `yaml:"Conditions"`
@@ -689,7 +690,10 @@ func readTemplate(t *testing.T, name string, values, parameters map[string]strin
 			b.values[name] = name
 		}
 	}
-	r := resolver{t: t, values: b.values, conditions: file.Conditions}
+	r := resolver{t: t, values: b.values, conditions: file.Conditions, lists: map[string]bool{}}
+	for name, parameter := range file.Parameters {
+		r.lists[name] = parameter.Type == "CommaDelimitedList"
+	}
 	for name, node := range file.Resources {
 		made := r.resolve(&node).(map[string]any)
 		if condition, found := made["Condition"].(string); found {
@@ -706,6 +710,7 @@ type resolver struct {
 	t          *testing.T
 	values     map[string]string
 	conditions map[string]yaml.Node
+	lists      map[string]bool // parameters that are lists
 }
 
 var variable = regexp.MustCompile(`\$\{([^}]+)\}`)
@@ -735,6 +740,9 @@ func (r resolver) resolve(n *yaml.Node) any {
 		if n.Value == "AWS::NoValue" {
 			return noValue{}
 		}
+		if r.lists[n.Value] {
+			return split(r.value(n.Value), ",")
+		}
 		return r.value(n.Value)
 	case "!GetAtt":
 		return r.value(n.Value)
@@ -747,11 +755,13 @@ func (r resolver) resolve(n *yaml.Node) any {
 	case "!Select":
 		return r.resolve(n.Content[1]).([]any)[r.resolve(n.Content[0]).(int)]
 	case "!Split":
-		parts := []any{}
-		for part := range strings.SplitSeq(r.resolve(n.Content[1]).(string), n.Content[0].Value) {
-			parts = append(parts, part)
+		return split(r.resolve(n.Content[1]).(string), n.Content[0].Value)
+	case "!Join":
+		var parts []string
+		for _, part := range r.resolve(n.Content[1]).([]any) {
+			parts = append(parts, part.(string))
 		}
-		return parts
+		return strings.Join(parts, n.Content[0].Value)
 	case "!Equals":
 		return r.resolve(n.Content[0]) == r.resolve(n.Content[1])
 	case "!Condition":
@@ -785,6 +795,14 @@ func (r resolver) resolve(n *yaml.Node) any {
 		require.NoError(r.t, n.Decode(&value))
 		return value
 	}
+}
+
+func split(text, separator string) []any {
+	parts := []any{}
+	for part := range strings.SplitSeq(text, separator) {
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 // ask is one request that the policies of a role are checked for.
