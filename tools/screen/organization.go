@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"private-ec2-access/internal/settings"
 )
 
 var (
@@ -16,7 +18,7 @@ var (
 
 // organization puts the errors by which the policies of an organization refuse resources into one, because they have one
 // cause and one fix. The others stay as they are.
-func organization(errors []message) (left []message, summary string) {
+func organization(project string, errors []message) (left []message, summary string) {
 	refused := map[string][]string{} // by policy: what it refused
 	keys := map[string]bool{}
 	for _, m := range errors {
@@ -48,7 +50,7 @@ func organization(errors []message) (left []message, summary string) {
 	}
 	b.WriteString("\nIf the policies require tags, give them to all resources of the stack:")
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		fmt.Fprintf(&b, "\n  pulumi config set --path 'private-ec2-access:tags.%s' VALUE", key)
+		b.WriteString("\n  " + settings.SetTextCommand(project, settings.Member("tags", key), "VALUE"))
 	}
 	return left, b.String()
 }

@@ -18,8 +18,8 @@ import (
 
 // Run is one run of up, preview or destroy, as far as its events have arrived.
 type Run struct {
-	// Stack is the name of the stack, for the commands in the texts.
-	Stack string
+	// Project and Stack are names, for the commands in the texts.
+	Project, Stack string
 
 	changes map[string]*change
 	// running has the steps that have begun and not ended, in the order of their beginning.

@@ -240,7 +240,7 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 			ofAWS = ofAWS || m.resource != ""
 		}
 	}
-	failures, refused := organization(failures)
+	failures, refused := organization(r.Project, failures)
 	var errors []string
 	for _, m := range failures {
 		errors = append(errors, m.String())

@@ -40,7 +40,7 @@ func (a *app) apply(command string, args []string) error {
 		a.announce()
 		return a.pulumi(a.change(command, args))
 	}
-	r := &screen.Run{Stack: a.stack.Name}
+	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	rest := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--yes" || arg == "-y" || arg == "--skip-preview" })
 	if a.stack.ConfirmChanges && !slices.Contains(args, "--skip-preview") {
 		previewed, err := a.confirm(command, rest, hasYes(args))
@@ -70,7 +70,7 @@ func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, err
 	if err != nil {
 		return nil, err
 	}
-	r := &screen.Run{Stack: a.stack.Name}
+	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	c := call{args: append([]string{"preview", "--stack", a.stack.Name}, args...)}
 	if command == "destroy" {
 		c.args = append([]string{"destroy", "--preview-only", "--stack", a.stack.Name}, args...)

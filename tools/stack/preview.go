@@ -44,7 +44,7 @@ func (a *app) preview(args []string) error {
 		}
 		return a.pulumi(call{args: args})
 	}
-	r := &screen.Run{Stack: a.stack.Name}
+	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	if err := a.watch("preview", call{args: args}, r); err != nil {
 		return err
 	}

@@ -165,7 +165,7 @@ func (a *app) imageKey(instance string) string {
 // images, by instance. A preview says, so that the answer is of now and not of the last update.
 func (a *app) imageParameters() (map[string]string, error) {
 	a.say("• look up the image parameters by a preview (10 to 30 seconds)")
-	r := &screen.Run{Stack: a.stack.Name}
+	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	if err := a.watch("preview", call{args: []string{"preview", "--stack", a.stack.Name}}, r); err != nil {
 		return nil, err
 	}
