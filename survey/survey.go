@@ -13,6 +13,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
@@ -33,10 +34,33 @@ func Take(ctx *pulumi.Context, c *config.Config) (decide.Facts, error) {
 		return f, err
 	}
 	s := surveyor{ctx: ctx, config: c, facts: &f}
-	return f, errors.Join(
-		s.documents(), s.key(), s.bucketPolicies(), s.logBucket(), s.logGroups(),
-		s.network(), s.services(), s.instanceTypes(), s.prefixList(), s.endpoints(), s.existingInstances(), s.images(),
+	err = together(
+		inOrder(s.documents, s.bucketPolicies), s.key, s.logBucket, s.logGroups,
+		inOrder(s.network, s.prefixList, s.endpoints), s.services, s.instanceTypes, s.existingInstances, s.images,
 	)
+	return f, err
+}
+
+// together asks several things at the same time. Each writes facts of its own.
+func together(lookUps ...func() error) error {
+	failures := make([]error, len(lookUps))
+	var running sync.WaitGroup
+	for i, lookUp := range lookUps {
+		running.Go(func() { failures[i] = lookUp() })
+	}
+	running.Wait()
+	return errors.Join(failures...)
+}
+
+// inOrder asks for things of which the later need the facts of the earlier.
+func inOrder(lookUps ...func() error) func() error {
+	return func() error {
+		var failures []error
+		for _, lookUp := range lookUps {
+			failures = append(failures, lookUp())
+		}
+		return errors.Join(failures...)
+	}
 }
 
 // surveyor fills facts.
