@@ -119,6 +119,7 @@ var mistakes = map[string]map[string]any{
 	"fleet-no-such-key":                {"fleets": map[string]any{"web": map[string]any{"count": 2, "subnetIndex": 1}}},
 	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
 	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
+	"instance-without-a-blank":         {"instances": map[string]any{"db:{instanceType": "t4g.small}"}},
 	"instance-beside-instances":        {"db": map[string]any{"instanceType": "t4g.small"}},
 	"instance-subnet":                  {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},
 	"instance-subnet-of-existing":      {"network.vpcId": "vpc-0123456789abcdef0", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}, "instances": map[string]any{"app": map[string]any{"subnetIndex": 1}}},

@@ -64,6 +64,8 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 	m := mistake.Mistake{Key: key, Got: Show(got), Allowed: article(of)}
 	m.Problem = "not " + m.Allowed
 	switch {
+	case strings.Contains(key, ":{"): // db:{a: b} is the key "db:{a" with the value "b}"
+		m.Fix = mistake.Do("in the file, put a blank between the colon and the brace, as in NAME: {…}; or remove it:", RemoveCommand(d.namespace, key))
 	case of.Kind() == reflect.Struct && required(of):
 		m.Fix = mistake.Do("to use the defaults of all its keys:", RemoveCommand(d.namespace, key))
 	case of.Kind() == reflect.Struct:
