@@ -43,8 +43,10 @@ var things = map[string]thing{
 
 	"the instance policy":    {"policy", chainPolicy + "instance-own", true},
 	"prod's instance policy": {"policy", chainPolicy + "instance-prod", false},
-	"the boundary":           {"policy", boundary, false},
-	"a deploy policy":        {"policy", chainPolicy + "deploy-rest", false},
+	// The stack's as well, but an administrator attached it to roles of others, which have no boundary.
+	"the policy of existing roles": {"policy", chainPolicy + "instance-existing-own", false},
+	"the boundary":                 {"policy", boundary, false},
+	"a deploy policy":              {"policy", chainPolicy + "deploy-rest", false},
 
 	"the stack's group":            {"security-group", chainEC2 + "security-group/sg-own", true},
 	"prod's group":                 {"security-group", chainEC2 + "security-group/sg-prod", false},
@@ -106,7 +108,7 @@ func chainStart() world {
 	return world{
 		"the instance role tag": ownStack, "the instance role boundary": boundary,
 		"prod's instance role tag": prodStack, "prod's instance role boundary": boundary,
-		"the instance policy tag": ownStack, "prod's instance policy tag": prodStack,
+		"the instance policy tag": ownStack, "prod's instance policy tag": prodStack, "the policy of existing roles tag": ownStack,
 		"the stack's group tag": ownStack, "the stack's group name": "private-ec2-access-dev-instances",
 		"prod's group tag": prodStack, "prod's group name": "private-ec2-access-prod-instances",
 		"a named group name": "somebody's", "a group of CloudFormation cfn": "arn:aws:cloudformation:us-east-2:" + here + ":stack/a/b",
@@ -317,6 +319,9 @@ func (w world) simulation(b bootstrap, t *testing.T, actor string, m move) map[s
 		if value := w[m.on+" tag"]; value != "" && m.action != "iam:CreateRole" && !strings.HasPrefix(m.action, "sts:") && !strings.HasPrefix(m.action, "iam:PassRole") {
 			context["aws:ResourceTag/"+stackTag] = value
 		}
+	}
+	if on.kind == "bucket" || on.kind == "object" {
+		context["aws:ResourceAccount"] = here
 	}
 	if value := w[m.on+" name"]; value != "" {
 		context["aws:ResourceTag/Name"] = value

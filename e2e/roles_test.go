@@ -216,6 +216,13 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"iam:DeletePolicy", boundary, ours},
 		{"iam:TagPolicy", boundary, map[string]string{requested: ownStack}},
 		{"iam:CreatePolicyVersion", ownPolicy, prod},
+		// The policy that an administrator attached to roles of existing instances, which have no boundary.
+		{"iam:CreatePolicyVersion", iam + "policy/private-ec2-access-instance-existing-1", ours},
+		{"iam:SetDefaultPolicyVersion", iam + "policy/private-ec2-access-instance-existing-1", ours},
+		{"iam:DeletePolicy", iam + "policy/a/path/private-ec2-access-instance-existing-1", ours},
+		// An endpoint of a service of another account would be a route out of the VPC.
+		{"ec2:CreateVpcEndpoint", ec2 + "vpc-endpoint/new", map[string]string{requested: ownStack, "ec2:VpceServiceOwner": outside}},
+		{"ec2:CreateVpcEndpoint", ec2 + "vpc-endpoint/new", map[string]string{requested: ownStack, "ec2:VpceServiceOwner": "aws-marketplace"}},
 		{"iam:DeleteRole", own, prod},
 		{"iam:TagRole", own, unlike(prod, requested, ownStack)},
 		// Another stack of the project.
@@ -374,6 +381,7 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"ec2:AuthorizeSecurityGroupIngress", ec2 + "security-group/sg-1", ours},
 		{"ec2:AuthorizeSecurityGroupIngress", ec2 + "security-group-rule/new", map[string]string{requested: ownStack}},
 		{"ec2:CreateVpcEndpoint", ec2 + "security-group/sg-1", ours},
+		{"ec2:CreateVpcEndpoint", ec2 + "vpc-endpoint/new", map[string]string{requested: ownStack, "ec2:VpceServiceOwner": "amazon"}},
 		{"ec2:CreateTags", ec2 + "volume/vol-1", map[string]string{requested: ownStack}},
 		{"ssm:AddTagsToResource", doc + "private-ec2-access-dev", map[string]string{requested: ownStack}},
 		{"ec2:TerminateInstances", ec2 + "instance/i-1", ours},

@@ -256,6 +256,9 @@ func (j *judged) requireAllowedWithinBoundary(policies map[string]any) {
 		}
 		simulation := j.simulation(r.request)
 		simulation["permissionBoundaryPolicies"] = []string{"the boundary"}
+		if strings.HasPrefix(r.action, "s3:") {
+			simulation["request"].(map[string]any)["contextVariables"].(map[string]string)["aws:ResourceAccount"] = cmp.Or(r.owner, here)
+		}
 		simulations, asked = append(simulations, simulation), append(asked, r.what+": "+r.action+" on "+r.resource)
 	}
 	require.Greater(j.t, len(asked), 20)
