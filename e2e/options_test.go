@@ -155,6 +155,8 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		tag  = "ssm:resourceTag/" + stackTag
 	)
 	session := map[string]string{"kms:EncryptionContext:aws:ssm:SessionId": "s", "kms:EncryptionContext:aws:ssm:TargetId": "i-1"}
+	ofState := maps.Clone(session)
+	ofState["kms:ResourceAliases"] = stateAlias
 	cases := []struct {
 		enter string
 		asked ask
@@ -178,6 +180,7 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		{"stack", ask{"s3:GetObject", "arn:aws:s3:::private-ec2-access-state-" + here + "-us-east-2/.pulumi/meta.yaml", nil}, false},
 		{"stack", ask{"kms:GenerateDataKey", key, session}, true},
 		{"stack", ask{"kms:GenerateDataKey", key, nil}, false},
+		{"stack", ask{"kms:GenerateDataKey", key, ofState}, false},
 		{"stack", ask{"kms:Decrypt", key, nil}, false},
 		{"stack", ask{"kms:ScheduleKeyDeletion", key, nil}, false},
 		{"stack", ask{"iam:CreateUser", "arn:aws:iam::" + here + ":user/somebody", nil}, false},

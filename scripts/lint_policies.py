@@ -55,6 +55,8 @@ WAIVERS = {
     ("RESOURCE_STAR", "PoliciesOfThisAccountDecide"): THE_KEY_ITSELF,
     ("RESOURCE_STAR", "ReadNetworkAndInstances"): "the preview reads the attributes of VPCs that the stack did not create; they are not secret",
     ("UNKNOWN_CONDITION_FOR_ACTION", "MakeTaggedVPCsEndpointsAndRules"): "the condition is …IfExists: only the creation of an endpoint has the key",
+    ("UNKNOWN_CONDITION_FOR_ACTION", "NeverUseTheKeyOfTheState"): "parliament does not know kms:ResourceAliases, which AWS has for all keys "
+    "(https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html)",
     ("RESOURCE_POLICY_PRIVILEGE_ESCALATION", "ManageLogBuckets"): "the statement NeverTouchRecords denies these calls, whatever the bucket's policy allows",
     ("RESOURCE_STAR", "CallersOfThisAccount"): "the policy of an interface endpoint. The condition limits the callers, and their own policies "
     "decide about resources; the agent asks about documents and parameters of AWS, outside the account",
