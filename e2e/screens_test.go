@@ -20,7 +20,7 @@ var differing = []struct {
 	found *regexp.Regexp
 	shown string
 }{
-	{regexp.MustCompile(`(?m)^(• |  ok: |  waiting for ).*\n`), ""}, // progress, which depends on the machine
+	{regexp.MustCompile(`(?m)^(• |  ok: |  waiting: ).*\n`), ""}, // progress, which depends on the machine
 	{regexp.MustCompile(`(?m)^Created stack .*\n`), ""},
 	{regexp.MustCompile(`\b(i|vpc|sg|ami)-[0-9a-f]{8,}\b`), "$1-ID"},
 	{regexp.MustCompile(`logs-\d{20,}`), "logs-ID"},
