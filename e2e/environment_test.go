@@ -70,7 +70,7 @@ func (d *desk) tellAll() (printed []string) {
 		text = regexp.MustCompile(`(?m)\b(\d+m)?\d+(\.\d+)?(ms|s)\b|\d{4}-\d\d-\d\d[T ][\d:.+Z-]+|pid \d+|[ \t\r]+$`).ReplaceAllString(text, "")
 		text = regexp.MustCompile(`\((?:[A-Z][a-z]{2} )?[\d: ]+[AP]M\)|instance-\d+`).ReplaceAllString(text, "")
 		// These lines depend on how long something takes.
-		text = regexp.MustCompile(`(?m)^(@ |• compile|  ok: compile|  still running|  waiting for).*$`).ReplaceAllString(text, "")
+		text = regexp.MustCompile(`(?m)^(@ |• compile|  ok: compile|  still running|  waiting).*$`).ReplaceAllString(text, "")
 		// Pulumi prints as it goes, so the order of its lines is that of the moment.
 		lines := strings.Split(text, "\n")
 		if command != "outputs" {
