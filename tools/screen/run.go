@@ -244,7 +244,9 @@ func typeOf(urn string) string {
 	return types[strings.LastIndex(types, "$")+1:]
 }
 
+// tell keeps a message. It may quote what others wrote, such as a tag in the account.
 func (r *Run) tell(severity, of, text string) {
+	text = Visible(text)
 	if text == "" || r.toldTexts[of+text] {
 		return
 	}

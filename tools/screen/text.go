@@ -252,7 +252,7 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 		fmt.Fprintf(&b, "Everything that Pulumi printed: %s\n", log)
 	}
 	if errors == nil {
-		errors = []string{tail}
+		errors = []string{Visible(tail)}
 	}
 	if len(errors) > mostErrors {
 		errors = append(errors[:mostErrors-1], fmt.Sprintf("and %d more errors, in the log", len(errors)-mostErrors+1))

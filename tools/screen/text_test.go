@@ -131,3 +131,18 @@ func TestHear_RemovedFromTheProvidersState_NotRepeated(t *testing.T) {
 		Message: "[WARNING] Automatically removing from Terraform State instead of returning the error, which may trigger resource recreation. Original error: gone"}})
 	assert.Empty(t, r.Notices())
 }
+
+// A tag in the account, or an answer of AWS that quotes one, cannot control the terminal.
+func TestMessages_OfOthers_CannotControlTheTerminal(t *testing.T) {
+	const hostile = "belongs to \x1b]52;c;eA==\x07another\u009b2J\u202e stack\nfix: tag it"
+	var r Run
+	for _, severity := range []string{"info", "warning", "error"} {
+		r.Add(apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{Severity: severity, URN: "urn:pulumi:dev::p::aws:ec2/vpc:Vpc::v", Message: severity + " " + hostile}})
+	}
+	for _, text := range []string{r.Preview(false), r.Notices(), r.Updated(), r.Failed("up", "log", "", ""), (&Run{}).Failed("up", "log", hostile, "")} {
+		for _, steers := range []string{"\x1b", "\x07", "\u009b", "\u202e"} {
+			assert.NotContains(t, text, steers)
+		}
+		assert.Contains(t, text, "another?2J? stack\n")
+	}
+}

@@ -6,8 +6,9 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf16"
+
+	"private-ec2-access/tools/screen"
 )
 
 // escapes are the sequences that tell a terminal to do something: CSI, OSC and the other strings, and the short ones. A
@@ -20,26 +21,8 @@ func plainText(b []byte) string {
 	return strings.ReplaceAll(escapes.ReplaceAllString(string(b), ""), "\r", "")
 }
 
-// steers tells whether a character tells a terminal, or the layout of a text, to do something: control characters, and the
-// format characters of Unicode, which can reverse what follows. The joiners stay, since scripts and emoji need them.
-func steers(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d' || r == '\u2028' || r == '\u2029'
-}
-
-// printable makes text of others one line that is safe on a terminal.
-func printable(s string) string { return replaced(s, "") }
-
-// visible makes text of others safe on a terminal. Its lines and tabs stay.
-func visible(s string) string { return replaced(s, "\n\t") }
-
-func replaced(s, allowed string) string {
-	return strings.Map(func(r rune) rune {
-		if steers(r) && !strings.ContainsRune(allowed, r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// The names of what makes text of others safe on a terminal.
+var steers, printable, visible = screen.Steers, screen.Printable, screen.Visible
 
 // safeError is an error whose text is safe on a terminal.
 type safeError struct{ error }
