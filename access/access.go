@@ -99,11 +99,14 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	if err := r.people(c, role, logs); err != nil {
+	alerts, err := r.alerts(logs)
+	if err != nil {
 		return nil, err
 	}
-	alerts, err := r.alerts(logs, c.PeopleRoleARNs)
-	if err != nil {
+	if c.AlertTopicARN = pulumi.String("").ToStringOutput(); alerts != nil {
+		c.AlertTopicARN = alerts.TopicARN
+	}
+	if err := r.people(c, role, logs); err != nil {
 		return nil, err
 	}
 
@@ -123,9 +126,6 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	c.SessionDocument, c.LogBucket = preferences.DocumentName, logs.bucket
 	c.KeyARN, c.SessionKeyARN = logs.keyARN, logs.sessionKeyARN
 	c.RoleName, c.InstanceProfileName, c.SecurityGroupID = role.RoleName, role.ProfileName, group.GroupID
-	if c.AlertTopicARN = pulumi.String("").ToStringOutput(); alerts != nil {
-		c.AlertTopicARN = alerts.TopicARN
-	}
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"instanceIds": c.InstanceIDs, "privateIpAddresses": c.PrivateIPAddresses, "sessionDocument": c.SessionDocument,
 		"logBucket": c.LogBucket, "keyArn": c.KeyARN, "sessionKeyArn": c.SessionKeyARN, "roleName": c.RoleName,

@@ -10,7 +10,7 @@ import (
 )
 
 // alerts creates the rules that the arguments ask for. It gives nil without any.
-func (r recipe) alerts(to logs, peopleRoleARNs pulumi.StringMapOutput) (*components.Alerts, error) {
+func (r recipe) alerts(to logs) (*components.Alerts, error) {
 	a := r.args.Alerts
 	if a.TopicARN == "" && len(a.Emails) == 0 {
 		return nil, nil
@@ -22,8 +22,10 @@ func (r recipe) alerts(to logs, peopleRoleARNs pulumi.StringMapOutput) (*compone
 	if r.args.Key.Create {
 		planned.KeyARN = r.args.Key.Alias
 	}
-	if b := r.args.People.BreakGlass; b != nil && len(b.Principals) > 0 {
-		planned.BreakGlassRoleARN = people.BreakGlassPart
+	at := people.Place{Scope: r.scope, Names: people.Names(r.name, r.ctx.Stack()), Path: r.args.Role.Path}
+	planned.BreakGlassRoleARN = r.args.People.BreakGlassRoleARN(at)
+	if len(r.args.People.Tunnels(at.Names)) > 0 {
+		planned.Tunnels = people.TunnelNames(at.Names)
 	}
 	args := &components.AlertsArgs{
 		TopicARN:    a.TopicARN,
@@ -37,10 +39,9 @@ func (r recipe) alerts(to logs, peopleRoleARNs pulumi.StringMapOutput) (*compone
 		args.Rules = append(args.Rules, components.AlertRule{
 			Name:        rule.Name,
 			Description: rule.Description,
-			Pattern: pulumi.All(to.bucket, to.keyARN, peopleRoleARNs).ApplyT(func(known []any) string {
+			Pattern: pulumi.All(to.bucket, to.keyARN).ApplyT(func(known []any) string {
 				watched := planned
 				watched.Bucket, watched.KeyARN = known[0].(string), known[1].(string)
-				watched.BreakGlassRoleARN = known[2].(map[string]string)[people.BreakGlassPart]
 				return rule.Pattern(r.scope, watched).JSON()
 			}).(pulumi.StringOutput),
 			Fields:  alert.Fields(),

@@ -13,12 +13,15 @@ import (
 // outputs about them.
 func (r recipe) people(c *PrivateAccess, role *components.InstanceRole, to logs) error {
 	wanted, names := r.args.People, people.Names(r.name, r.ctx.Stack())
-	place := pulumi.All(to.bucket, to.ownBucket, to.keyARN, to.sessionKeyARN, to.logKeyARN, role.RoleARN).ApplyT(func(known []any) people.Place {
+	place := pulumi.All(to.bucket, to.ownBucket, to.keyARN, to.sessionKeyARN, to.logKeyARN, role.RoleARN, c.AlertTopicARN).ApplyT(func(known []any) people.Place {
 		text := func(i int) string { return known[i].(string) }
 		at := people.Place{
 			Scope: r.scope, Owner: r.owner, Names: names, Path: r.args.Role.Path, Document: r.args.Session.DocumentName,
 			Logs:      iam.Recording{Archives: to.archives(text(0)), LogGroups: r.args.Logging.LogGroups},
-			OwnBucket: text(1), OwnKeyARN: text(2), SessionKeyARN: text(3), RoleARN: text(5),
+			OwnBucket: text(1), OwnKeyARN: text(2), SessionKeyARN: text(3), RoleARN: text(5), TopicARN: text(6),
+		}
+		if len(r.args.Alerts.Emails) > 0 { // the topic is the stack's own
+			at.TopicKeyARN = text(2)
 		}
 		if key := text(4); key != "" {
 			at.LogKeyARNs = []string{key}

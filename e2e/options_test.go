@@ -153,6 +153,9 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		logs = "arn:aws:s3:::private-ec2-access-logs-1"
 		key  = "arn:aws:kms:us-east-2:" + here + ":key/1"
 		tag  = "ssm:resourceTag/" + stackTag
+
+		trail = "arn:aws:cloudtrail:us-east-1:" + here + ":trail/main"
+		topic = "arn:aws:sns:us-east-2:" + here + ":private-ec2-access-alerts-1"
 	)
 	session := map[string]string{"kms:EncryptionContext:aws:ssm:SessionId": "s", "kms:EncryptionContext:aws:ssm:TargetId": "i-1"}
 	ofState := maps.Clone(session)
@@ -178,6 +181,20 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		{"stack", ask{"s3:PutObject", logs + "/sessions/a.log", nil}, false},
 		{"stack", ask{"s3:DeleteObjectVersion", logs + "/sessions/a.log", nil}, false},
 		{"stack", ask{"s3:GetObject", "arn:aws:s3:::private-ec2-access-state-" + here + "-us-east-2/.pulumi/meta.yaml", nil}, false},
+		{"stack", ask{"s3:GetBucketVersioning", logs, nil}, true},
+		{"stack", ask{"ssm:ListDocumentVersions", doc + "SSM-SessionManagerRunShell", nil}, true},
+		{"stack", ask{"ssm:ListCommandInvocations", "*", nil}, true},
+		{"stack", ask{"cloudtrail:LookupEvents", "*", nil}, true},
+		{"stack", ask{"cloudtrail:DescribeTrails", "*", nil}, true},
+		{"stack", ask{"cloudtrail:GetTrailStatus", trail, nil}, true},
+		{"stack", ask{"cloudtrail:GetEventSelectors", trail, nil}, true},
+		{"stack", ask{"cloudtrail:StopLogging", trail, nil}, false},
+		{"stack", ask{"sns:Publish", topic, nil}, true},
+		{"stack", ask{"sns:Publish", "arn:aws:sns:us-east-2:" + here + ":billing", nil}, false},
+		{"stack", ask{"sns:SetTopicAttributes", topic, nil}, false},
+		{"stack", ask{"kms:Decrypt", key, map[string]string{"kms:ViaService": "sns.us-east-2.amazonaws.com"}}, true},
+		{"stack", ask{"kms:GenerateDataKey", key, map[string]string{"kms:ViaService": "sns.us-east-2.amazonaws.com"}}, true},
+		{"stack", ask{"kms:GenerateDataKey", key, map[string]string{"kms:ViaService": "s3.us-east-2.amazonaws.com"}}, false},
 		{"stack", ask{"kms:GenerateDataKey", key, session}, true},
 		{"stack", ask{"kms:GenerateDataKey", key, nil}, false},
 		{"stack", ask{"kms:GenerateDataKey", key, ofState}, false},

@@ -114,6 +114,9 @@ const (
 	ofS3         = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"
 	ofLogs       = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html"
 	ofKMS        = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html"
+	ofTokens     = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html"
+	ofSNS        = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html"
+	ofTopicKeys  = "https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html"
 	ofCloudTrail = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html"
 	ofSTS        = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html"
 	ofVariables  = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html"
@@ -177,6 +180,7 @@ const (
 	ofTheBoundary  = "boundary"
 	inWindow       = "2026-12-15T12:00:00Z"
 	operatorsOfDBA = "private-ec2-access:operators:dba"
+	openTrust      = "a trust policy for the account"
 )
 
 func aUser(name string, policies ...string) person {
@@ -335,7 +339,7 @@ func (p *peopleJudged) trusts() {
 func (p *peopleJudged) auditing(auditor, nobody, operator person) {
 	bucket, group := "arn:aws:s3:::"+p.d.Bucket, p.arn("logs", "log-group:"+p.d.Group)
 	log := bucket + "/sessions/ana-0123.log"
-	for _, action := range []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"} {
+	for _, action := range []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation", "s3:GetBucketVersioning"} {
 		p.allow("find session logs: "+action, ofS3, wish{who: auditor, action: action, on: []string{bucket}},
 			onto("in another bucket", "arn:aws:s3:::another"), asWho("as an operator", operator), asWho("as somebody without a policy", nobody))
 	}
@@ -364,9 +368,28 @@ func (p *peopleJudged) auditing(auditor, nobody, operator person) {
 		doing("delete the group", "logs:DeleteLogGroup"), doing("shorten its retention", "logs:PutRetentionPolicy"))
 	for _, see := range [][2]string{
 		{"logs:DescribeLogGroups", ofLogs}, {"ssm:DescribeSessions", ofSSM}, {"ssm:DescribeInstanceInformation", ofSSM}, {"cloudtrail:LookupEvents", ofCloudTrail},
+		{"ssm:ListCommandInvocations", ofSSM}, {"ec2:DescribeInstances", ofEC2}, {"cloudtrail:DescribeTrails", ofCloudTrail},
 	} {
 		action, page := see[0], see[1]
 		p.allow("see history: "+action, page, wish{who: auditor, action: action, on: []string{"*"}}, asWho("as somebody without a policy", nobody))
+	}
+	document, trail := p.arn("ssm", "document/SSM-SessionManagerRunShell"), "arn:aws:cloudtrail:us-east-1:"+here+":trail/main"
+	for _, action := range []string{"ssm:GetDocument", "ssm:ListDocumentVersions"} {
+		p.allow("see where sessions are logged: "+action, ofSSM, wish{who: auditor, action: action, on: []string{document}},
+			onto("another document", p.arn("ssm", "document/another")), doing("change it", "ssm:UpdateDocument"), asWho("as somebody without a policy", nobody))
+	}
+	for _, action := range []string{"cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"} {
+		p.allow("see whether a trail logs: "+action, ofCloudTrail, wish{who: auditor, action: action, on: []string{trail}},
+			asWho("as somebody without a policy", nobody), doing("stop it", "cloudtrail:StopLogging"))
+	}
+	p.allow("send the result of an audit to the topic of alerts", ofSNS, wish{who: auditor, action: "sns:Publish", on: []string{p.d.Topic}},
+		onto("to another topic", p.d.Topic+"-2"), asWho("as an operator", operator), doing("subscribe to it", "sns:Subscribe"), doing("change it", "sns:SetTopicAttributes"))
+	bySNS := map[string]string{via: "sns." + p.d.Region + ".amazonaws.com"}
+	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
+		send := wish{who: auditor, action: action, on: []string{p.d.Key}, trust: ofKey, context: bySNS}
+		p.allow("encrypt the result, by the policy of the stack's key: "+action, ofTopicKeys, send, asWho("as an operator", operator))
+		send.trust = openKey
+		p.allow("encrypt the result: "+action, ofTopicKeys, send, givenThat("by a direct call", via, ""), asWho("as an operator", operator), doing("encrypt", "kms:Encrypt"))
 	}
 }
 
@@ -430,6 +453,7 @@ func (p *peopleJudged) denials(instance string, ours map[string]string) {
 		{"take the OS user of a user away", ofIAM, "iam:UntagUser", []string{"arn:aws:iam::" + here + ":user/joe"}, nil, tagKeys("SSMSessionRunAs"), ""},
 		{"choose the OS user of a role", ofIAM, "iam:TagRole", []string{roleARN("joe")}, nil, tagKeys("SSMSessionRunAs"), ""},
 		{"take the OS user of a role away", ofIAM, "iam:UntagRole", []string{roleARN("joe")}, nil, tagKeys("SSMSessionRunAs"), ""},
+		{"choose the OS user of one's session of a role", ofTokens, "sts:TagSession", []string{roleARN("joe")}, nil, tagKeys("SSMSessionRunAs"), openTrust},
 		{"change the session document", ofSSM, "ssm:UpdateDocument", []string{doc("SSM-SessionManagerRunShell")}, nil, nil, ""},
 		{"make another version its default", ofSSM, "ssm:UpdateDocumentDefaultVersion", []string{doc("SSM-SessionManagerRunShell")}, nil, nil, ""},
 		{"delete it", ofSSM, "ssm:DeleteDocument", []string{doc("SSM-SessionManagerRunShell")}, nil, nil, ""},
@@ -590,6 +614,9 @@ func requirePeopleVerdicts(t *testing.T, d deployed) {
 	p.policies[everythingOf] = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"}}}
 	p.policies[openKey] = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 		"Effect": "Allow", "Principal": map[string]any{"AWS": "arn:aws:iam::" + here + ":root"}, "Action": "kms:*", "Resource": "*",
+	}}}
+	p.policies[openTrust] = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Principal": map[string]any{"AWS": "arn:aws:iam::" + here + ":root"}, "Action": []any{"sts:AssumeRole", "sts:TagSession"},
 	}}}
 	p.policies[ofKey] = d.Policies[ofKey]
 	p.requests()

@@ -937,6 +937,11 @@ func (j *judged) alerts() {
 		j.may("EventBridge encrypts an alert: "+action, request{by: events, action: "kms:" + action, resource: j.Key}, another,
 			by("a colleague without a policy does", colleague), asking("schedules the key's deletion", "kms:ScheduleKeyDeletion"))
 	}
+	for _, action := range []string{"Decrypt", "GenerateDataKey"} {
+		j.may("whom IAM allows publishes to the topic, and SNS encrypts: "+action, request{by: administrator, action: "kms:" + action, resource: j.Key,
+			context: map[string]string{via: "sns." + j.Region + ".amazonaws.com"}}, without("by a direct call", via), with("through another service", via, "sqs."+j.Region+".amazonaws.com"),
+			by("a colleague without a policy does", colleague), by("an outsider does", outsider), asking("encrypts without a data key", "kms:Encrypt"))
+	}
 }
 
 func (j *judged) simulation(r request) map[string]any {

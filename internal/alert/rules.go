@@ -28,6 +28,8 @@ type Watched struct {
 	KeyARN            string // of the stack's own key
 	LogGroups         []string
 	BreakGlassRoleARN string
+	// Tunnels is what the names of the documents that forward a port begin with.
+	Tunnels string
 }
 
 // Rule is one rule of EventBridge.
@@ -53,7 +55,7 @@ var Table = []Rule{
 		},
 	},
 	{
-		Name: "other-documents", Kind: OtherDocuments, Description: "A session was started with a document that is not the stack's",
+		Name: "other-documents", Kind: OtherDocuments, Description: "A session was started with another document than the stack's session document",
 		Pattern: func(s scope.Scope, w Watched) Pattern {
 			matches := []Match{{But: documentNames(s, w)}}
 			if w.Document != session.DefaultDocument {
@@ -63,10 +65,14 @@ var Table = []Rule{
 		},
 	},
 	{
-		Name: "document", Kind: Changes, Description: "The session document was changed, deleted or shared",
+		Name: "document", Kind: Changes, Description: "The session document, or the document of a forwarded port, was changed, deleted or shared",
 		Pattern: func(s scope.Scope, w Watched) Pattern {
+			names := exactly(documentNames(s, w)...)
+			if w.Tunnels != "" {
+				names = append(names, prefixes(w.Tunnels, s.DocumentARN(w.Tunnels))...)
+			}
 			return call("ssm", exactly("DeleteDocument", "ModifyDocumentPermission", "UpdateDocument", "UpdateDocumentDefaultVersion"),
-				map[string][]Match{"name": exactly(documentNames(s, w)...)})
+				map[string][]Match{"name": names})
 		},
 	},
 	{

@@ -19,7 +19,7 @@ var (
 	seoul    = scope.Scope{Partition: "aws", Region: "ap-northeast-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
 	all      = Watched{
 		Project: "shells", Document: "Shells", Bucket: "shells-logs-1", KeyARN: "arn:aws:kms:us-east-1:111122223333:key/1",
-		LogGroups: []string{"/shells/prod/sessions"}, BreakGlassRoleARN: "arn:aws:iam::111122223333:role/shells-break-glass-1",
+		LogGroups: []string{"/shells/prod/sessions"}, BreakGlassRoleARN: "arn:aws:iam::111122223333:role/shells-break-glass-1", Tunnels: "shells-people-prod-tunnel-",
 	}
 )
 
@@ -72,38 +72,40 @@ func TestRules_EventsOfCloudTrail_MatchTheirRule(t *testing.T) {
 		event map[string]any
 		want  []string
 	}{
-		"session started":                   {start(nil), []string{"sessions"}},
-		"session resumed":                   {record("ssm", "ResumeSession", parameters{"sessionId": "mia-1"}, nil), []string{"sessions"}},
-		"session ended":                     {record("ssm", "TerminateSession", parameters{"sessionId": "mia-1"}, nil), []string{"sessions"}},
-		"session listed":                    {record("ssm", "DescribeSessions", parameters{"state": "Active"}, nil), nil},
-		"session by the document's ARN":     {start(parameters{"documentName": virginia.DocumentARN("Shells")}), []string{"sessions"}},
-		"session under the default":         {withoutDocument, []string{"sessions", "other-documents"}},
-		"session under another document":    {start(parameters{"documentName": "AWS-StartSSHSession"}), []string{"sessions", "other-documents"}},
-		"document updated":                  {record("ssm", "UpdateDocument", parameters{"name": "Shells"}, nil), []string{"document"}},
-		"another document updated":          {record("ssm", "UpdateDocument", parameters{"name": "Other"}, nil), nil},
-		"document's default changed":        {record("ssm", "UpdateDocumentDefaultVersion", parameters{"name": virginia.DocumentARN("Shells")}, nil), []string{"document"}},
-		"document read":                     {record("ssm", "GetDocument", parameters{"name": "Shells"}, nil), nil},
-		"bucket policy changed":             {record("s3", "PutBucketPolicy", parameters{"bucketName": "shells-logs-1"}, nil), []string{"log-bucket"}},
-		"bucket policy of another changed":  {record("s3", "PutBucketPolicy", parameters{"bucketName": "shells-logs-2"}, nil), nil},
-		"public access block deleted":       {record("s3", "DeleteBucketPublicAccessBlock", parameters{"bucketName": "shells-logs-1"}, nil), []string{"log-bucket"}},
-		"versions suspended":                {record("s3", "PutBucketVersioning", parameters{"bucketName": "shells-logs-1"}, nil), []string{"log-bucket"}},
-		"bucket policy read":                {record("s3", "GetBucketPolicy", parameters{"bucketName": "shells-logs-1"}, nil), nil},
-		"key's deletion scheduled":          {deletion(all.KeyARN), []string{"key"}},
-		"another key's deletion scheduled":  {deletion(all.KeyARN + "2"), nil},
-		"log group deleted":                 {record("logs", "DeleteLogGroup", parameters{"logGroupName": "/shells/prod/sessions"}, nil), []string{"log-groups"}},
-		"another log group deleted":         {record("logs", "DeleteLogGroup", parameters{"logGroupName": "/shells/prod"}, nil), nil},
-		"role's policy changed":             {record("iam", "PutRolePolicy", parameters{"roleName": "shells-instance-1", "policyName": "x"}, nil), []string{"roles"}},
-		"another role's policy changed":     {record("iam", "PutRolePolicy", parameters{"roleName": "web", "policyName": "x"}, nil), nil},
-		"policy's version created":          {record("iam", "CreatePolicyVersion", parameters{"policyArn": "arn:aws:iam::111122223333:policy/team/shells-instance-1"}, nil), []string{"policies"}},
-		"another policy's version created":  {record("iam", "CreatePolicyVersion", parameters{"policyArn": "arn:aws:iam::111122223333:policy/web"}, nil), nil},
-		"trail stopped":                     {record("cloudtrail", "StopLogging", parameters{"name": "main"}, nil), []string{"trail"}},
-		"trail described":                   {record("cloudtrail", "DescribeTrails", nil, nil), nil},
-		"call of the break-glass role":      {glass(all.BreakGlassRoleARN), []string{"break-glass"}},
-		"call of another role":              {glass("arn:aws:iam::111122223333:role/developer"), nil},
-		"the same name of another service":  {record("states", "StartSession", parameters{"documentName": "AWS-StartSSHSession"}, nil), nil},
-		"not an event of CloudTrail":        {with(start(nil), "detail-type", "EC2 State Manager Association State Change"), nil},
-		"break-glass signed in to console":  {with(glass(all.BreakGlassRoleARN), "detail-type", "AWS Console Sign In via CloudTrail"), []string{"break-glass"}},
-		"a session that another API starts": {record("ssm", "StartAutomationExecution", parameters{"documentName": "AWS-StartSSHSession"}, nil), nil},
+		"session started":                      {start(nil), []string{"sessions"}},
+		"session resumed":                      {record("ssm", "ResumeSession", parameters{"sessionId": "mia-1"}, nil), []string{"sessions"}},
+		"session ended":                        {record("ssm", "TerminateSession", parameters{"sessionId": "mia-1"}, nil), []string{"sessions"}},
+		"session listed":                       {record("ssm", "DescribeSessions", parameters{"state": "Active"}, nil), nil},
+		"session by the document's ARN":        {start(parameters{"documentName": virginia.DocumentARN("Shells")}), []string{"sessions"}},
+		"session under the default":            {withoutDocument, []string{"sessions", "other-documents"}},
+		"session under another document":       {start(parameters{"documentName": "AWS-StartSSHSession"}), []string{"sessions", "other-documents"}},
+		"document updated":                     {record("ssm", "UpdateDocument", parameters{"name": "Shells"}, nil), []string{"document"}},
+		"another document updated":             {record("ssm", "UpdateDocument", parameters{"name": "Other"}, nil), nil},
+		"document's default changed":           {record("ssm", "UpdateDocumentDefaultVersion", parameters{"name": virginia.DocumentARN("Shells")}, nil), []string{"document"}},
+		"document of a forwarded port changed": {record("ssm", "UpdateDocument", parameters{"name": virginia.DocumentARN("shells-people-prod-tunnel-dba-db")}, nil), []string{"document"}},
+		"document of another stack's changed":  {record("ssm", "UpdateDocument", parameters{"name": "shells-people-dev-tunnel-dba-db"}, nil), nil},
+		"document read":                        {record("ssm", "GetDocument", parameters{"name": "Shells"}, nil), nil},
+		"bucket policy changed":                {record("s3", "PutBucketPolicy", parameters{"bucketName": "shells-logs-1"}, nil), []string{"log-bucket"}},
+		"bucket policy of another changed":     {record("s3", "PutBucketPolicy", parameters{"bucketName": "shells-logs-2"}, nil), nil},
+		"public access block deleted":          {record("s3", "DeleteBucketPublicAccessBlock", parameters{"bucketName": "shells-logs-1"}, nil), []string{"log-bucket"}},
+		"versions suspended":                   {record("s3", "PutBucketVersioning", parameters{"bucketName": "shells-logs-1"}, nil), []string{"log-bucket"}},
+		"bucket policy read":                   {record("s3", "GetBucketPolicy", parameters{"bucketName": "shells-logs-1"}, nil), nil},
+		"key's deletion scheduled":             {deletion(all.KeyARN), []string{"key"}},
+		"another key's deletion scheduled":     {deletion(all.KeyARN + "2"), nil},
+		"log group deleted":                    {record("logs", "DeleteLogGroup", parameters{"logGroupName": "/shells/prod/sessions"}, nil), []string{"log-groups"}},
+		"another log group deleted":            {record("logs", "DeleteLogGroup", parameters{"logGroupName": "/shells/prod"}, nil), nil},
+		"role's policy changed":                {record("iam", "PutRolePolicy", parameters{"roleName": "shells-instance-1", "policyName": "x"}, nil), []string{"roles"}},
+		"another role's policy changed":        {record("iam", "PutRolePolicy", parameters{"roleName": "web", "policyName": "x"}, nil), nil},
+		"policy's version created":             {record("iam", "CreatePolicyVersion", parameters{"policyArn": "arn:aws:iam::111122223333:policy/team/shells-instance-1"}, nil), []string{"policies"}},
+		"another policy's version created":     {record("iam", "CreatePolicyVersion", parameters{"policyArn": "arn:aws:iam::111122223333:policy/web"}, nil), nil},
+		"trail stopped":                        {record("cloudtrail", "StopLogging", parameters{"name": "main"}, nil), []string{"trail"}},
+		"trail described":                      {record("cloudtrail", "DescribeTrails", nil, nil), nil},
+		"call of the break-glass role":         {glass(all.BreakGlassRoleARN), []string{"break-glass"}},
+		"call of another role":                 {glass("arn:aws:iam::111122223333:role/developer"), nil},
+		"the same name of another service":     {record("states", "StartSession", parameters{"documentName": "AWS-StartSSHSession"}, nil), nil},
+		"not an event of CloudTrail":           {with(start(nil), "detail-type", "EC2 State Manager Association State Change"), nil},
+		"break-glass signed in to console":     {with(glass(all.BreakGlassRoleARN), "detail-type", "AWS Console Sign In via CloudTrail"), []string{"break-glass"}},
+		"a session that another API starts":    {record("ssm", "StartAutomationExecution", parameters{"documentName": "AWS-StartSSHSession"}, nil), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,6 +168,7 @@ func TestRules_LongestNames_FitEventBridge(t *testing.T) {
 	long := Watched{
 		Project: strings.Repeat("p", 31), Document: strings.Repeat("d", 128), Bucket: strings.Repeat("b", 63), KeyARN: all.KeyARN + strings.Repeat("k", 36),
 		LogGroups: []string{strings.Repeat("l", 512), strings.Repeat("g", 512)}, BreakGlassRoleARN: "arn:aws:iam::111122223333:role/" + strings.Repeat("r", 512+64),
+		Tunnels: strings.Repeat("t", 128),
 	}
 	gov := scope.Scope{Partition: "aws-us-gov", Region: "us-gov-west-1", AccountID: "111122223333"}
 	for _, rule := range Rules(gov, Kinds(), long) {

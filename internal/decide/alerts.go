@@ -23,6 +23,7 @@ func (d *decider) alerts() {
 			Fix:     mistake.Run(d.set("alerts.topicArn", s.ARN("sns", "NAME"))),
 		})
 	}
+	d.say("alerts arrive only if a CloudTrail trail logs the management events of " + s.Region + ". The preview cannot check that; after the update, run make audit")
 	if a.TopicARN != "" {
 		d.say("the topic " + a.TopicARN + " gets alerts if its policy, and that of its KMS key, allow events.amazonaws.com: start a session to test it")
 	}

@@ -70,6 +70,9 @@ func (d *decider) placeAtItsLongest() people.Place {
 	if d.CreateKey {
 		at.OwnKeyARN = anyKey
 	}
+	if at.TopicARN = c.Alerts.TopicARN; c.Alerts.OwnTopic() {
+		at.TopicARN, at.TopicKeyARN = s.ARN("sns", d.facts.Project+"-alerts-0123456"), anyKey
+	}
 	if c.Session.Encryption {
 		at.SessionKeyARN = anyKey
 	}

@@ -2,6 +2,7 @@ package iam_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -35,8 +36,11 @@ var operators = iam.Operators{
 
 func documents() map[string]iam.Document {
 	return map[string]iam.Document{
-		"operators":       iam.OperatorPolicy(here, operators),
-		"auditors":        iam.AuditorPolicy(here, iam.Auditors{Recording: iam.Recording{Archives: archives, LogGroups: groups}, KeyARNs: []string{key}}),
+		"operators": iam.OperatorPolicy(here, operators),
+		"auditors": iam.AuditorPolicy(here, iam.Auditors{
+			Recording: iam.Recording{Archives: archives, LogGroups: groups}, KeyARNs: []string{key}, Document: "sessions",
+			TopicARN: "arn:aws:sns:us-east-2:111122223333:alerts", TopicKeyARN: key,
+		}),
 		"people trust":    iam.PeopleTrust(iam.Trust{Principals: []string{writer}, MFA: true, Name: iam.SourceIdentity}),
 		"unrecorded":      iam.UnrecordedAccess(here, guarded),
 		"people boundary": iam.UnrecordedAccessBoundary(here, guarded),
@@ -53,6 +57,26 @@ func documents() map[string]iam.Document {
 		"full":            iam.FullAccess(),
 		"bucket":          iam.BucketPolicy(here, "logs", iam.BucketRules{Prefixes: []string{"sessions"}, KeyARNs: []string{key}, Writers: []string{writer}}),
 		"key":             iam.KeyPolicy(here, iam.KeyUses{Bucket: "logs", Writers: []string{writer}, LogGroups: groups}),
+	}
+}
+
+// A service control policy takes these elements, and no principal
+// (https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_syntax.html).
+// It does not prove that AWS Organizations takes the document.
+func TestUnrecordedAccess_IsAServiceControlPolicy(t *testing.T) {
+	t.Parallel()
+	text := iam.UnrecordedAccess(here, guarded).JSON()
+	require.LessOrEqual(t, len(text), iam.MaxServiceControlPolicy)
+	var document map[string]any
+	require.NoError(t, json.Unmarshal([]byte(text), &document))
+	require.ElementsMatch(t, []string{"Version", "Statement"}, slices.Collect(maps.Keys(document)))
+	require.Equal(t, "2012-10-17", document["Version"])
+	for _, statement := range document["Statement"].([]any) {
+		elements := statement.(map[string]any)
+		require.Equal(t, "Deny", elements["Effect"])
+		require.Regexp(t, `^[A-Za-z0-9]+$`, elements["Sid"])
+		require.Subset(t, []string{"Sid", "Effect", "Action", "Resource", "NotResource", "Condition"}, slices.Collect(maps.Keys(elements)))
+		require.NotEqual(t, elements["Resource"] == nil, elements["NotResource"] == nil, "one of the two")
 	}
 }
 

@@ -78,6 +78,14 @@ func KeyPolicy(s scope.Scope, u KeyUses) Document {
 			Principal: Service(eventBridge),
 			Action:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
 			Resource:  thisKey,
+		}, Statement{
+			// An audit sends its result to the topic.
+			Sid:       "PublishToAlertsWhereIAMAllows",
+			Effect:    Allow,
+			Principal: AWS(s.AccountARN()),
+			Action:    []string{"kms:Decrypt", "kms:GenerateDataKey"},
+			Resource:  thisKey,
+			Condition: throughSNS(s),
 		})
 	}
 	return document(append(statements, Statement{
@@ -129,6 +137,12 @@ func throughS3(s scope.Scope, contexts ...string) Condition {
 		"StringEquals": {"kms:ViaService": {s.RegionalService("s3")}},
 		"StringLike":   {"kms:EncryptionContext:aws:s3:arn": contexts},
 	}
+}
+
+// throughSNS requires that SNS uses the key for the caller, who publishes to an
+// encrypted topic (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
+func throughSNS(s scope.Scope) Condition {
+	return Condition{"StringEquals": {"kms:ViaService": {s.RegionalService("sns")}}}
 }
 
 // ofASession requires the encryption context that Session Manager's two sides

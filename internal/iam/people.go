@@ -163,11 +163,16 @@ func nodes(s scope.Scope, ids []string) []string {
 // Auditors are what auditors read.
 type Auditors struct {
 	Recording
-	KeyARNs []string // of session logs in S3
+	KeyARNs  []string // of session logs in S3
+	Document string   // the stack's session document
+	// TopicARN is that of the topic of alerts, to which an audit can send its
+	// result, and TopicKeyARN that of its key. Empty: there is none, or it is not
+	// known.
+	TopicARN, TopicKeyARN string
 }
 
 // AuditorPolicy lets auditors list and read session logs and the history of
-// sessions. It allows no change, and no session.
+// sessions, and run make audit. It allows no change, and no session.
 func AuditorPolicy(s scope.Scope, a Auditors) Document {
 	var buckets, objects, contexts []string
 	for _, archive := range a.Archives {
@@ -180,7 +185,7 @@ func AuditorPolicy(s scope.Scope, a Auditors) Document {
 		{
 			Sid:      "ListSessionLogs",
 			Effect:   Allow,
-			Action:   []string{"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"},
+			Action:   []string{"s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions"},
 			Resource: unique(buckets),
 		},
 		{
@@ -188,6 +193,13 @@ func AuditorPolicy(s scope.Scope, a Auditors) Document {
 			Effect:   Allow,
 			Action:   []string{"s3:GetObject", "s3:GetObjectVersion"},
 			Resource: unique(objects),
+		},
+		{
+			// It names the log locations of today, and since when they are that.
+			Sid:      "ReadSessionDocument",
+			Effect:   Allow,
+			Action:   []string{"ssm:GetDocument", "ssm:ListDocumentVersions"},
+			Resource: []string{s.DocumentARN(a.Document)},
 		},
 	}
 	if len(a.KeyARNs) > 0 {
@@ -199,7 +211,27 @@ func AuditorPolicy(s scope.Scope, a Auditors) Document {
 			Condition: throughS3(s, unique(contexts)...),
 		})
 	}
-	history := []string{"cloudtrail:LookupEvents", "ssm:DescribeInstanceInformation", "ssm:DescribeSessions"}
+	if a.TopicARN != "" {
+		statements = append(statements, Statement{
+			Sid:      "SendResult",
+			Effect:   Allow,
+			Action:   []string{"sns:Publish"},
+			Resource: []string{a.TopicARN},
+		})
+	}
+	if a.TopicKeyARN != "" {
+		statements = append(statements, Statement{
+			Sid:       "EncryptResult",
+			Effect:    Allow,
+			Action:    []string{"kms:Decrypt", "kms:GenerateDataKey"},
+			Resource:  []string{a.TopicKeyARN},
+			Condition: throughSNS(s),
+		})
+	}
+	history := []string{
+		"cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus", "cloudtrail:LookupEvents",
+		"ec2:DescribeInstances", "ssm:DescribeInstanceInformation", "ssm:DescribeSessions", "ssm:ListCommandInvocations",
+	}
 	if len(a.LogGroups) > 0 {
 		var streams []string
 		for _, group := range a.LogGroups {
@@ -218,7 +250,7 @@ func AuditorPolicy(s scope.Scope, a Auditors) Document {
 		Sid:    "ReadHistory",
 		Effect: Allow,
 		Action: history,
-		// The calls know no resources.
+		// The calls know no resources, or a trail of any Region, which can be the organization's.
 		Resource: []string{"*"},
 	})...)
 }
@@ -330,7 +362,7 @@ func UnrecordedAccessDenials(s scope.Scope, g Guarded) []Statement {
 		{
 			Sid:       "NoTagsThatDecide",
 			Effect:    Deny,
-			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags", "iam:TagRole", "iam:TagUser", "iam:UntagRole", "iam:UntagUser"},
+			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags", "iam:TagRole", "iam:TagUser", "iam:UntagRole", "iam:UntagUser", "sts:TagSession"},
 			Resource:  []string{s.AnywhereARN("ec2", "*"), s.IAMARN("role/*"), s.IAMARN("user/*")},
 			Condition: Condition{"ForAnyValue:StringLike": {"aws:TagKeys": {"SSMSessionRunAs", "private-ec2-access:*"}}},
 		},

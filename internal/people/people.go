@@ -71,6 +71,8 @@ type Place struct {
 	OwnBucket     string   // of the stack's own; empty: none
 	OwnKeyARN     string   // of the stack's own; empty: none
 	RoleARN       string   // of the instances
+	TopicARN      string   // of alerts; empty: there are none
+	TopicKeyARN   string   // empty: not encrypted, or with a key that is not known
 }
 
 // Policy is one managed policy.
@@ -137,7 +139,9 @@ func (p People) Policies(at Place) (policies []Policy) {
 	if p.Auditors != nil {
 		policies = append(policies, Policy{
 			Part: AuditorsPart, Description: "Read session logs and the history of sessions",
-			Document: iam.AuditorPolicy(at.Scope, iam.Auditors{Recording: at.Logs, KeyARNs: at.LogKeyARNs}), Key: "auditors",
+			Document: iam.AuditorPolicy(at.Scope, iam.Auditors{
+				Recording: at.Logs, KeyARNs: at.LogKeyARNs, Document: at.Document, TopicARN: at.TopicARN, TopicKeyARN: at.TopicKeyARN,
+			}), Key: "auditors",
 		})
 	}
 	if p.BreakGlass != nil {
@@ -191,7 +195,7 @@ func (p People) Tunnels(names string) (tunnels []Tunnel) {
 	for _, group := range slices.Sorted(maps.Keys(p.Operators)) {
 		for _, name := range slices.Sorted(maps.Keys(p.Operators[group].Tunnels)) {
 			tunnels = append(tunnels, Tunnel{
-				Group: group, Name: name, Document: names + "-tunnel-" + group + "-" + name, Destination: p.Operators[group].Tunnels[name],
+				Group: group, Name: name, Document: TunnelNames(names) + group + "-" + name, Destination: p.Operators[group].Tunnels[name],
 			})
 		}
 	}
@@ -244,12 +248,24 @@ func (p People) guarded(at Place) iam.Guarded {
 	return g
 }
 
+// BreakGlassRoleARN is the ARN of the role for emergencies; empty: there is none.
+// It is known before the role exists, because its name is.
+func (p People) BreakGlassRoleARN(at Place) string {
+	if p.BreakGlass == nil || len(p.BreakGlass.Principals) == 0 {
+		return ""
+	}
+	return at.Scope.IAMARN("role" + at.path() + at.Names + "-" + BreakGlassPart)
+}
+
 func (at Place) path() string {
 	if at.Path == "" {
 		return "/"
 	}
 	return at.Path
 }
+
+// TunnelNames are what the names of the documents of forwarded ports begin with.
+func TunnelNames(names string) string { return names + "-tunnel-" }
 
 // Names are what the names of a stack's policies, roles and tunnels begin with:
 // bootstrap/options.yaml knows them by it.

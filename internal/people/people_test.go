@@ -1,6 +1,7 @@
 package people_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,26 @@ func TestPeople_BreakGlass_EntersEveryInstance(t *testing.T) {
 		require.Contains(t, text, arn)
 	}
 	require.NotContains(t, text, "private-ec2-access:operators")
+
+	require.Equal(t, "arn:aws-cn:iam::111122223333:role/project-people-stack-break-glass", p.BreakGlassRoleARN(at))
+	inPath := at
+	inPath.Path = "/team/"
+	require.Equal(t, "arn:aws-cn:iam::111122223333:role/team/project-people-stack-break-glass", p.BreakGlassRoleARN(inPath))
+	p.BreakGlass.Principals = nil
+	require.Empty(t, p.BreakGlassRoleARN(at), "there is no role without principals")
+}
+
+// The audit sends its result to the topic of alerts, and uses a key for it that is known: that of the stack's own topic.
+func TestPeople_Auditors_SendTheResult(t *testing.T) {
+	t.Parallel()
+	p, with := people.People{Auditors: &people.Access{}}, at
+	require.NotContains(t, policyOf(t, p, people.AuditorsPart).JSON(), "sns:")
+	with.TopicARN = "arn:aws-cn:sns:cn-north-1:111122223333:ops"
+	for key, encrypts := range map[string]bool{"": false, "arn:aws-cn:kms:cn-north-1:111122223333:key/1": true} {
+		with.TopicKeyARN = key
+		for _, policy := range p.Policies(with) {
+			require.Contains(t, policy.Document.JSON(), `"sns:Publish"`)
+			require.Equal(t, encrypts, strings.Contains(policy.Document.JSON(), `"kms:ViaService":"sns.cn-north-1.amazonaws.com`), key)
+		}
+	}
 }
