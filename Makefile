@@ -1,7 +1,7 @@
 # The targets run the command in tools/cmd/stack. `make` alone lists them.
 
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
-options := STACK ARGS INSTANCE FLEET BATCH SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC WITHOUT_CLOUDTRAIL \
+options := STACK ARGS INSTANCE FLEET BATCH SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC OUTPUTS WITHOUT_CLOUDTRAIL \
 	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 # Another name is a slip, such as stack=dev, which would act on the stack local. Environment variables, such as AWS_PROFILE, may be given too.
@@ -71,8 +71,8 @@ end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all 
 verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m
 	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
 
-audit: command ## compare sessions with session logs: SINCE= FORMAT=table|json|csv ALLOW=documents TOPIC=arn ALL=1 WITHOUT_CLOUDTRAIL=1
-	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) \
+audit: command ## compare sessions with session logs: SINCE= FORMAT=table|json|csv ALLOW=documents TOPIC=arn ALL=1 WITHOUT_CLOUDTRAIL=1 OUTPUTS=file
+	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) $(call option,OUTPUTS,outputs) \
 		$(call switch,ALL,all) $(call switch,WITHOUT_CLOUDTRAIL,without-cloudtrail) $(call switch,V,verbose) $(ARGS)
 
 picture: up executable-tmp ## regenerate docs/session.svg from a session on the stack local

@@ -83,12 +83,13 @@ func stackOutputs(ctx *pulumi.Context, c *config.Config, f decide.Facts, d decid
 		found[outputs.ServiceControlPolicy] = made.ServiceControlPolicy
 	}
 	if tunnels := who.Tunnels(people.Names(ctx.Project(), ctx.Stack())); len(tunnels) > 0 {
-		commands := pulumi.StringMap{}
+		commands, documents := pulumi.StringMap{}, pulumi.StringMap{}
 		for _, t := range tunnels {
+			documents[t.Group+"/"+t.Name] = pulumi.String(t.Document)
 			commands[t.Group+"/"+t.Name] = pulumi.String(fmt.Sprintf(
 				"aws ssm start-session --region %s --target INSTANCE_ID --document-name %s --parameters localPortNumber=%d", region, t.Document, t.Port))
 		}
-		found[outputs.StartTunnel] = commands
+		found[outputs.StartTunnel], found[outputs.TunnelDocuments] = commands, documents
 	}
 	if c.Alerts.On() {
 		found[outputs.AlertTopicARN] = made.AlertTopicARN

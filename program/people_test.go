@@ -15,7 +15,7 @@ import (
 // type. Without operators, auditors, break-glass or denials there are none.
 func TestOutputs_People_NameWhatToAttach(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{outputs.PeoplePolicyARNs, outputs.PeopleRoleARNs, outputs.StartTunnel, outputs.ServiceControlPolicy} {
+	for _, name := range []string{outputs.PeoplePolicyARNs, outputs.PeopleRoleARNs, outputs.StartTunnel, outputs.TunnelDocuments, outputs.ServiceControlPolicy} {
 		require.NotContains(t, stackOutputsOf(t, ohio), name)
 	}
 	found := stackOutputsWith(t, ohio, everything)
@@ -31,6 +31,7 @@ func TestOutputs_People_NameWhatToAttach(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"dba/postgres": "aws ssm start-session --region us-east-2 --target INSTANCE_ID --document-name private-ec2-access-people-test-tunnel-dba-postgres --parameters localPortNumber=5432",
 	}, found[outputs.StartTunnel])
+	require.Equal(t, map[string]string{"dba/postgres": "private-ec2-access-people-test-tunnel-dba-postgres"}, found[outputs.TunnelDocuments])
 	resources, err := run(t, everything, nil)
 	require.NoError(t, err)
 	denials := pulumitest.Find(t, resources, "aws:iam/policy:Policy", "private-ec2-access-people-unrecorded").Inputs["policy"]

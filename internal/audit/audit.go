@@ -35,6 +35,7 @@ const (
 	Tunnel         Kind = "tunnel"
 	RunCommand     Kind = "run-command"
 	OtherAccess    Kind = "other-access"
+	NoTrail        Kind = "no-trail"
 )
 
 // Finding is one thing that does not fit. What is not known is empty.
@@ -59,6 +60,9 @@ type Report struct {
 	Open, Settling int
 	// Undecided are the sessions whose log may be where it could not be read.
 	Undecided int
+	// Tunnels are the sessions under the stack's own documents that forward a
+	// port, as its config allows. They have no log.
+	Tunnels int
 }
 
 // Judge compares the facts.
@@ -81,6 +85,7 @@ func Judge(f Facts) Report {
 	j.withoutSession()
 	j.commands()
 	j.access()
+	j.trail()
 	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Session, b.Session), cmp.Compare(a.Kind, b.Kind))
 	})
@@ -99,11 +104,6 @@ type judge struct {
 
 func (j *judge) find(f Finding) { j.report.Findings = append(j.report.Findings, f) }
 
-// tunnel tells of AWS's documents for port forwarding and SSH, which no preferences log.
-func tunnel(document string) bool {
-	return strings.HasPrefix(document, "AWS-StartPortForwarding") || document == "AWS-StartSSHSession"
-}
-
 func (j *judge) session(s Session) {
 	found := func(kind Kind, at time.Time, where, format string, args ...any) {
 		j.find(Finding{Kind: kind, Session: s.ID, Owner: s.Owner, Instance: s.Target, Document: j.document(s.Document), At: at, Where: where, Text: fmt.Sprintf(format, args...)})
@@ -111,7 +111,9 @@ func (j *judge) session(s Session) {
 	if !j.ours(s) {
 		switch document := j.document(s.Document); {
 		case !j.onStack(s.Target) || s.Status == "Failed" || j.allowed(s.Document):
-		case tunnel(document):
+		case slices.Contains(j.Tunnels, document):
+			j.report.Tunnels++
+		case session.Unlogged(document):
 			found(Tunnel, s.Start, "", "port forwarding or SSH, which Session Manager does not log")
 		default:
 			found(OtherDocument, s.Start, "", "the session ran under %s, so it is logged where that document says, or not at all", document)
@@ -371,6 +373,39 @@ func (j *judge) access() {
 		}
 		j.find(Finding{Kind: OtherAccess, Owner: e.Owner, Instance: first(e.Instances), Document: e.Document, At: e.At, Where: "CloudTrail, " + e.Name, Text: text})
 	}
+}
+
+// trail reports that no alert can arrive: EventBridge gets the calls that a
+// trail logs, and no others.
+func (j *judge) trail() {
+	if !j.Alerts || !j.TrailsRead || slices.ContainsFunc(j.Trails, j.alertsBy) {
+		return
+	}
+	text := "the account has no trail in this Region"
+	if len(j.Trails) > 0 {
+		var names []string
+		for _, t := range j.Trails {
+			names = append(names, t.Name+" "+j.whyNot(t))
+		}
+		text = strings.Join(names, "; ")
+	}
+	j.find(Finding{Kind: NoTrail, At: j.Now, Where: "CloudTrail", Text: "no alert of the stack can arrive: " + text})
+}
+
+func (j *judge) alertsBy(t Trail) bool { return j.whyNot(t) == "" }
+
+// whyNot says why the calls that alerts are about do not reach EventBridge
+// through a trail; empty: they do.
+func (j *judge) whyNot(t Trail) string {
+	switch {
+	case !t.EveryRegion && t.HomeRegion != j.Region:
+		return "logs only " + t.HomeRegion
+	case !t.Logging:
+		return "is stopped"
+	case !t.ManagementWrites:
+		return "logs no management events that write"
+	}
+	return ""
 }
 
 func first(all []string) string {

@@ -24,7 +24,7 @@ var (
 	before  = session.Location{Bucket: "logs", Prefix: "before"}
 )
 
-const ownDocument = "SSM-SessionManagerRunShell"
+const ownDocument, ownTunnel = "SSM-SessionManagerRunShell", "people-tunnel-dba-postgres"
 
 // honest are n sessions as users and the agent leave them, with their logs: short and long ones, idle ones, failed ones, open
 // ones, ones that ended a moment ago, and sessions of other stacks.
@@ -33,7 +33,8 @@ func honest(n int) Facts {
 	f := Facts{
 		Now: now, Since: now.Add(-History), Account: "123456789012", Instances: map[string]bool{"i-1": true, "i-2": true},
 		Document: ownDocument, Current: []session.Location{bucket, group}, ChangedAt: changed, Locations: []session.Location{bucket, group, before}, Idle: 20 * time.Minute,
-		Versioning: map[string]string{"logs": "Enabled"}, ReasonRequired: true,
+		Versioning: map[string]string{"logs": "Enabled"}, ReasonRequired: true, Region: "us-east-2", Tunnels: []string{ownTunnel},
+		Alerts: true, TrailsRead: true, Trails: []Trail{{Name: "main", HomeRegion: "us-east-1", EveryRegion: true, Logging: true, ManagementWrites: true}},
 	}
 	for i := range n {
 		who := []string{"alice", "bob@example.com", "ci-runner-7"}[i%3]
@@ -92,6 +93,9 @@ func honest(n int) Facts {
 		Object{Bucket: "logs", Key: "sessions/Standard_Stream/stderr", Version: "1", At: now.Add(-time.Hour), Size: 9},
 		Object{Bucket: "logs", Key: "sessions/readme.txt", Version: "1", At: now.Add(-time.Hour), Size: 9},
 	)
+	f.Sessions = append(f.Sessions, Session{ // forwards a port of the config
+		ID: "alice-0fffffffffffffff1", Owner: "alice", Target: "i-1", Document: ownTunnel, Status: "Terminated", Start: now.Add(-2 * time.Hour), End: now.Add(-time.Hour),
+	})
 	f.Commands = []Command{{ID: "c-1", Instance: "i-other", Document: "AWS-RunShellScript", At: now.Add(-time.Hour)}}
 	return f
 }
@@ -114,6 +118,7 @@ func TestJudge_HonestSessions_NothingIsFound(t *testing.T) {
 	require.Greater(t, r.Logged, 9_000)
 	require.NotZero(t, r.Open)
 	require.NotZero(t, r.Settling)
+	require.Equal(t, 1, r.Tunnels)
 	require.Empty(t, f.WithoutLog())
 
 	f.Current, f.Locations, f.Streams, f.ChangedAt = []session.Location{bucket}, []session.Location{bucket, before}, nil, time.Time{}
@@ -227,6 +232,13 @@ func lossesAndEvasions() map[string]injection {
 			f.removeLog(s.ID)
 			f.removeStream(s.ID)
 		}, []Kind{Tunnel}},
+		"port forwarding by a document that the stack has no more": {func(f *Facts, s *Session) {
+			s.Document, f.Tunnels = ownTunnel, nil
+			f.removeSession("alice-0fffffffffffffff1")
+			f.removeLog(s.ID)
+			f.removeStream(s.ID)
+		}, []Kind{OtherDocument}},
+		"no trail, so no alert": {func(f *Facts, _ *Session) { f.Trails = nil }, []Kind{NoTrail}},
 		"SSH": {func(f *Facts, s *Session) {
 			s.Document = "AWS-StartSSHSession"
 			f.removeLog(s.ID)
@@ -277,6 +289,39 @@ func TestJudge_EachLossAndEvasion_IsFound(t *testing.T) {
 				}
 			}
 			require.ElementsMatch(t, test.want, kinds)
+		})
+	}
+}
+
+// Alerts need a trail that logs the Region's management events. What could not be read decides nothing.
+func TestJudge_Trail_MakesAlertsArrive(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*Facts)
+		says   string
+	}{
+		"of every Region":               {func(*Facts) {}, ""},
+		"of this Region":                {func(f *Facts) { f.Trails[0].EveryRegion, f.Trails[0].HomeRegion = false, "us-east-2" }, ""},
+		"of another Region":             {func(f *Facts) { f.Trails[0].EveryRegion = false }, "main logs only us-east-1"},
+		"stopped":                       {func(f *Facts) { f.Trails[0].Logging = false }, "main is stopped"},
+		"of data events":                {func(f *Facts) { f.Trails[0].ManagementWrites = false }, "main logs no management events that write"},
+		"one of two":                    {func(f *Facts) { f.Trails = append([]Trail{{Name: "old"}}, f.Trails...) }, ""},
+		"none":                          {func(f *Facts) { f.Trails = nil }, "the account has no trail in this Region"},
+		"none, and no alerts":           {func(f *Facts) { f.Trails, f.Alerts = nil, false }, ""},
+		"none is known: a denied read":  {func(f *Facts) { f.Trails, f.TrailsRead = nil, false }, ""},
+		"some are known: a denied read": {func(f *Facts) { f.Trails[0].Logging, f.TrailsRead = false, false }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := honest(0)
+			test.change(&f)
+			found := Judge(f).Findings
+			if test.says == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Equal(t, "no alert of the stack can arrive: "+test.says, found[0].Text)
 		})
 	}
 }

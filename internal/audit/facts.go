@@ -22,6 +22,7 @@ type Facts struct {
 	Since time.Time
 	// Account is the account's ID.
 	Account string
+	Region  string
 	// Instances are those of the stack, by their IDs.
 	Instances map[string]bool
 	// EveryInstance judges the sessions on all instances of the account and Region.
@@ -41,6 +42,14 @@ type Facts struct {
 	Idle time.Duration
 	// ReasonRequired: each session has to have a reason.
 	ReasonRequired bool
+	// Tunnels are the stack's own documents that forward a port.
+	Tunnels []string
+	// Alerts: the stack sends alerts about events that CloudTrail delivers.
+	Alerts bool
+	// Trails are those that log events of the Region or the account. They are
+	// judged only if TrailsRead.
+	Trails     []Trail
+	TrailsRead bool
 	// Allowed are documents whose sessions and commands are not reported.
 	Allowed []string
 
@@ -92,6 +101,15 @@ type Event struct {
 	Document         string
 	// Instances are the stack's instances that the request names.
 	Instances []string
+}
+
+// Trail is one of CloudTrail's.
+type Trail struct {
+	Name, HomeRegion string
+	EveryRegion      bool // it logs the events of all Regions
+	Logging          bool
+	// ManagementWrites: its event selectors include management events that write.
+	ManagementWrites bool
 }
 
 const (

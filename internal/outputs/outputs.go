@@ -37,6 +37,7 @@ const (
 	PeoplePolicyARNs     = "peoplePolicyArns"
 	PeopleRoleARNs       = "peopleRoleArns"
 	StartTunnel          = "startTunnel"
+	TunnelDocuments      = "tunnelDocuments"
 	ServiceControlPolicy = "serviceControlPolicy"
 	AlertTopicARN        = "alertTopicArn"
 )
@@ -61,6 +62,8 @@ type Values struct {
 	AccountID              string                     `json:"accountId"`
 	ExistingProfiles       map[string]ExistingProfile `json:"existingInstanceProfiles"`
 	EndpointCidrBlocks     []string                   `json:"endpointCidrBlocks"`
+	TunnelDocuments        map[string]string          `json:"tunnelDocuments"`
+	AlertTopicARN          string                     `json:"alertTopicArn"`
 }
 
 // ExistingProfile is about an existing instance that has no instance profile of

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 )
 
 // tunnel is a session document of the type Port. AWS's own document
@@ -21,6 +22,12 @@ type parameter struct {
 	Description    string `json:"description"`
 	AllowedPattern string `json:"allowedPattern"`
 	Default        string `json:"default"`
+}
+
+// Unlogged reports whether a document of AWS forwards ports or SSH, of which
+// Session Manager logs nothing.
+func Unlogged(document string) bool {
+	return strings.HasPrefix(document, "AWS-StartPortForwarding") || document == "AWS-StartSSHSession"
 }
 
 // Tunnel is a session document that forwards a local port to one host and port,

@@ -107,6 +107,11 @@ func TestReadRequest(t *testing.T) {
 			map[string]string{"Names.1": "a", "Names.2": "b", "WithDecryption": "true", "F.1.K": "v"},
 		},
 		{
+			"JSON protocol, a service whose name has dots",
+			jsonCall(t, "http://x", "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.GetTrailStatus", `{"Name":"main"}`),
+			"cloudtrail", "GetTrailStatus", map[string]string{"Name": "main"},
+		},
+		{
 			"presigned", func() *http.Request {
 				r, _ := http.NewRequest(http.MethodGet, "http://x/b/k?X-Amz-Credential=A%2F20260101%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Expires=9", nil)
 				return r

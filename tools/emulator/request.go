@@ -91,7 +91,7 @@ func readRequest(h *http.Request) (*Request, error) {
 	switch {
 	case r.Service == "s3":
 	case target != "":
-		_, r.Action, _ = strings.Cut(target, ".")
+		r.Action = target[strings.LastIndex(target, ".")+1:] // some services have dots in the name before it
 		var body any
 		if json.Unmarshal(r.Body, &body) == nil {
 			flatten(r.Params, "", body)

@@ -22,6 +22,7 @@ type auditing struct {
 	allowed           []string
 	topic             string
 	withoutCloudTrail bool
+	outputs           string
 }
 
 func auditCommand(r *run) *cobra.Command {
@@ -31,7 +32,8 @@ func auditCommand(r *run) *cobra.Command {
 		Short: "Compare the sessions that AWS knows with the session logs that exist",
 		Long: `Compare the sessions that AWS knows with the session logs that exist, and report what does not fit: ended sessions without a
 session log, session logs without a session, logs that were overwritten, deleted or forged, sessions under other documents, and
-other ways to the stack's instances, such as port forwarding and Run Command.
+other ways to the stack's instances, such as port forwarding and Run Command. If the stack sends alerts, it also reports that no
+trail of CloudTrail makes them arrive.
 
 Exit code 0 means that all was compared and nothing was found, 6 that something was found, and 1 that the audit is incomplete or
 failed.`,
@@ -44,6 +46,7 @@ failed.`,
 	f.StringSliceVar(&r.auditing.allowed, "allow", nil, "`DOCUMENT` whose sessions and commands are not reported; can be repeated")
 	f.BoolVar(&r.all, "all", false, "judge the sessions and commands on every instance of the account and Region")
 	f.StringVar(&r.auditing.topic, "topic", "", "`ARN` of an SNS topic that gets a message if something is found or the audit is incomplete")
+	f.StringVar(&r.auditing.outputs, "outputs", "", "`FILE` with the stack's outputs as JSON, for who cannot read the Pulumi state")
 	f.BoolVar(&r.auditing.withoutCloudTrail, "without-cloudtrail", false, "do not read CloudTrail's event history")
 	return c
 }
@@ -124,7 +127,8 @@ func (a *auditRun) counts(report audit.Report) []string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{report.Open, "open"}, {report.Settling, "ended less than 15 minutes ago"}, {report.Undecided, "not decided"}} {
+	}{{report.Open, "open"}, {report.Settling, "ended less than 15 minutes ago"}, {report.Undecided, "not decided"},
+		{report.Tunnels, "more that forwarded a port of the config, without a session log"}} {
 		if c.n > 0 {
 			first += fmt.Sprintf(", %d %s", c.n, c.what)
 		}

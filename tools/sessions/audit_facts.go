@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -23,6 +24,7 @@ func (a *auditRun) read(ctx context.Context) error {
 	a.facts = audit.Facts{
 		Now: a.now, Since: a.list.since, Document: a.outputs.SessionDocument, EveryInstance: a.all, Allowed: a.auditing.allowed,
 		ReasonRequired: reasonRequired(a.outputs), Instances: map[string]bool{}, Versioning: map[string]string{},
+		Region: a.outputs.Region, Alerts: a.outputs.AlertTopicARN != "", Tunnels: slices.Collect(maps.Values(a.outputs.TunnelDocuments)),
 	}
 	if oldest := a.now.Add(-historyKept); a.facts.Since.Before(oldest) {
 		a.facts.Since = oldest
@@ -30,6 +32,10 @@ func (a *auditRun) read(ctx context.Context) error {
 	me, err := a.aws.caller(ctx)
 	if err != nil {
 		return err
+	}
+	if there := a.outputs.AccountID; there != "" && there != me.Account {
+		return fmt.Errorf("the stack %s is in the account %s, and you are signed in to %s, as %s. Nothing was compared.\n  Fix: sign in to the account %[2]s",
+			a.Stack, there, me.Account, me.ARN)
 	}
 	a.facts.Account = me.Account
 	if err := a.settings(ctx); err != nil {
@@ -45,6 +51,7 @@ func (a *auditRun) read(ctx context.Context) error {
 	a.streams(ctx)
 	a.commands(ctx)
 	a.events(ctx)
+	a.trails(ctx)
 	return ctx.Err()
 }
 
@@ -52,7 +59,7 @@ func (a *auditRun) read(ctx context.Context) error {
 func (a *auditRun) notes(what string, err error) {
 	switch {
 	case err == nil:
-	case a.Emulated && isCode(err, "NotImplementedByEmulator"):
+	case isCode(err, "NotImplementedByEmulator"):
 		a.skipped = append(a.skipped, what+": the local emulator does not have it")
 	default:
 		a.unread = append(a.unread, what+": "+problem(err))
@@ -389,6 +396,78 @@ func (a *auditRun) events(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// trails reads the trails of CloudTrail, without which no alert of the stack arrives.
+func (a *auditRun) trails(ctx context.Context) {
+	if !a.facts.Alerts {
+		return
+	}
+	err := a.readTrails(ctx)
+	a.facts.TrailsRead = err == nil
+	a.notes("whether a trail of CloudTrail logs the events that alerts are about", err)
+}
+
+func (a *auditRun) readTrails(ctx context.Context) error {
+	var all struct {
+		TrailList []struct {
+			Name, HomeRegion   string
+			TrailARN           string
+			IsMultiRegionTrail bool
+		}
+	}
+	// Those of other Regions and of the organization are among them, if they log this Region.
+	if err := a.aws.call(ctx, &all, "cloudtrail", "describe-trails", nil); err != nil {
+		return err
+	}
+	for _, t := range all.TrailList {
+		var status struct{ IsLogging bool }
+		if err := a.aws.call(ctx, &status, "cloudtrail", "get-trail-status", input{"Name": t.TrailARN}); err != nil {
+			return err
+		}
+		var selectors eventSelectors
+		if err := a.aws.call(ctx, &selectors, "cloudtrail", "get-event-selectors", input{"TrailName": t.TrailARN}); err != nil {
+			return err
+		}
+		a.facts.Trails = append(a.facts.Trails, audit.Trail{
+			Name: t.Name, HomeRegion: t.HomeRegion, EveryRegion: t.IsMultiRegionTrail, Logging: status.IsLogging, ManagementWrites: selectors.managementWrites(),
+		})
+	}
+	return nil
+}
+
+// eventSelectors say what a trail logs: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
+type eventSelectors struct {
+	EventSelectors []struct {
+		ReadWriteType           string
+		IncludeManagementEvents bool
+	}
+	AdvancedEventSelectors []struct {
+		FieldSelectors []struct {
+			Field  string
+			Equals []string
+		}
+	}
+}
+
+// managementWrites tells whether management events that write are among them.
+func (s eventSelectors) managementWrites() bool {
+	for _, e := range s.EventSelectors {
+		if e.IncludeManagementEvents && e.ReadWriteType != "ReadOnly" {
+			return true
+		}
+	}
+	for _, e := range s.AdvancedEventSelectors {
+		management, readOnly := false, false
+		for _, f := range e.FieldSelectors {
+			management = management || f.Field == "eventCategory" && slices.Contains(f.Equals, "Management")
+			readOnly = readOnly || f.Field == "readOnly" && slices.Contains(f.Equals, "true")
+		}
+		if management && !readOnly {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *auditRun) event(text string) {

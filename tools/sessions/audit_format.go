@@ -62,6 +62,7 @@ type auditJSON struct {
 	Open       int       `json:"open"`
 	Settling   int       `json:"settling"`
 	Undecided  int       `json:"undecided"`
+	Tunnels    int       `json:"tunnels"`
 	Findings   []finding `json:"findings"`
 }
 
@@ -83,7 +84,7 @@ func (a *auditRun) write(report audit.Report) error {
 		text, err := json.MarshalIndent(auditJSON{
 			Stack: a.Stack, Region: a.outputs.Region, Document: a.outputs.SessionDocument, At: rfc(a.now), Since: rfc(a.facts.Since),
 			Complete: len(a.unread) == 0, NotChecked: append(append([]string{}, a.skipped...), a.unread...),
-			Sessions: report.Sessions, Logged: report.Logged, Open: report.Open, Settling: report.Settling, Undecided: report.Undecided, Findings: rows,
+			Sessions: report.Sessions, Logged: report.Logged, Open: report.Open, Settling: report.Settling, Undecided: report.Undecided, Tunnels: report.Tunnels, Findings: rows,
 		}, "", "  ")
 		if err != nil {
 			return err

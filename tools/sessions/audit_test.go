@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -213,6 +214,90 @@ func TestAudit_StreamThatSeemsToStop_IsReadAgain(t *testing.T) {
 	got = runFake(t, "audit", long(1772352001000)) // 08:00:01
 	require.Equal(t, codeFindings, got.code, got.err)
 	require.Contains(t, got.out, "stream-stopped")
+}
+
+// A stack with alerts needs a trail that logs the management events of its Region: absent, refused and not answered are told apart.
+func TestAudit_Alerts_NeedATrail(t *testing.T) {
+	t.Parallel()
+	with := strings.Replace(testOutputs, "{", `{"alertTopicArn": "arn:aws:sns:us-east-2:1:alerts", `, 1)
+	const trailARN = "arn:aws:cloudtrail:us-east-1:2:trail/organization"
+	trails := answer{Contains: "describe-trails", Stdout: `{"trailList": [{"Name": "organization", "HomeRegion": "us-east-1", "TrailARN": "` + trailARN + `", "IsMultiRegionTrail": true, "IsOrganizationTrail": true}]}`}
+	logging := answer{Contains: `get-trail-status --region us-east-2 --output json --cli-input-json {"Name":"` + trailARN + `"}`, Stdout: `{"IsLogging": true}`}
+	selectors := func(text string) answer {
+		return answer{Contains: `get-event-selectors --region us-east-2 --output json --cli-input-json {"TrailName":"` + trailARN + `"}`, Stdout: text}
+	}
+	const all = `{"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": true}]}`
+	denied := func(operation string) answer {
+		return answer{Contains: operation, Code: 254, Stderr: "\nAn error occurred (AccessDeniedException) when calling the " + camel(operation) + " operation: User is not authorized\n"}
+	}
+	for name, test := range map[string]struct {
+		answers []answer
+		code    int
+		says    string
+	}{
+		"logs everything":       {[]answer{trails, logging, selectors(all)}, 0, "Nothing was found.\n"},
+		"advanced selectors":    {[]answer{trails, logging, selectors(`{"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}, {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}]}`)}, 0, "Nothing was found.\n"},
+		"reads only":            {[]answer{trails, logging, selectors(`{"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}]}`)}, codeFindings, "organization logs no management events that write"},
+		"advanced reads only":   {[]answer{trails, logging, selectors(`{"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}, {"Field": "readOnly", "Equals": ["true"]}]}]}`)}, codeFindings, "organization logs no management events that write"},
+		"data events only":      {[]answer{trails, logging, selectors(`{"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": false}]}`)}, codeFindings, "organization logs no management events that write"},
+		"stopped":               {[]answer{trails, {Contains: "get-trail-status", Stdout: `{"IsLogging": false}`}, selectors(all)}, codeFindings, "organization is stopped"},
+		"absent":                {[]answer{{Contains: "describe-trails", Stdout: `{"trailList": []}`}}, codeFindings, "the account has no trail in this Region"},
+		"list denied":           {[]answer{denied("describe-trails")}, 1, "NOT CHECKED: whether a trail of CloudTrail logs the events that alerts are about: cloudtrail:DescribeTrails was refused"},
+		"status denied":         {[]answer{trails, denied("get-trail-status"), selectors(all)}, 1, "cloudtrail:GetTrailStatus was refused"},
+		"selectors denied":      {[]answer{trails, logging, denied("get-event-selectors")}, 1, "cloudtrail:GetEventSelectors was refused"},
+		"unknown: not answered": {[]answer{{Contains: "describe-trails", Code: 254, Stderr: "\nAn error occurred (InternalFailure) when calling the DescribeTrails operation: try again\n"}}, 1, "NOT CHECKED: whether a trail"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runWith(t, "audit", with, instead(test.answers...), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+			require.Equal(t, test.code, got.code, got.out+got.err)
+			require.Contains(t, got.out+got.err, test.says)
+			require.Equal(t, test.code == codeFindings, strings.HasPrefix(got.out, "no-trail  2026-03-01 12:00"), got.out)
+		})
+	}
+	require.Zero(t, runFake(t, "audit", wellLogged()).count("describe-trails"), "a stack without alerts needs no trail")
+}
+
+// A port that the stack's config forwards is counted, and is no finding. Its sessions are marked wherever they are listed.
+func TestOwnTunnel_IsMarkedAndNoFinding(t *testing.T) {
+	t.Parallel()
+	with := strings.Replace(testOutputs, "{", `{"tunnelDocuments": {"dba/postgres": "project-people-dev-tunnel-dba-postgres"}, `, 1)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	run := func(name, state string, args ...string) try {
+		t.Helper()
+		answers := instead(
+			answer{Contains: `"State":"` + state + `"`, Stdout: `{"Sessions": [{"SessionId": "alice-0123456789abcdef9", "Target": "i-1", "Status": "Connected", "StartDate": 1772362800,
+				"Owner": "arn:aws:sts::1:assumed-role/r/alice", "DocumentName": "project-people-dev-tunnel-dba-postgres"}]}`},
+			answer{Contains: "describe-sessions", Stdout: "{}"}, answer{Contains: "terminate-session", Stdout: "{}"}, answer{Contains: "describe-instance-information", Stdout: "{}"},
+			answer{Contains: "list-object", Stdout: "{}"}, answer{Contains: "describe-log-streams", Stdout: "{}"})
+		return runWith(t, name, with, answers, now, args...)
+	}
+	got := run("audit", past)
+	require.Zero(t, got.code, got.out+got.err)
+	require.Contains(t, got.err, "0 sessions under SSM-SessionManagerRunShell since 2026-01-30T12:00:00Z: 0 logged as they should be, 1 more that forwarded a port of the config, without a session log.")
+	got = run("audit", past, "--format", "json")
+	require.Contains(t, got.out, `"tunnels": 1`)
+	got = run("history", past)
+	require.Zero(t, got.code, got.err)
+	require.Regexp(t, `alice-0123456789abcdef9 .*none: port forwarding`, got.out)
+	got = run("status", active)
+	require.Contains(t, got.out, "alice-0123456789abcdef9, a forwarded port without a session log")
+	for _, args := range [][]string{{"--session", "alice-0123456789abcdef9"}, {"--instance", "app", "--yes"}} {
+		got = run("end", active, args...)
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, "ended alice-0123456789abcdef9 of alice on app (i-1), which has no session log\n", got.out)
+	}
+	got = run("record", past, "--session", "alice-0123456789abcdef9")
+	require.Equal(t, codeNoRecord, got.code, got.err)
+	require.Contains(t, got.err, "Session Manager does not log port forwarding and SSH")
+}
+
+func TestAudit_OtherAccount_ComparesNothing(t *testing.T) {
+	t.Parallel()
+	got := runWith(t, "audit", strings.Replace(testOutputs, "{", `{"accountId": "2", `, 1), wellLogged(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "the stack dev is in the account 2, and you are signed in to 1, as arn:aws:sts::1:assumed-role/r/alice. Nothing was compared.")
+	require.Len(t, got.calls, 1)
 }
 
 func TestAudit_BadFlag_AsksNothing(t *testing.T) {

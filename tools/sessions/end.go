@@ -118,6 +118,10 @@ func (r *run) terminate(ctx context.Context, s session) error {
 	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", input{"SessionId": s.SessionID}); err != nil {
 		return r.explain(err)
 	}
-	r.print("ended %s of %s on %s; its session log: %s", s.SessionID, s.who(), r.byID(s.Target), r.command("record SESSION="+s.SessionID))
+	log := "; its session log: " + r.command("record SESSION="+s.SessionID)
+	if r.unrecorded(s) {
+		log = ", which has no session log"
+	}
+	r.print("ended %s of %s on %s%s", s.SessionID, s.who(), r.byID(s.Target), log)
 	return nil
 }

@@ -136,7 +136,7 @@ func runOn(t *testing.T, programs, name, outputs string, answers []answer, now t
 	root := &cobra.Command{Use: "stack", SilenceErrors: true, SilenceUsage: true}
 	root.SetFlagErrorFunc(process.FlagError)
 	for _, build := range builders {
-		r := &run{now: func() time.Time { return now }, poll: 5 * time.Millisecond, open: func() (Setting, error) { return setting, nil }}
+		r := &run{now: func() time.Time { return now }, poll: 5 * time.Millisecond, open: func(string) (Setting, error) { return setting, nil }}
 		if name == "wait" {
 			r.now = time.Now
 		}

@@ -312,10 +312,10 @@ func (h *historyRun) keep(page []session) []entry {
 	return kept
 }
 
-// isOurs tells whether a session ran under the stack's document: also on an instance that was replaced since, or that only has
+// isOurs tells whether a session ran under a document of the stack: also on an instance that was replaced since, or that only has
 // the stack's profile.
 func (h *historyRun) isOurs(s session) bool {
-	return h.all || h.underDocument(s) && (h.only == "" || s.Target == h.only)
+	return h.all || (h.underDocument(s) || h.ownTunnel(s)) && (h.only == "" || s.Target == h.only)
 }
 
 // underDocument tells whether a session ran under the stack's document.

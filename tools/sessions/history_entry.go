@@ -25,6 +25,7 @@ type entry struct {
 	RecordedAt   string   `json:"recordedAt"`
 	Source       string   `json:"source"`
 	start, taken time.Time
+	unlogged     bool // it forwarded a port
 }
 
 // columns are those of CSV, which has all log locations in one.
@@ -53,6 +54,8 @@ func (e entry) record() string {
 	switch {
 	case e.Logs == nil:
 		return unknown
+	case e.unlogged:
+		return "none: port forwarding"
 	case len(e.Logs) == 0:
 		return "none"
 	}
@@ -79,8 +82,10 @@ func (h *historyRun) entry(s session) entry {
 	}
 	switch {
 	case e.Logs != nil:
-	case s.Status == "Failed", unrecorded(s.DocumentName):
+	case s.Status == "Failed":
 		e.Logs = []string{}
+	case h.unrecorded(s):
+		e.Logs, e.unlogged = []string{}, true
 	case h.underDocument(s):
 		e.Logs = []string{}
 		for _, l := range h.places {

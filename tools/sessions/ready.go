@@ -78,7 +78,7 @@ func Ready(ctx context.Context, s Setting, online, verified []string, timeout ti
 
 // newRun is a run on the stack as it is now.
 func newRun(s Setting) (*run, error) {
-	r := &run{open: func() (Setting, error) { return s, nil }, now: time.Now, poll: 5 * time.Second}
+	r := &run{open: func(string) (Setting, error) { return s, nil }, now: time.Now, poll: 5 * time.Second}
 	return r, r.start()
 }
 

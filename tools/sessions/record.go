@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
 )
 
@@ -96,7 +97,7 @@ func (r *run) record(ctx context.Context) error {
 		r.say("Session Manager has no such session either; it keeps the history of 30 days. Is the id right? %s lists them.", r.command("history"))
 	case s.Status == "Failed":
 		r.say("The session never opened%s, so it has no session log.", because(s.Details))
-	case unrecorded(s.DocumentName):
+	case r.unrecorded(s):
 		r.say("It was opened under %s: Session Manager does not log port forwarding and SSH.", s.DocumentName)
 	default:
 		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
@@ -234,9 +235,19 @@ func because(details string) string {
 	return " (" + details + ")"
 }
 
-// unrecorded tells of AWS's documents for port forwarding and SSH, which no preferences record.
-func unrecorded(document string) bool {
-	return strings.HasPrefix(document, "AWS-StartPortForwarding") || document == "AWS-StartSSHSession"
+// unrecorded tells whether a session forwards a port or SSH, which no session preferences record.
+func (r *run) unrecorded(s session) bool {
+	return sessiondoc.Unlogged(s.DocumentName) || r.ownTunnel(s)
+}
+
+// ownTunnel tells whether a session forwards a port that the stack's config allows (operators.GROUP.portForwarding).
+func (r *run) ownTunnel(s session) bool {
+	for _, document := range r.outputs.TunnelDocuments {
+		if s.DocumentName == document {
+			return true
+		}
+	}
+	return false
 }
 
 // ignorePipe: a reader who has read enough is no error.

@@ -59,7 +59,7 @@ type Setting struct {
 type run struct {
 	Setting
 	name    string
-	open    func() (Setting, error)
+	open    func(outputs string) (Setting, error)
 	outputs outputs.Values
 	aws     *client
 	now     func() time.Time
@@ -84,9 +84,9 @@ type run struct {
 // builders has one function for each command.
 var builders = []func(*run) *cobra.Command{waitCommand, connectCommand, historyCommand, recordCommand, endCommand, verifyCommand, auditCommand, statusCommand}
 
-// Commands returns the commands about sessions. Each calls open once its flags have been read. Complete completes the names
-// of instances.
-func Commands(open func() (Setting, error), complete cobra.CompletionFunc) []*cobra.Command {
+// Commands returns the commands about sessions. Each calls open once its flags have been read, with the file of the stack's
+// outputs if the user named one in place of the Pulumi state. Complete completes the names of instances.
+func Commands(open func(outputs string) (Setting, error), complete cobra.CompletionFunc) []*cobra.Command {
 	var all []*cobra.Command
 	for _, build := range builders {
 		all = append(all, build(&run{open: open, complete: complete, now: time.Now, poll: 5 * time.Second}))
@@ -137,7 +137,7 @@ func (r *run) sessionFlag(c *cobra.Command) {
 // start reads the stack's outputs and finds the AWS CLI.
 func (r *run) start() (err error) {
 	r.session = strings.TrimSpace(r.session)
-	if r.Setting, err = r.open(); err != nil {
+	if r.Setting, err = r.open(r.auditing.outputs); err != nil {
 		return err
 	}
 	text, err := r.Outputs()

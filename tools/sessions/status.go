@@ -129,7 +129,7 @@ func (r *run) statusOfInstances(ctx context.Context) []string {
 // minute is how times are shown.
 const minute = "2006-01-02 15:04 UTC"
 
-// openSessions are those under the stack's document.
+// openSessions are those under a document of the stack.
 func (r *run) openSessions(ctx context.Context) []string {
 	all, err := r.aws.allSessions(ctx, active)
 	if err != nil {
@@ -137,11 +137,15 @@ func (r *run) openSessions(ctx context.Context) []string {
 	}
 	var lines []string
 	for _, s := range all {
-		if r.underDocument(s) {
-			since := r.now().Sub(s.StartDate.Time).Round(time.Minute)
-			lines = append(lines, fmt.Sprintf("%s on %s since %s (%s): %s", s.who(), r.byID(s.Target), s.StartDate.UTC().Format(minute),
-				strings.TrimSuffix(since.String(), "0s"), s.SessionID))
+		if !r.underDocument(s) && !r.ownTunnel(s) {
+			continue
 		}
+		since := r.now().Sub(s.StartDate.Time).Round(time.Minute)
+		line := fmt.Sprintf("%s on %s since %s (%s): %s", s.who(), r.byID(s.Target), s.StartDate.UTC().Format(minute), strings.TrimSuffix(since.String(), "0s"), s.SessionID)
+		if r.ownTunnel(s) {
+			line += ", a forwarded port without a session log"
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	switch n := len(lines); {

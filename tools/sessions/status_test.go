@@ -83,7 +83,7 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		{Setting{Out: out}, NotDeployed{"dev", "not from here"}, "nothing"},
 		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3 AWS resources", nil }}, nil, "3 AWS resources"},
 	} {
-		r := &run{open: func() (Setting, error) { return c.setting, c.err }}
+		r := &run{open: func(string) (Setting, error) { return c.setting, c.err }}
 		command := statusCommand(r)
 		command.SetArgs(nil)
 		require.NoError(t, command.Execute())

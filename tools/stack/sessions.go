@@ -28,8 +28,15 @@ func (a *app) completeInstances() cobra.CompletionFunc {
 	})
 }
 
-// sessionSetting gives the commands about sessions the stack's outputs and environment.
-func (a *app) sessionSetting() (s sessions.Setting, err error) {
+// sessionSetting gives the commands about sessions the stack's outputs and environment. With a file of the outputs it needs
+// neither the stack's config nor its state.
+func (a *app) sessionSetting(outputs string) (s sessions.Setting, err error) {
+	if outputs != "" {
+		return sessions.Setting{
+			Stack: a.name, Environ: a.environ, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+			Outputs: func() (string, error) { text, err := os.ReadFile(outputs); return string(text), err },
+		}, nil
+	}
 	if err := a.openStack(); err != nil {
 		return s, err
 	}
