@@ -1,10 +1,19 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +27,7 @@ type signedIn struct {
 	users    map[string]string            // by access key
 	policies map[string]map[string]any    // of each user: by name
 	tags     map[string]map[string]string // of instances, by id
+	decided  sync.Map                     // verdicts by what was asked: each costs a process
 }
 
 // signIn creates a user with policies of the account, and returns the AWS CLI with an access key of that user.
@@ -41,6 +51,9 @@ func (s *signedIn) asks(q *emulator.Request) []ask {
 		return "arn:aws:" + service + ":" + q.Region + ":" + here + ":" + resource
 	}
 	action := q.Service + ":" + q.Action
+	if action == "sts:GetCallerIdentity" {
+		return nil // it needs no permission
+	}
 	tagsOf := func(id string) map[string]string {
 		context := map[string]string{}
 		for key, value := range s.tags[id] {
@@ -60,8 +73,14 @@ func (s *signedIn) asks(q *emulator.Request) []ask {
 		return []ask{{action, arn("ssm", "session/"+q.Params["SessionId"]), nil}}
 	case "SendCommand":
 		return []ask{{action, arn("ec2", "instance/"+q.Params["InstanceIds.1"]), tagsOf(q.Params["InstanceIds.1"])}}
-	case "UpdateDocument", "GetDocument":
+	case "UpdateDocument", "GetDocument", "ListDocumentVersions":
 		return []ask{{action, arn("ssm", "document/"+q.Params["Name"]), nil}}
+	case "GetTrailStatus":
+		return []ask{{action, q.Params["Name"], nil}}
+	case "GetEventSelectors":
+		return []ask{{action, q.Params["TrailName"], nil}}
+	case "Publish":
+		return []ask{{action, q.Params["TopicArn"], nil}}
 	}
 	if q.Service == "s3" {
 		return askS3(emulator.Call{Action: q.Action, Params: q.Params})
@@ -81,6 +100,9 @@ func (s *signedIn) decide(q *emulator.Request) *emulator.Reply {
 		names = []string{}
 	}
 	asks := s.asks(q)
+	if len(asks) == 0 {
+		return nil
+	}
 	var simulations []map[string]any
 	for _, a := range asks {
 		context := map[string]string{"aws:username": name, "aws:userid": "AIDA" + strings.ToUpper(name)}
@@ -91,7 +113,13 @@ func (s *signedIn) decide(q *emulator.Request) *emulator.Reply {
 			"principal": arn, "action": a.action, "contextVariables": context, "resource": map[string]any{"resource": a.resource, "accountId": here},
 		}})
 	}
-	for i, v := range evaluate(s.t, s.policies[name], simulations) {
+	key := fmt.Sprint(name, asks)
+	verdicts, known := s.decided.Load(key)
+	if !known {
+		verdicts = evaluate(s.t, s.policies[name], simulations)
+		s.decided.Store(key, verdicts)
+	}
+	for i, v := range verdicts.([]verdict) {
 		if v.Error != "" {
 			s.t.Errorf("%s: %s", asks[i].action, v.Error)
 		}
@@ -155,7 +183,74 @@ func requirePoliciesDecide(t *testing.T, in *account, outputs object, log string
 	denied(auditor, "ssm:StartSession", arn("ec2", "instance/"+app), "ssm", "start-session", "--target", app)
 	denied(auditor, "s3:DeleteObject", object, "s3api", "delete-object", "--bucket", bucket, "--key", log)
 
+	requireAuditorAudits(t, in, outputs, auditor)
+
 	denied(nobody, "ssm:StartSession", arn("ec2", "instance/"+app), "ssm", "start-session", "--target", app)
 	denied(nobody, "ssm:DescribeSessions", "*", "ssm", "describe-sessions", "--state", "History")
 	denied(nobody, "s3:GetObject", object, "s3api", "get-object", "--bucket", bucket, "--key", log, "/dev/null")
+}
+
+// requireAuditorAudits runs what is behind `make audit` with the permissions of an auditor, and of no more: on honest sessions,
+// and after a session log was lost.
+//
+// It does not prove that CloudTrail's event history is read: the emulator has none.
+func requireAuditorAudits(t *testing.T, in *account, outputs object, auditor *awsCLI) {
+	t.Helper()
+	const id, forwarded = "joe-0123456789abcdef0", "joe-0123456789abcdef1"
+	bucket, key, app := outputs.text("logBucket"), "sessions/"+id+".log", outputs.text("instanceIds.app")
+	in.aws("s3api", "create-bucket", "--bucket", "trails", "--create-bucket-configuration", "LocationConstraint=us-east-2")
+	in.aws("cloudtrail", "create-trail", "--name", "main", "--s3-bucket-name", "trails", "--is-multi-region-trail")
+	in.aws("cloudtrail", "start-logging", "--name", "main")
+	in.aws("cloudtrail", "put-event-selectors", "--trail-name", "main", "--event-selectors", `[{"ReadWriteType": "All", "IncludeManagementEvents": true}]`)
+	seeded := func(id, document string) object {
+		ago := func(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339) }
+		return object{"SessionId": id, "Target": app, "Status": "Terminated", "Region": "us-east-2", "StartDate": ago(40 * time.Minute), "EndDate": ago(30 * time.Minute),
+			"DocumentName": document, "Owner": "arn:aws:iam::" + here + ":user/joe"}
+	}
+	running{URL: in.URL(), Secret: in.Secret()}.ask(t, http.MethodPost, "sessions",
+		[]object{seeded(id, preferencesName), seeded(forwarded, outputs.text("tunnelDocuments.web/postgres"))}, nil)
+	log := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(log, []byte("$ date\n"), 0o600))
+	in.as(outputs.text("roleName"), "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", log)
+
+	code, out, problems := auditor.audit(t, outputs)
+	require.Zero(t, code, out+problems)
+	require.Empty(t, out)
+	require.Regexp(t, `3 sessions under SSM-SessionManagerRunShell since \S+: 3 logged as they should be, 2 ended less than 15 minutes ago, 1 more that forwarded a port of the config`, problems)
+	require.Contains(t, problems, "Nothing was found.")
+
+	// All versions are gone, the trail is stopped, and somebody forwarded a port by a document of AWS.
+	for _, v := range in.aws("s3api", "list-object-versions", "--bucket", bucket, "--prefix", key).list("Versions") {
+		in.aws("s3api", "delete-object", "--bucket", bucket, "--key", key, "--version-id", v.text("VersionId"))
+	}
+	in.aws("cloudtrail", "stop-logging", "--name", "main")
+	running{URL: in.URL(), Secret: in.Secret()}.ask(t, http.MethodPost, "sessions", []object{seeded("joe-0123456789abcdef2", "AWS-StartPortForwardingSession")}, nil)
+	in.Reset()
+	code, out, problems = auditor.audit(t, outputs, "--format", "csv", "--topic", outputs.text("alertTopicArn"))
+	require.Equal(t, 6, code, out+problems)
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	require.NoError(t, err)
+	found := map[string]string{}
+	for _, row := range rows[1:] {
+		found[row[0]] = row[2]
+	}
+	require.Equal(t, map[string]string{"no-log": id, "tunnel": "joe-0123456789abcdef2", "no-trail": ""}, found)
+	require.Contains(t, problems, "A message was sent to "+outputs.text("alertTopicArn"))
+	require.True(t, slices.ContainsFunc(in.Calls(), func(c emulator.Call) bool { return c.Service == "sns" && c.Action == "Publish" }))
+	require.NotContains(t, problems, "NOT CHECKED")
+}
+
+// audit runs the command with the credentials of this AWS CLI. Like an auditor's, they cannot read the Pulumi state.
+func (c *awsCLI) audit(t *testing.T, outputs object, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	text, err := json.Marshal(outputs)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "outputs.json")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	cmd := exec.Command(filepath.Join(project(t), ".local", "bin", "stack"), append([]string{"audit", "--outputs", file}, args...)...)
+	cmd.Env = append(slices.Clone(c.environ), "PATH="+filepath.Dir(setting(t, "EMULATOR_PYTHON")))
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	code = exitCode(cmd.Run())
+	return code, out.String(), problems.String()
 }

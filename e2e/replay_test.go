@@ -134,6 +134,9 @@ func (r *replay) follow(calls []emulator.Call) {
 // apply reports whether the call can change something that a document depends on.
 func (r *replay) apply(c emulator.Call) bool {
 	p := c.Params
+	if strings.Contains(p["RoleName"], "-people-") || strings.Contains(p["Name"], "-tunnel-") {
+		return false // no instance has a role for people, and a forwarded port has no session log
+	}
 	switch c.Service + ":" + c.Action {
 	case "ssm:CreateDocument":
 		r.documents[p["Name"]] = &versions{contents: []string{p["Content"]}, current: 1}

@@ -21,9 +21,14 @@ import (
 func TestSession_OfStack_IsRecorded(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
+	topic := in.aws("sns", "create-topic", "--name", "ops").text("TopicArn")
 	s := newStack(t, in, "session", map[string]any{
 		"instances": map[string]any{"app": map[string]any{}, "db": map[string]any{}},
-		"operators": map[string]any{"web": map[string]any{"instances": []any{"app"}}}, "auditors": map[string]any{"enabled": true},
+		"operators": map[string]any{"web": map[string]any{
+			"instances": []any{"app"}, "portForwarding": map[string]any{"postgres": map[string]any{"host": "db.internal", "port": 5432}},
+		}},
+		"auditors": map[string]any{"enabled": true},
+		"alerts":   map[string]any{"topicArn": topic, "events": []any{"sessions"}},
 	})
 	s.up()
 	outputs := s.outputs()

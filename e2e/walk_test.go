@@ -144,6 +144,27 @@ func walkSteps(w *walk, first, second string) []step {
 		{name: "sessions encrypted", config: map[string]any{"session.encryption": true}, check: func(t *testing.T, w *walk) {
 			says("kmsKeyId", w.keys[2])(t, w)
 		}},
+		{name: "policies and roles for people, alerts and flow logs", config: map[string]any{
+			"operators": map[string]any{"dba": map[string]any{
+				"instances": []any{"app"}, "principals": []any{"arn:aws:iam::" + here + ":root"}, "mfa": true, "notBefore": "2026-12-01T00:00:00Z",
+				"portForwarding": map[string]any{"postgres": map[string]any{"host": "db.internal", "port": 5432}},
+			}},
+			"auditors.enabled": true, "breakGlass.principals": []any{"arn:aws:iam::" + here + ":root"}, "people.denyUnrecorded": true,
+			"people.exemptRoleArns": []any{roleARN("private-ec2-access-deploy")}, "alerts.emails": []any{"ops@example.com"}, "session.reason": "required",
+			"network.flowLogs": "s3://existing-logs",
+		}, check: func(t *testing.T, w *walk) {
+			arns, _ := w.outputs()["peoplePolicyArns"].(map[string]any)
+			require.Len(t, arns, 5)
+			w.requireNoChanges()
+		}},
+		{name: "none of them", config: map[string]any{
+			"operators": nil, "auditors.enabled": nil, "breakGlass.principals": nil, "people.denyUnrecorded": nil, "people.exemptRoleArns": nil,
+			"alerts.emails": nil, "session.reason": nil, "network.flowLogs": nil,
+		}, check: func(t *testing.T, w *walk) {
+			require.NotContains(t, w.outputs(), "peoplePolicyArns")
+			require.Empty(t, w.in.aws("iam", "list-policies", "--scope", "Local", "--query", "{Policies: Policies[?contains(PolicyName, 'people')]}").list("Policies"))
+			require.Empty(t, w.in.aws("sns", "list-topics").list("Topics"))
+		}},
 		{name: "logging required", long: true, config: map[string]any{"logging.required": true}},
 		{name: "logging not required", long: true, config: map[string]any{"logging.required": false}},
 		{name: "streaming off", long: true, config: map[string]any{"logging.streaming": false}, check: says("cloudWatchStreamingEnabled", "false")},
