@@ -37,6 +37,7 @@ var breaks = []breakage{
 	{"network ACL entries in any order", []edit{{"internal/reach/acl.go", "return cmp.Compare(a.Number, b.Number)", "return cmp.Compare(b.Number, a.Number)"}}},
 	{"endpoints in two subnets of a zone", []edit{{"internal/decide/network.go", `case taken[subnet.Zone] != "":`, `case false:`}}},
 	{"a rule out of the VPC that is not judged", []edit{{"internal/reach/isolation.go", "if !l.inVPC(block) {", "if false {"}}},
+	{"a failed look-up that stops nothing", []edit{{"survey/survey.go", "failures[i] = lookUp()", "_, failures[i] = lookUp(), nil"}}},
 	{"a Deny of the log bucket overlooked", []edit{{"internal/reach/bucketpolicy.go", "return is(negated || ifExists)", "return is(ifExists)"}}},
 	{"an endpoint that the VPC has already created again", []edit{{"internal/decide/endpoints.go", "case !found || e.Own:", "case !found || e.ID != \"\":"}}},
 	{"another stack's endpoint taken for the stack's own", []edit{{"survey/endpoints.go", "owner == s.facts.Owner() ||", `owner != "" ||`}}},
