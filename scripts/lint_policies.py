@@ -67,7 +67,7 @@ WAIVERS = {
     ("RESOURCE_STAR", "EncryptAlerts"): THE_KEY_ITSELF,
     ("RESOURCE_STAR", "EncryptSessionsWhereIAMAllows"): THE_KEY_ITSELF,
     ("RESOURCE_STAR", "PublishToAlertsWhereIAMAllows"): THE_KEY_ITSELF,
-    ("RESOURCE_STAR", "ReadHistory"): "the trails that record the account are another team's and may be in another account; what is read are their settings",
+    ("RESOURCE_STAR", "ReadHistory"): "CloudTrail trails of the account may be another team's and in another account; only their settings are read",
     ("MISMATCHED_TYPE", "EncryptLogGroups"): "an encryption context is text, and this one is an ARN. AWS's documentation compares it with ArnEquals "
     "(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)",
     ("MISMATCHED_TYPE_BUT_USABLE", "NoOtherKey"): "AWS compares this key with StringNotEquals in its own examples; the ARN of a key has no wildcard "
