@@ -68,8 +68,8 @@ record: command ## print the session log of a session: SESSION=id (default: your
 end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all users, YES=1: do not ask)
 	@$(run) end $(call option,SESSION,session) $(call option,INSTANCE,instance) $(call switch,ALL,all) $(call switch,YES,yes) $(call switch,V,verbose) $(ARGS)
 
-verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m
-	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,V,verbose) $(ARGS)
+verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m (ALL=1: on all instances, ten at a time)
+	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
 
 audit: command ## compare sessions with session logs: SINCE= FORMAT=table|json|csv ALLOW=documents TOPIC=arn ALL=1 WITHOUT_CLOUDTRAIL=1 OUTPUTS=file
 	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) $(call option,OUTPUTS,outputs) \

@@ -94,9 +94,17 @@ func (r *run) findAll(names []string) (found []named, err error) {
 }
 
 // verifiedAtOnce limits the sessions that are open at the same time.
-const verifiedAtOnce = 5
+const verifiedAtOnce = 10
 
-// verifyAll verifies instances side by side. Each has a line at its end; what a failed one printed follows.
+// failure is an instance of which a verification failed.
+type failure struct {
+	named
+	code  int
+	cause string
+}
+
+// verifyAll verifies instances side by side, and ends with a summary. What the first failed ones printed is shown; it has the
+// findings.
 func (r *run) verifyAll(ctx context.Context, wanted []named) error {
 	if len(wanted) == 0 {
 		return nil
@@ -104,34 +112,73 @@ func (r *run) verifyAll(ctx context.Context, wanted []named) error {
 	if err := r.needPlugin(); err != nil {
 		return err
 	}
-	r.say("• verify that sessions on %d instances are recorded", len(wanted))
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	var failed []string
+	var failed []failure
+	done, shown := 0, r.progress()
+	count := func() {
+		shown.Show(fmt.Sprintf("verifying that sessions on %d instances are recorded", len(wanted)), fmt.Sprintf("  %d done, %d failed", done, len(failed)))
+	}
+	count()
 	slots := make(chan struct{}, verifiedAtOnce)
 	for _, n := range wanted {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			said, err := r.quietly(func(one *run) error { one.instance = n.name; return one.verify(ctx) })
+			said, err := r.quietly(func(one *run) error { return one.verifyOne(ctx, n) })
 			mu.Lock()
 			defer mu.Unlock()
-			if err == nil {
+			done++
+			shown.Clear()
+			if err != nil {
+				failed = append(failed, failure{n, exitCode(err), causeOf(said, err)})
+				r.say("  %s: FAILED", n)
+			} else if len(wanted) <= maxNamed {
 				r.say("  %s: recorded", n)
-				return
 			}
-			failed = append(failed, n.name)
-			r.say("  %s: FAILED (%v). Its output:", n, err)
-			for _, line := range strings.Split(strings.TrimSpace(said), "\n") {
-				r.say("    %s", line)
+			if err != nil && len(failed) <= maxDiagnosed {
+				for line := range strings.Lines(strings.TrimSpace(said)) {
+					r.say("    %s", strings.TrimRight(line, "\n"))
+				}
 			}
+			count()
 		})
 	}
 	group.Wait()
-	if len(failed) > 0 {
-		return process.Exit{Code: 1}
+	shown.Clear()
+	r.print("%d of %d instances: sessions are recorded", len(wanted)-len(failed), len(wanted))
+	if len(failed) == 0 {
+		return nil
 	}
-	return nil
+	slices.SortFunc(failed, func(a, b failure) int { return strings.Compare(a.name, b.name) })
+	width, code := 0, codeDoubt
+	for _, f := range failed {
+		width = max(width, len(f.String()))
+		if f.code != codeDoubt {
+			code = 1
+		}
+	}
+	for _, f := range failed {
+		r.print("%-*s  %s", width, f, f.cause)
+	}
+	r.say("Next: %s prints the findings again", r.command("verify INSTANCE="+failed[0].name))
+	return process.Exit{Code: code}
+}
+
+// exitCode is that of a command that ends with the error.
+func exitCode(err error) int { return process.Code(io.Discard, err) }
+
+// causeOf gives a failed verification one line: what to fix first, or else what failed.
+func causeOf(said string, err error) string {
+	for _, prefix := range []string{"First to fix: ", "DOUBT: ", "FAILED: "} {
+		for line := range strings.Lines(said) {
+			if _, text, found := strings.Cut(line, prefix); found {
+				return strings.TrimSpace(text)
+			}
+		}
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
 }
 
 // quietly runs an action of a copy of the run, and returns what it printed.

@@ -3,7 +3,10 @@ package sessions
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 
 	"private-ec2-access/internal/outputs"
 	sessiondoc "private-ec2-access/internal/session"
+	"private-ec2-access/tools/process"
 )
 
 func online(ids ...string) answer {
@@ -444,4 +448,39 @@ func TestVerbose_PrintsAWSCommand(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "wait", []answer{online("i-1", "i-2")}, "--verbose")
 	require.Contains(t, got.err, `+ aws ssm describe-instance-information --region us-east-2 --output json --cli-input-json '{"Filters":[{"Key":"InstanceIds","Values":["i-1","i-2"]}]}'`)
+}
+
+func TestVerify_All_EndsWithTableOfFailures(t *testing.T) {
+	t.Parallel()
+	plugin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(plugin, "session-manager-plugin"), []byte("#!/bin/sh\n"), 0o755))
+	ids := map[string]string{"app": "i-1"}
+	for i := range 12 {
+		ids[fmt.Sprintf("web-%03d", i+1)] = fmt.Sprintf("i-%017d", i+1)
+	}
+	text, err := json.Marshal(map[string]any{"region": "us-east-2", "sessionDocument": "SSM-SessionManagerRunShell", "instanceIds": ids})
+	require.NoError(t, err)
+	got := runOn(t, plugin, "verify", string(text), []answer{document, me,
+		{Contains: "start-session", Code: 254, Stderr: "\nAn error occurred (TargetNotConnected) when calling the StartSession operation: it is not connected.\n"},
+		{Contains: "describe-instance-information", Stdout: "{}"},
+		{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"State": {"Name": "stopped"}, "VpcId": "vpc-1", "SubnetId": "subnet-1"}]}]}`},
+	}, time.Now(), "--all", "--instance", "web")
+	require.Equal(t, 1, got.code, got.err)
+	rows := strings.Split(strings.TrimSpace(got.out), "\n")
+	require.Len(t, rows, 13, got.out)
+	require.Equal(t, "0 of 12 instances: sessions are recorded", rows[0])
+	require.Equal(t, "web-001 (i-00000000000000001)  the instance runs: i-00000000000000001 is stopped", rows[1])
+	require.True(t, strings.HasPrefix(rows[12], "web-012 "), rows[12])
+	require.Equal(t, 12, got.count("start-session"), "app is not one of them")
+	require.Equal(t, maxDiagnosed, strings.Count(got.err, "What is missing:"), "the findings of the first: %s", got.err)
+	require.Contains(t, got.err, "Next: make verify INSTANCE=web-001 STACK=dev prints the findings again")
+}
+
+func TestCauseOf_FailedVerification_OneLine(t *testing.T) {
+	t.Parallel()
+	failed := process.Exit{Code: 1}
+	require.Equal(t, "the role: it has no policy", causeOf("FAILED: no log.\nFirst to fix: the role: it has no policy\n", failed))
+	require.Equal(t, "there are two versions", causeOf("DOUBT: there are two versions\n", failed))
+	require.Equal(t, "no log in s3://logs.", causeOf("• a session\nFAILED: no log in s3://logs.\n", failed))
+	require.Equal(t, "AWS refused s3:GetObject", causeOf("", errors.New("AWS refused s3:GetObject\n  Fix: allow it")))
 }

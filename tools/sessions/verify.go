@@ -26,16 +26,17 @@ func verifyCommand(r *run) *cobra.Command {
 		Use:   "verify",
 		Short: "Verify that sessions are recorded",
 		Long: `Verify that sessions are recorded: open a session, print a random token in it, and wait for the token in every log location of the
-session document.`,
-		Example: "  stack verify --stack dev --instance app --timeout 2m",
+session document. With --all on every instance, or on those that --instance matches, ` + fmt.Sprint(verifiedAtOnce) + ` at the same time.`,
+		Example: `  stack verify --stack dev --instance app --timeout 2m
+  stack verify --all --instance web`,
 	})
 	r.instanceFlag(c)
+	c.Flags().BoolVar(&r.all, "all", false, "verify all instances, or all that --instance matches: a name, the beginning of names, or tag:KEY=VALUE")
 	r.timeoutFlag(c, 5*time.Minute)
 	return c
 }
 
-// verify opens a session under the stack's document, prints a random token in it, and looks for the token in every log
-// location of the document.
+// verify verifies one instance, the first unless another one is named, or all that are meant.
 func (r *run) verify(ctx context.Context) error {
 	if err := r.needPlugin(); err != nil {
 		return err
@@ -44,13 +45,26 @@ func (r *run) verify(ctx context.Context) error {
 	if r.instance == "" && len(all) == 0 {
 		return fmt.Errorf("the stack %s has no instances: %s", r.Stack, r.command("verify INSTANCE=i-…"))
 	}
-	var n named
-	var err error
+	if r.all {
+		wanted, err := r.matching(ctx)
+		if err != nil {
+			return err
+		}
+		return r.verifyAll(ctx, wanted)
+	}
 	if r.instance == "" {
-		n = all[0]
-	} else if n, err = r.find(r.instance); err != nil {
+		return r.verifyOne(ctx, all[0])
+	}
+	n, err := r.find(r.instance)
+	if err != nil {
 		return err
 	}
+	return r.verifyOne(ctx, n)
+}
+
+// verifyOne opens a session under the stack's document, prints a random token in it, and looks for the token in every log
+// location of the document.
+func (r *run) verifyOne(ctx context.Context, n named) error {
 	p, err := r.aws.document(ctx, r.outputs.SessionDocument)
 	if err != nil {
 		return r.explain(err)

@@ -161,6 +161,7 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"end INSTANCE=app YES=1":    "'local' end --instance 'app' --yes",
 		"end SESSION=a-1 ALL=false": "'local' end --session 'a-1'",
 		"verify TIMEOUT=2m":         "'local' verify --timeout '2m'",
+		"verify INSTANCE=web ALL=1": "'local' verify --instance 'web' --all",
 		"audit SINCE=25h FORMAT=json ALLOW=a,b TOPIC=arn:x OUTPUTS=o.json ALL=1 WITHOUT_CLOUDTRAIL=1": "'local' audit --since '25h' --format 'json' --allow 'a,b' --topic 'arn:x' --outputs 'o.json' --all --without-cloudtrail",
 		"upgrade INSTANCE=app":      "'local' upgrade --instance 'app' --",
 		"upgrade FLEET=web BATCH=5": "'local' upgrade --fleet 'web' --batch '5' --",
