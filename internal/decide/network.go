@@ -113,10 +113,7 @@ func (d *decider) dns(n *Network) {
 	m := mistake.Mistake{
 		Key: "network.vpcId", Got: id,
 		Allowed: "DHCP options with AmazonProvidedDNS, or with servers that forward queries for AWS names to the VPC's Route 53 Resolver",
-		Fix: []mistake.Fix{{Text: "use the Resolver:", Commands: []string{
-			d.aws("ec2", "create-dhcp-options") + " --dhcp-configurations Key=domain-name-servers,Values=AmazonProvidedDNS",
-			d.aws("ec2", "associate-dhcp-options") + " --dhcp-options-id DHCP_OPTIONS --vpc-id " + id,
-		}}},
+		Fix:     []mistake.Fix{{Text: "use the Resolver:", Commands: reach.ResolverCommands(d.facts.Scope.Region, id)}},
 	}
 	switch {
 	case servers.Problem != "":

@@ -227,13 +227,12 @@ func (l *list) network() {
 	modify := "aws ec2 modify-vpc-attribute" + l.region() + " --vpc-id " + l.facts.Instance.Value.VpcID
 	off := n.Value.MissingAttributes()
 	servers, others := n.Value.DNSServers, n.Value.OtherDNSServers()
-	options := "aws ec2 associate-dhcp-options" + l.region() + " --dhcp-options-id DHCP_OPTIONS --vpc-id " + l.facts.Instance.Value.VpcID +
-		", with options that name AmazonProvidedDNS"
 	switch {
 	case len(off) == 0 && servers.Problem != "":
 		l.add(title, Unknown, "enableDnsSupport and enableDnsHostnames are on, and the DHCP options cannot be read: "+servers.Problem, "")
 	case len(off) == 0 && len(servers.Value) == 0:
-		l.add(title, Missing, "the VPC's DHCP options name no DNS server", options)
+		l.add(title, Missing, "the VPC's DHCP options name no DNS server",
+			strings.Join(ResolverCommands(l.facts.Region, l.facts.Instance.Value.VpcID), "\n"))
 	case len(off) == 0 && len(others) > 0:
 		l.add(title, Unknown, "the DHCP options name the DNS servers "+strings.Join(others, ", ")+
 			", which know the private names of endpoints only if they forward queries to the VPC's Route 53 Resolver", "")

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,7 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 		}, "endpoint ssm", "lets no HTTPS in", "authorize-security-group-ingress"},
 		"no DNS":           {func(f *Facts) { f.Network.Value.DNSSupport = false }, "the VPC resolves names", "enableDnsSupport", "--vpc-id vpc-1 --enable-dns-support"},
 		"no DNS names":     {func(f *Facts) { f.Network.Value.DNSHostnames = false }, "the VPC resolves names", "enableDnsHostnames", "--enable-dns-hostnames"},
+		"no DNS servers":   {func(f *Facts) { f.Network.Value.DNSServers.Value = nil }, "the VPC resolves names", "no DNS server", "Values=AmazonProvidedDNS\naws ec2 associate-dhcp-options --region us-east-2 --dhcp-options-id DHCP_OPTIONS --vpc-id vpc-1"},
 		"no route to S3":   {func(f *Facts) { f.Routes.Value.Routes = nil }, "the subnet has a route to S3, for session logs", "no route to vpce-s3", "--add-route-table-ids rtb-1"},
 		"no gateway":       {func(f *Facts) { f.Endpoints.Value = f.Endpoints.Value[:3] }, "the subnet has a route to S3, for session logs", "no gateway endpoint", "make up"},
 		"agent lost":       {func(f *Facts) { f.Agent.Value.LastPing = now.Add(-3 * time.Hour) }, "the agent reports", "connection lost; its last ping was 3 hours ago", "reboot-instances"},
@@ -110,6 +112,10 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 			require.Equal(t, test.title, first.Title, "%+v", first)
 			require.Contains(t, first.Found, test.found)
 			require.Contains(t, first.Fix, test.fix)
+			for line := range strings.SplitSeq(first.Fix, "\n") {
+				require.Regexp(t, `^(make|aws) `, line, "a command to be pasted")
+				require.NotContains(t, line, ", ", "a command has no sentence in it")
+			}
 		})
 	}
 }

@@ -43,3 +43,11 @@ func (n Network) OtherDNSServers() []string {
 	}
 	return slices.DeleteFunc(slices.Clone(n.DNSServers.Value), func(server string) bool { return slices.Contains(known, server) })
 }
+
+// ResolverCommands make AWS's resolver the name server of a VPC.
+func ResolverCommands(region, vpc string) []string {
+	return []string{
+		"aws ec2 create-dhcp-options --region " + region + " --dhcp-configurations Key=domain-name-servers,Values=AmazonProvidedDNS",
+		"aws ec2 associate-dhcp-options --region " + region + " --dhcp-options-id DHCP_OPTIONS --vpc-id " + vpc,
+	}
+}

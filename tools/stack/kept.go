@@ -74,7 +74,7 @@ func (a *app) printKept(k kept, region string) {
 	}
 	for _, group := range k.logGroups {
 		fmt.Fprintf(&b, "Kept: the log group %s, with every event in it, its key and its retention.\n"+
-			"  To read:\n    aws logs tail --region %[3]s %[1]s --since 30d\n"+
+			"  To read:\n    aws logs filter-log-events --region %[3]s --log-group-name %[1]s --query 'events[].[message]' --output text\n"+
 			"  To reuse:\n    make up STACK=%[2]s\n"+
 			"  To delete:\n    aws logs delete-log-group --region %[3]s --log-group-name %[1]s\n", group, a.stack.Name, region)
 	}
