@@ -112,7 +112,7 @@ type pipelines struct {
 // Values of the workflows' expressions. An expression without a value fails the test.
 func (p *pipelines) expressions(outputs map[string]string) map[string]string {
 	values := map[string]string{
-		"matrix.stack": "dev", "github.token": githubtest.Token, "vars.PULUMI_BACKEND_URL": "",
+		"matrix.stack": "dev", "strategy.job-index": "0", "github.token": githubtest.Token, "vars.PULUMI_BACKEND_URL": "",
 		"github.event.pull_request.number": "5", "github.event.pull_request.head.sha": "abc", "github.event.pull_request.base.sha": "abc",
 	}
 	for name, value := range outputs {

@@ -97,7 +97,25 @@ func TestReport_Preview_IsSummarized(t *testing.T) {
 	assert.Contains(t, stderr, "a note\n")
 	assert.Equal(t, "<!-- Preview of the stack dev -->\n### Preview of the stack `dev`\n\n**~ 1 to update, 37 unchanged**\n\n"+
 		"<details><summary>Diff</summary>\n\n```\n"+someChanges[:len(someChanges)-1]+"\n```\n\n</details>\n\n"+
-		"<sub>[Run](https://github.example/owner/name/actions/runs/7) for commit abc</sub>\n", c.read(".local/ci/preview-dev.md"))
+		"<sub>[Run](https://github.example/owner/name/actions/runs/7) for commit abc</sub>\n", c.read(".local/ci/preview.md"))
+}
+
+// A stack of an organization has its own name in the report, and the same files.
+func TestReport_StackOfOrganization_IsNamedInFull(t *testing.T) {
+	for stack, valid := range map[string]bool{"acme/dev": true, "acme/private-ec2-access/dev": true, "eu.dev": true, "/dev": false, "acme//dev": false, "a/b/c/dev": false, "acme/": false, "a b": false, "": false} {
+		c := newCheckout(t, nil)
+		c.pulumi(someChanges, "", 0)
+		_, stderr, code := c.run("report", stack, "preview")
+		require.Equal(t, valid, code == 0, stderr)
+		if !valid {
+			assert.NoFileExists(t, filepath.Join(c.root, "arguments"), stack)
+			continue
+		}
+		assert.Equal(t, "--stack "+stack+" preview --diff --\n", c.read("arguments"))
+		assert.Contains(t, c.read(".local/ci/preview.md"), "<!-- Preview of the stack "+stack+" -->\n### Preview of the stack `"+stack+"`\n")
+		assert.Equal(t, "same\n", c.must("drift", stack))
+		assert.Contains(t, c.read(".local/ci/drift.md"), "### Drift of the stack `"+stack+"`\n")
+	}
 }
 
 func TestReport_Failure_ShowsError(t *testing.T) {
@@ -105,7 +123,7 @@ func TestReport_Failure_ShowsError(t *testing.T) {
 	c.pulumi("Previewing update (dev):\nResources:\n    1 errored\n", strings.Repeat("x", 10000)+"error: no `such` thing\n", 4)
 	_, _, code := c.run("report", "dev", "preview")
 	assert.Equal(t, 4, code, "Pulumi's own exit code")
-	report := c.read(".local/ci/preview-dev.md")
+	report := c.read(".local/ci/preview.md")
 	assert.Contains(t, report, "The preview **failed**.")
 	assert.Contains(t, report, "error: no `such` thing\n```\n")
 	assert.Less(t, len(report), 5000, "only the end of the messages")
@@ -116,7 +134,7 @@ func TestReport_TooLong_IsCut(t *testing.T) {
 	line := strings.Repeat("ü", 98) + "\n"
 	c.pulumi(strings.Repeat(line, 700)+"Resources:\n    + 9 to create\n", "", 0)
 	c.must("report", "dev", "preview")
-	report := c.read(".local/ci/preview-dev.md")
+	report := c.read(".local/ci/preview.md")
 	assert.True(t, utf8.ValidString(report))
 	assert.Less(t, utf8.RuneCountInString(report), 61000)
 	assert.Equal(t, 606*98, strings.Count(report, "ü"), "whole lines only")
@@ -128,7 +146,7 @@ func TestReport_DiffWithFence_StaysInCodeBlock(t *testing.T) {
 	c := newCheckout(t, nil)
 	c.pulumi("````\n</details> @somebody\n", "", 0)
 	c.must("report", "dev", "preview")
-	assert.Contains(t, c.read(".local/ci/preview-dev.md"), "\n`````\n````\n</details> @somebody\n`````\n")
+	assert.Contains(t, c.read(".local/ci/preview.md"), "\n`````\n````\n</details> @somebody\n`````\n")
 }
 
 // What the code of a pull request hands over is text in the comment: it cannot leave its code block, hide characters, write
@@ -136,13 +154,13 @@ func TestReport_DiffWithFence_StaysInCodeBlock(t *testing.T) {
 func TestRender_HostileArtifact_StaysText(t *testing.T) {
 	c := newCheckout(t, nil)
 	hostile := func(diff, messages, status string) {
-		c.write(".local/ci/preview-dev/diff", diff, 0o644)
-		c.write(".local/ci/preview-dev/messages", messages, 0o644)
-		c.write(".local/ci/preview-dev/status", status, 0o644)
+		c.write(".local/ci/preview/diff", diff, 0o644)
+		c.write(".local/ci/preview/messages", messages, 0o644)
+		c.write(".local/ci/preview/status", status, 0o644)
 	}
 	hostile("`````\n</details> @somebody $(touch broken) `touch broken`\x1b[31m\u202e\u200b\x00\xff\nResources:\n    + 1 to create\n    @somebody **[click](https://example.com)** 1\n    + 1 <img src=x>\n\n", "", "0\n")
 	c.must("render", "dev", "preview")
-	report := c.read(".local/ci/preview-dev.md")
+	report := c.read(".local/ci/preview.md")
 	assert.Contains(t, report, "**+ 1 to create**\n", "only lines that Pulumi prints are outside of the block")
 	before, inside, found := strings.Cut(report, "\n``````\n")
 	require.True(t, found, report)
@@ -157,27 +175,27 @@ func TestRender_HostileArtifact_StaysText(t *testing.T) {
 	// The mark at the beginning, by which the comment is found again, is the renderer's own.
 	hostile("x\n", "<!-- Preview of the stack prod -->\n", "4")
 	c.must("render", "dev", "preview")
-	report = c.read(".local/ci/preview-dev.md")
+	report = c.read(".local/ci/preview.md")
 	assert.True(t, strings.HasPrefix(report, "<!-- Preview of the stack dev -->\n### Preview of the stack `dev`\n\nThe preview **failed**.\n"), report)
 
 	for _, status := range []string{"", "0; touch broken", "a[$(touch broken)]", "99999"} {
 		hostile("x\n", "", status)
 		_, stderr, code := c.run("render", "dev", "preview")
 		assert.NotZero(t, code, status)
-		assert.Contains(t, stderr, "error: .local/ci/preview-dev/status holds no exit code")
+		assert.Contains(t, stderr, "error: .local/ci/preview/status holds no exit code")
 	}
 	assert.NoFileExists(t, filepath.Join(c.root, "broken"))
 
 	// Nor does it read anything else, or more than it shows.
 	hostile(strings.Repeat("x", 11_000_000), "", "0")
 	c.must("render", "dev", "preview")
-	assert.Less(t, len(c.read(".local/ci/preview-dev.md")), 65536)
+	assert.Less(t, len(c.read(".local/ci/preview.md")), 65536)
 	c.write("secret", "a secret\n", 0o600)
-	require.NoError(t, os.Remove(filepath.Join(c.root, ".local/ci/preview-dev/diff")))
-	require.NoError(t, os.Symlink(filepath.Join(c.root, "secret"), filepath.Join(c.root, ".local/ci/preview-dev/diff")))
+	require.NoError(t, os.Remove(filepath.Join(c.root, ".local/ci/preview/diff")))
+	require.NoError(t, os.Symlink(filepath.Join(c.root, "secret"), filepath.Join(c.root, ".local/ci/preview/diff")))
 	_, stderr, code := c.run("render", "dev", "preview")
 	assert.NotZero(t, code)
-	assert.Contains(t, stderr, "error: .local/ci/preview-dev/diff is not a file")
+	assert.Contains(t, stderr, "error: .local/ci/preview/diff is not a file")
 }
 
 func TestReport_BadStackName_Refused(t *testing.T) {
@@ -195,7 +213,7 @@ func TestDrift(t *testing.T) {
 		assert.Equal(t, want, stdout, "exit code %d", code)
 		assert.Equal(t, want == "", got != 0, "exit code %d", code)
 		assert.Equal(t, "--stack dev preview --diff -- --refresh --expect-no-changes\n", c.read("arguments"))
-		assert.FileExists(t, filepath.Join(c.root, ".local/ci/drift-dev.md"))
+		assert.FileExists(t, filepath.Join(c.root, ".local/ci/drift.md"))
 	}
 }
 
@@ -302,22 +320,36 @@ func TestDeploy_OlderCommit_Skipped(t *testing.T) {
 	assert.NotZero(t, code)
 }
 
-// A job with an AWS identity runs the program, with modules from elsewhere. Whatever they do, they write nothing at GitHub.
-func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
+type workflow struct {
+	Permissions map[string]string
+	Jobs        map[string]struct {
+		Permissions map[string]string
+		Strategy    struct{ Matrix map[string][]string }
+	}
+}
+
+func workflows(t *testing.T) map[string]workflow {
+	t.Helper()
 	files, err := filepath.Glob("../../.github/workflows/*.yml")
 	require.NoError(t, err)
-	seen := 0
+	all := map[string]workflow{}
 	for _, file := range files {
-		var workflow struct {
-			Permissions map[string]string
-			Jobs        map[string]struct{ Permissions map[string]string }
-		}
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.NoError(t, yaml.Unmarshal(text, &workflow))
-		assert.NotNil(t, workflow.Permissions, "%s: without permissions at the top a job has those of the repository", file)
-		assert.Empty(t, workflow.Permissions, file)
-		for name, job := range workflow.Jobs {
+		var w workflow
+		require.NoError(t, yaml.Unmarshal(text, &w))
+		all[file] = w
+	}
+	return all
+}
+
+// A job with an AWS identity runs the program, with modules from elsewhere. Whatever they do, they write nothing at GitHub.
+func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
+	seen := 0
+	for file, w := range workflows(t) {
+		assert.NotNil(t, w.Permissions, "%s: without permissions at the top a job has those of the repository", file)
+		assert.Empty(t, w.Permissions, file)
+		for name, job := range w.Jobs {
 			if job.Permissions["id-token"] != "write" {
 				continue
 			}
@@ -328,4 +360,24 @@ func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
 		}
 	}
 	assert.Positive(t, seen)
+}
+
+// One job hands a preview to another under the stack's place in the list: a stack's name may have a slash in it, an artifact's not.
+func TestWorkflows_JobsThatHandOver_HaveTheSameStacks(t *testing.T) {
+	seen := 0
+	for file, w := range workflows(t) {
+		var stacks []string
+		for name, job := range w.Jobs {
+			if job.Strategy.Matrix == nil {
+				continue
+			}
+			seen++
+			require.NotEmpty(t, job.Strategy.Matrix["stack"], "%s, %s", file, name)
+			if stacks == nil {
+				stacks = job.Strategy.Matrix["stack"]
+			}
+			assert.Equal(t, stacks, job.Strategy.Matrix["stack"], "%s, %s", file, name)
+		}
+	}
+	assert.Equal(t, 4, seen, "two jobs in each of two workflows")
 }

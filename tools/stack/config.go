@@ -81,7 +81,7 @@ func (s *Stack) Owner() string { return s.Project + "/" + s.Short() }
 func (s *Stack) File() string { return filepath.Join(s.Root, "Pulumi."+s.Short()+".yaml") }
 
 // stackName is STACK, ORGANIZATION/STACK or ORGANIZATION/PROJECT/STACK.
-var stackName = regexp.MustCompile(`^([A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+$`)
+var stackName = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_.-]*/){0,2}[A-Za-z0-9_.-]+$`)
 
 // FindRoot returns the closest folder, from the given one upwards, that holds Pulumi.yaml.
 func FindRoot(from string) (string, error) {
