@@ -22,7 +22,7 @@ func (a *app) refuseCutOff(before *deployment) error {
 	if vpc == "" {
 		return nil
 	}
-	region, owner := cmp.Or(before.output(outputs.Region), a.stack.Region), a.stack.Project+"/"+a.stack.Name
+	region, owner := cmp.Or(before.output(outputs.Region), a.stack.Region), a.stack.Owner()
 	users, err := sessions.Neighbours(context.Background(), a.awsEnviron(), region, vpc, owner, before.instances())
 	again := "make destroy STACK=" + a.stack.Name + " CUT_OFF=1"
 	switch {

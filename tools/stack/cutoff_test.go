@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,11 +32,13 @@ func TestDestroy_EndpointsUsedByOthers_StopsUnlessTold(t *testing.T) {
 	const denied = "An error occurred (UnauthorizedOperation) when calling the DescribeInstances operation: You are not authorized to perform this operation."
 	for name, c := range map[string]struct {
 		protect, cutOff, real bool
+		name                  string // of the stack, if it is not local
 		answer                string // empty: there is no AWS CLI
 		refused               string
 		said                  string
 	}{
 		"nobody else":             {answer: own},
+		"of an organization":      {real: true, name: "acme/local", answer: own},
 		"others":                  {answer: others, refused: "other instances: i-3\n    instances of the stack private-ec2-access/other: web (i-2)\n  To cut them off:   make destroy STACK=local CUT_OFF=1"},
 		"others, told":            {answer: others, cutOff: true, said: "Cut off from the VPC endpoints in vpc-1:\n    other instances: i-3"},
 		"denied":                  {answer: denied, refused: "cannot tell who else uses the VPC endpoints in vpc-1"},
@@ -48,7 +51,7 @@ func TestDestroy_EndpointsUsedByOthers_StopsUnlessTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, said, calls := testApp(t, "", fmt.Sprintf(endpointState, c.protect))
 			require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
-			a.cutOff, a.stack.Emulated = c.cutOff, !c.real
+			a.cutOff, a.stack.Emulated, a.stack.Name = c.cutOff, !c.real, cmp.Or(c.name, a.stack.Name)
 			folder := t.TempDir()
 			sed, err := exec.LookPath("sed") // which the fake pulumi uses
 			require.NoError(t, err)
