@@ -19,6 +19,7 @@ import (
 
 	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 // Exit codes beside 0, 1 and 2 (usage), for scripts. connect ends with the code of `aws ssm start-session`.
@@ -226,9 +227,4 @@ func (r *run) listed() string {
 }
 
 // command is a make line for this stack, to be typed.
-func (r *run) command(line string) string {
-	if r.Stack == "local" {
-		return "make " + line
-	}
-	return "make " + line + " STACK=" + r.Stack
-}
+func (r *run) command(line string) string { return screen.Make(r.Stack, line) }

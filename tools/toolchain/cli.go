@@ -5,9 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
+
+	"golang.org/x/mod/semver"
 
 	"private-ec2-access/tools/buildtarget"
 	"private-ec2-access/tools/environment"
@@ -152,23 +152,11 @@ func (t *Toolchain) versionOf(path string) string {
 	return strings.TrimSpace(string(out))
 }
 
-var versionPattern = regexp.MustCompile(`^v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+.*)?$`)
-
 // sufficient reports whether a version is of the wanted major version and not older. A pre-release of the wanted
 // version is older than it.
 func sufficient(version, wanted string) bool {
-	have, want := versionPattern.FindStringSubmatch(version), versionPattern.FindStringSubmatch(wanted)
-	if have == nil || want == nil || have[1] != want[1] {
-		return false
-	}
-	for i := 2; i <= 3; i++ {
-		h, _ := strconv.Atoi(have[i])
-		w, _ := strconv.Atoi(want[i])
-		if h != w {
-			return h > w
-		}
-	}
-	return have[4] == ""
+	version, wanted = "v"+strings.TrimPrefix(version, "v"), "v"+strings.TrimPrefix(wanted, "v")
+	return semver.IsValid(version) && semver.Major(version) == semver.Major(wanted) && semver.Compare(version, wanted) >= 0
 }
 
 func orUnknown(version string) string {
