@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +21,10 @@ import (
 type provider struct {
 	file     string
 	settings map[string]any // by the key without aws:
-	// environments are those that the file imports from Pulumi ESC.
+	// environments: the file imports environments of Pulumi ESC.
 	environments bool
+	// variables are those of the environments, by name.
+	variables map[string]string
 }
 
 // provider reads the settings. A stack's own file wins over Pulumi.yaml.
@@ -49,6 +52,26 @@ func (s *Stack) provider() (provider, error) {
 		}
 	}
 	return p, nil
+}
+
+// setting is a row of what `pulumi config` prints: a setting of the provider, or a variable of the AWS CLI and SDKs.
+var setting = regexp.MustCompile(`(?m)^(aws:|AWS_)(\S+) +(\S.*)$`)
+
+// open adds the settings and variables of Pulumi ESC, which only Pulumi can read. It needs a login.
+func (p *provider) open(pulumiConfig func() (string, error)) error {
+	text, err := pulumiConfig()
+	if err != nil {
+		return fmt.Errorf("the environments that %s imports from Pulumi ESC could not be opened, and the credentials may be in them: %w", p.file, err)
+	}
+	p.variables = map[string]string{}
+	for _, row := range setting.FindAllStringSubmatch(text, -1) {
+		if row[1] == "aws:" {
+			p.settings[row[2]] = row[3] // the stack's file and Pulumi.yaml have been considered
+		} else {
+			p.variables[row[1]+row[2]] = row[3]
+		}
+	}
+	return nil
 }
 
 // text returns a setting that is a text; a list or an object is written as JSON by `pulumi config set` without --path.
@@ -220,10 +243,17 @@ func (p provider) from() string {
 			keys = append(keys, "aws:"+key)
 		}
 	}
+	if len(p.variables) > 0 {
+		keys = append(keys, slices.Sorted(maps.Keys(p.variables))...)
+	}
 	if keys == nil {
 		return ""
 	}
-	return " (" + strings.Join(keys, ", ") + " in " + p.file + ")"
+	in := p.file
+	if p.environments {
+		in += " and its environments of Pulumi ESC"
+	}
+	return " (" + strings.Join(keys, ", ") + " in " + in + ")"
 }
 
 // signedIn is who the commands about a stack on an AWS account are.
@@ -253,15 +283,26 @@ func (a *app) signIn() error {
 	if err != nil {
 		return err
 	}
-	own, err := p.environment(a.environ)
+	caller := a.environ
+	if p.environments {
+		if err := a.loggedIn(); err != nil {
+			return err
+		}
+		if err := p.open(a.openConfig); err != nil {
+			return a.nothingDone(err)
+		}
+		caller = (&Environment{names: slices.Sorted(maps.Keys(p.variables)), values: p.variables}).Apply(caller)
+		a.stack.Region = p.text("region")
+	}
+	own, err := p.environment(caller)
 	if err != nil {
 		return err
 	}
-	me := &signedIn{environ: own.Apply(a.env.Apply(a.environ))}
+	me := &signedIn{environ: own.Apply(a.env.Apply(caller))}
 	region := a.stack.Region
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region == "" {
-			region = process.Variable(a.environ, name)
+			region = process.Variable(caller, name)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -295,12 +336,21 @@ func (a *app) signIn() error {
 	if err := p.checkAccount(a.stack.Name, me.Identity); err != nil {
 		return err
 	}
-	if p.environments {
-		a.say("Note: %s imports environments of Pulumi ESC. Pulumi gets the credentials in them, this command does not.\n"+
-			"  If there are any: pulumi env run ENVIRONMENT -- make … STACK=%s", p.file, a.stack.Name)
-	}
 	a.me = me
 	return nil
+}
+
+// openConfig returns the config and the environment variables that the engine gets, with those of Pulumi ESC.
+func (a *app) openConfig() (string, error) {
+	var out, said strings.Builder
+	if err := a.pulumi(call{args: []string{"config", "--open", "--show-secrets", "--stack", a.stack.Name}, stdout: &out, stderr: &said}); err != nil {
+		text := strings.TrimPrefix(strings.TrimSpace(said.String()), "error: ")
+		if strings.Contains(text, "no stack named") {
+			text += "\n  Fix: pulumi stack init " + a.stack.Name
+		}
+		return "", errors.New(text)
+	}
+	return out.String(), nil
 }
 
 func (a *app) nothingDone(err error) error {

@@ -34,7 +34,8 @@ func newMachine(t *testing.T, aws string) machine {
 
 func (m machine) program(name, script string) {
 	m.t.Helper()
-	text := "#!/bin/sh\n{ echo \"$*\"; env | grep -E '^(AWS|HTTP|PULUMI_ACCESS)' | sort; echo; } >> " + filepath.Join(m.folder, name+".calls") + "\n" + script + "\n"
+	// One write for each call, because some calls are made at the same time.
+	text := "#!/bin/sh\ncall=$(printf '%s\\n' \"$*\"; env | grep -E '^(AWS|HTTP|PULUMI_ACCESS)' | sort)\nprintf '%s\\n\\n' \"$call\" >> " + filepath.Join(m.folder, name+".calls") + "\n" + script + "\n"
 	require.NoError(m.t, os.WriteFile(filepath.Join(m.folder, name), []byte(text), 0o755))
 }
 
@@ -187,8 +188,49 @@ func TestUp_RealAccount_SaysWhereAndWhoBeforePulumiAsks(t *testing.T) {
 
 	said, _ = newMachine(t, "").run("  aws:region: us-east-2\n", nil, "up", "--", "--yes")
 	assert.Contains(t, said, "Note: the AWS CLI is not installed")
-	said, _ = newMachine(t, alice).run("  aws:region: us-east-2\nenvironment: [prod]\n", nil, "preview")
-	assert.Contains(t, said, "Note: Pulumi.dev.yaml imports environments of Pulumi ESC")
+}
+
+// opened is what `pulumi config --open --show-secrets` prints of a stack with environments of Pulumi ESC, as its source formats it.
+const opened = "KEY             VALUE\naws:assumeRole  {\"roleArn\":\"arn:aws:iam::444455556666:role/deploy\"}\naws:region      eu-west-1\ntags            {\"a\":\"b\"}\n\n" +
+	"ENVIRONMENT VARIABLE   VALUE\nAWS_ACCESS_KEY_ID      ASIAESC\nAWS_SECRET_ACCESS_KEY  e/s+c=\nAWS_SESSION_TOKEN      t==\nOTHER                  x\n"
+
+// The AWS CLI gets the credentials of environments of Pulumi ESC, which win over the shell's as they do in the engine, or the command
+// refuses. The answer of a real Pulumi Cloud is not proved here.
+func TestSignIn_PulumiESC_CommandsUseItsCredentials(t *testing.T) {
+	const file = "  aws:region: us-east-2\nenvironment: [prod]\n"
+	shell := []string{"AWS_ACCESS_KEY_ID=AKIAX", "AWS_SECRET_ACCESS_KEY=x", "AWS_REGION=us-west-2"}
+	// What follows the sign-in fails, so that no command waits.
+	aws := `case "$*" in "sts "*) ` + both + `;; *) echo 'Unable to locate credentials' >&2; exit 253;; esac`
+	for _, args := range every {
+		m := newMachine(t, aws)
+		m.program("pulumi", `case "$1 $2" in version*) echo v3.259.0;; "config --open") printf '`+opened+`';; "stack export") echo '`+emptyState+`';; `+
+			`"stack output") echo '{"region":"eu-west-1","sessionDocument":"d","accountId":"444455556666","instanceIds":{"app":"i-1"}}';; esac`)
+		said, _ := m.run(file, shell, args...)
+		lines, variables := m.calls("aws")
+		require.Greater(t, len(lines), 1, said)
+		assert.Subset(t, variables[0], []string{"AWS_ACCESS_KEY_ID=ASIAESC", "AWS_SECRET_ACCESS_KEY=e/s+c=", "AWS_SESSION_TOKEN=t==", "AWS_REGION=eu-west-1"}, args)
+		assert.NotContains(t, variables[0], "AWS_REGION=us-west-2", args)
+		assert.Contains(t, lines[1], "sts assume-role --region eu-west-1", args)
+		assert.Contains(t, lines[1], "arn:aws:iam::444455556666:role/deploy", args)
+		for i, line := range lines[2:] {
+			assert.Contains(t, variables[i+2], "AWS_ACCESS_KEY_ID=ASIA", line)
+		}
+	}
+
+	for says, want := range map[string]string{
+		"backend s3://b does not support environments": "the stack dev: the environments that Pulumi.dev.yaml imports from Pulumi ESC could not be opened, and the credentials may be in them: backend s3://b does not",
+		"no stack named 'dev' found":                   "found\n  Fix: pulumi stack init dev\n  Nothing was done",
+	} {
+		for _, args := range every {
+			m := newMachine(t, both)
+			m.program("pulumi", `case "$1" in version*) echo v3.259.0;; config) echo "error: `+says+`" >&2; exit 255;; esac`)
+			said, code := m.run(file, shell, args...)
+			assert.Equal(t, 1, code, args)
+			assert.Contains(t, said, want, args)
+			lines, _ := m.calls("aws")
+			assert.Empty(t, lines, args)
+		}
+	}
 }
 
 func TestBackend_NoLoginOrNoAnswer_SaidInOneText(t *testing.T) {
