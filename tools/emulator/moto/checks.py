@@ -406,6 +406,15 @@ def vpc_endpoints(a: Account) -> None:
     )
     to_s3 = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway])["VpcEndpoints"]
     equal("its route tables", to_s3[0]["RouteTableIds"], [table])
+
+    def leads_to_s3() -> bool:
+        routes = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+        return any(r.get("GatewayId") == gateway for r in routes)
+
+    ec2.modify_vpc_endpoint(VpcEndpointId=gateway, RemoveRouteTableIds=[table])
+    equal("the route of a table that is removed", leads_to_s3(), False)
+    ec2.modify_vpc_endpoint(VpcEndpointId=gateway, AddRouteTableIds=[table])
+    equal("the route of a table that is added", leads_to_s3(), True)
     one = make("ssm", "Interface", SubnetIds=[subnet], PrivateDnsEnabled=False)
     equal("private DNS", private_dns(one), False)
     ec2.modify_vpc_endpoint(VpcEndpointId=one, PrivateDnsEnabled=True)
@@ -429,6 +438,14 @@ def vpc_endpoints(a: Account) -> None:
         ec2.describe_vpc_endpoints,
         VpcEndpointIds=[one],
     )
+
+
+def prefix_list_addresses(a: Account) -> None:
+    ec2 = a.client("ec2")
+    for found in ec2.describe_prefix_lists()["PrefixLists"]:
+        entries = ec2.get_managed_prefix_list_entries(PrefixListId=found["PrefixListId"])
+        wanted = [e["Cidr"] for e in entries["Entries"]]
+        equal(found["PrefixListName"], found.get("Cidrs", []), wanted)
 
 
 def vpc_endpoint_refusals(a: Account) -> None:
@@ -711,6 +728,7 @@ CHECKS = (
     ec2_filters,
     vpc_endpoints,
     vpc_endpoint_refusals,
+    prefix_list_addresses,
     default_dhcp_options,
     instance_type_offerings,
     endpoint_services,

@@ -396,11 +396,12 @@ def ec2_filters() -> None:
 def vpc_endpoints() -> None:
     """Endpoints end, their private DNS can be changed, and a VPC has each once.
 
-    AWS: a deleted endpoint soon disappears; ModifyVpcEndpoint takes PrivateDnsEnabled; a gateway
+    AWS: a deleted endpoint soon disappears; ModifyVpcEndpoint takes PrivateDnsEnabled, and the route
+    tables that it adds to a gateway endpoint get its route, and those that it removes lose it; a gateway
     endpoint has no private DNS. A second interface endpoint with private DNS for a service is refused,
     and so is a gateway endpoint on a route table that has a route to the service already.
-    moto: lists deleted endpoints for ever, ignores the change, calls private DNS of gateways on, and
-    accepts both.
+    moto: lists deleted endpoints for ever, ignores the change, leaves the routes, calls private DNS of
+    gateways on, and accepts both.
     Matters: finding out whether a VPC already has an endpoint for a service.
     """
     from moto.ec2.exceptions import EC2ClientError
@@ -450,15 +451,19 @@ def vpc_endpoints() -> None:
 
     def modify_vpc_endpoint(self: Any) -> Any:
         answer = modify(self)
+        endpoint = self.ec2_backend.describe_vpc_endpoints(
+            [self._get_param("VpcEndpointId")]
+        )[0]
+        prefixes = endpoint.destination_prefix_list_id
+        for table in self._get_param("AddRouteTableIds", []):
+            self.ec2_backend.create_route(
+                table, None, gateway_id=endpoint.id, destination_prefix_list_id=prefixes
+            )
+        for table in self._get_param("RemoveRouteTableIds", []):
+            self.ec2_backend.delete_route(table, prefixes)
         if self._get_param("PrivateDnsEnabled") is not None:
-            endpoint = self.ec2_backend.describe_vpc_endpoints(
-                [self._get_param("VpcEndpointId")]
-            )[0]
             endpoint.private_dns_enabled = self._get_bool_param("PrivateDnsEnabled")
         if self._get_bool_param("ResetPolicy"):
-            endpoint = self.ec2_backend.describe_vpc_endpoints(
-                [self._get_param("VpcEndpointId")]
-            )[0]
             endpoint.policy_document = json.dumps(VPCEndPoint.DEFAULT_POLICY)
         return answer
 
@@ -466,6 +471,20 @@ def vpc_endpoints() -> None:
     VPCBackend.create_vpc_endpoint = create_vpc_endpoint  # type: ignore[method-assign]
     VPCBackend.delete_vpc_endpoints = delete_vpc_endpoints  # type: ignore[method-assign]
     VPCs.modify_vpc_endpoint = modify_vpc_endpoint  # type: ignore[method-assign]
+
+
+def prefix_list_addresses() -> None:
+    """A prefix list of AWS's has its addresses.
+
+    AWS: DescribePrefixLists gives the CIDR blocks of each list.
+    moto: gives their ids and names only.
+    Matters: whether a network ACL lets HTTPS to S3 pass.
+    """
+    from moto.ec2.models.managed_prefixes import ManagedPrefixList
+
+    ManagedPrefixList.cidrs = property(  # type: ignore[attr-defined]
+        lambda self: [e["Cidr"] for e in next(reversed(self.entries.values()), [])]
+    )
 
 
 def endpoint_services() -> None:
@@ -905,6 +924,7 @@ ALL: Iterable[Callable[[], None]] = (
     ec2_filters,
     vpc_endpoints,
     vpc_endpoint_refusals,
+    prefix_list_addresses,
     default_dhcp_options,
     instance_type_offerings,
     endpoint_services,
