@@ -96,17 +96,29 @@ func TestDiagnose_EndpointsOfCentralVPC_WayThereJudged(t *testing.T) {
 	require.Contains(t, check.Fix, "create-route")
 }
 
-// The default group of a VPC lets everything out, so an existing instance in it
-// reaches S3, also where the ranges of the prefix list are not known.
-func TestDiagnose_GroupThatLetsEverythingOut_ReachesS3(t *testing.T) {
+// Without the addresses of S3, only rules and entries for every address, or a rule for its prefix list, decide.
+func TestDiagnose_AddressesOfS3Unknown_OnlyRulesForAllDecide(t *testing.T) {
 	t.Parallel()
-	f := healthy()
-	f.S3.Value.Ranges = nil
-	f.Groups.Value["sg-1"] = Group{
-		Ingress: f.Groups.Value["sg-1"].Ingress,
-		Egress:  []Rule{{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}},
+	deny := ACLEntry{Number: 50, Protocol: "-1", Range: "52.219.80.0/20"}
+	for name, c := range map[string]struct {
+		egress Rule
+		denied bool // some addresses, by the network ACL
+		want   Status
+	}{
+		"the prefix list":      {Rule{Protocol: "tcp", From: 443, To: 443, PrefixLists: []string{"pl-s3"}}, false, OK},
+		"every address":        {Rule{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}, false, OK},
+		"some addresses":       {Rule{Protocol: "-1", Ranges: []string{"52.0.0.0/8"}}, false, Unknown},
+		"another port":         {Rule{Protocol: "tcp", From: 80, To: 80, Ranges: []string{"0.0.0.0/0"}}, false, Missing},
+		"a network ACL denies": {Rule{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}, true, Unknown},
+	} {
+		f := healthy()
+		f.S3.Value.Ranges = nil
+		f.group(func(g *Group) { g.Egress = []Rule{c.egress} })
+		if c.denied {
+			acl := f.ACLs.Value["subnet-1"]
+			acl.Egress = append([]ACLEntry{deny}, acl.Egress...)
+			f.ACLs.Value["subnet-1"] = acl
+		}
+		require.Equal(t, c.want, checkOf(t, Diagnose(f, now), "HTTPS reaches S3").Status, name)
 	}
-	require.NotEqual(t, Missing, checkOf(t, Diagnose(f, now), "HTTPS reaches S3").Status)
-	f.Groups.Value["sg-1"].Egress[0] = Rule{Protocol: "tcp", From: 80, To: 80, Ranges: []string{"0.0.0.0/0"}}
-	require.Equal(t, Missing, checkOf(t, Diagnose(f, now), "HTTPS reaches S3").Status)
 }

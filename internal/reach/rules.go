@@ -155,12 +155,15 @@ func (l *list) toS3() {
 		l.add(title, Unknown, "the security groups are not known", "")
 		return
 	}
-	out := Missing
+	out, unlisted := Missing, len(s3.Value.Ranges) == 0
 	for _, id := range i.Groups {
 		for _, r := range l.facts.Groups.Value[id].Egress {
 			// Every address is S3's too, whether the list's ranges are known or not.
 			if https(r) && (slices.Contains(r.PrefixLists, s3.Value.ID) || slices.Contains(r.Ranges, "0.0.0.0/0")) {
 				out = OK
+			}
+			if https(r) && unlisted && len(r.Ranges) > 0 {
+				out = better(out, Unknown)
 			}
 			out = better(out, permits(r, nil, s3.Value.Ranges))
 		}
@@ -181,6 +184,10 @@ func (l *list) toS3() {
 		l.add(title, Unknown, "the network ACL of "+i.SubnetID+" is not known", "")
 		return
 	}
+	if anywhere := netip.MustParsePrefix("0.0.0.0/0"); unlisted && len(BlockedConnection(&acl, from, nil, anywhere)) > 0 {
+		l.add(title, Unknown, "the addresses of S3 ("+s3.Value.ID+") are not known, and the network ACL "+acl.ID+" does not let HTTPS pass to and from all addresses", "")
+		return
+	}
 	for _, block := range s3.Value.Ranges {
 		to, err := netip.ParsePrefix(block)
 		if err != nil || to.Addr().Is6() != from.Addr().Is6() {
@@ -192,7 +199,7 @@ func (l *list) toS3() {
 		}
 	}
 	if out == Unknown {
-		l.add(title, Unknown, "a security-group rule covers a part of the addresses of S3", "")
+		l.add(title, Unknown, "no security-group rule is known to cover all addresses of S3", "")
 		return
 	}
 	l.add(title, OK, "the security groups and the network ACL let it pass", "")
