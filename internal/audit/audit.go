@@ -3,7 +3,6 @@ package audit
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -281,9 +280,6 @@ func (j *judge) unlisted() {
 	}
 }
 
-// sessionLog is the name of a session log: a session's ID ends with a number.
-var sessionLog = regexp.MustCompile(`^.+-[0-9a-z]{10,32}\.log$`)
-
 // withoutSession reports new session logs of sessions that AWS does not know.
 func (j *judge) withoutSession() {
 	started := map[string]bool{}
@@ -291,10 +287,10 @@ func (j *judge) withoutSession() {
 		started[keyOf(e.Session)] = true
 	}
 	for name, l := range j.logs {
-		if j.known[name] || started[name] || !sessionLog.MatchString(name) {
+		id, is := session.LogID(name)
+		if !is || j.known[name] || started[name] {
 			continue
 		}
-		id := strings.TrimSuffix(name, ".log")
 		for _, o := range l.objects {
 			if j.atLocation(o) && !o.At.Before(j.oldest()) {
 				j.find(Finding{Kind: NoSession, Session: id, At: o.At, Where: o.where(), Text: "a session log, but AWS knows no such session"})

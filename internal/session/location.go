@@ -15,7 +15,11 @@ type Location struct {
 	LogGroup string
 }
 
+const number = `-[0-9a-z]{10,32}`
+
 var (
+	wholeID  = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+` + number + `$`)
+	logName  = regexp.MustCompile(`^(.+` + number + `)\.log$`)
 	inBucket = regexp.MustCompile(`^s3://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.*'()/-]*))?$`)
 	inGroup  = regexp.MustCompile(`^log-group:([A-Za-z0-9_/.#-]{1,512})$`)
 )
@@ -45,4 +49,18 @@ func (l Location) String() string {
 // out of keys.
 func (l Location) Key(sessionID string) string {
 	return path.Join(l.Prefix, strings.ReplaceAll(sessionID, ":", "")+".log")
+}
+
+// IsID tells whether a text is a session's ID: the name of a user or of a role's
+// session, and a number.
+func IsID(text string) bool { return wholeID.MatchString(text) }
+
+// LogID is the ID in the key of a session log. Who writes the key chooses the
+// name in it.
+func LogID(key string) (id string, ok bool) {
+	found := logName.FindStringSubmatch(path.Base(key))
+	if found == nil {
+		return "", false
+	}
+	return found[1], true
 }

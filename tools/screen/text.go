@@ -40,7 +40,7 @@ func (r *Run) Preview(destroying bool) string {
 		fmt.Fprintf(&b, "The stack %s has no AWS resources.\n", r.Stack)
 		return b.String()
 	case len(listed) == 0:
-		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", resources(unchanged), r.Stack)
+		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Resources(unchanged), r.Stack)
 		r.writeOutputs(&b)
 		return b.String()
 	}
@@ -100,9 +100,7 @@ func shortList(names []string) string {
 }
 
 // Resources counts AWS resources.
-func Resources(n int) string { return resources(n) }
-
-func resources(n int) string {
+func Resources(n int) string {
 	if n == 1 {
 		return "1 AWS resource"
 	}
@@ -185,7 +183,7 @@ func (r *Run) Updated() string {
 	r.writeNotices(&b)
 	after := seconds(r.seconds)
 	if r.Changes() == 0 {
-		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", resources(r.unchanged()), r.Stack)
+		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Resources(r.unchanged()), r.Stack)
 	} else {
 		fmt.Fprintf(&b, "Updated the stack %s in %s. AWS resources: %s.\n", r.Stack, after, r.finished())
 	}

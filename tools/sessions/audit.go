@@ -3,7 +3,6 @@ package sessions
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/internal/audit"
+	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
 )
 
@@ -115,7 +115,7 @@ func (a *auditRun) summary(report audit.Report) {
 	}
 	for _, f := range report.Findings {
 		// The name of a forged log is its writer's choice, and a shell or make would run what is in it.
-		if sessionID.MatchString(f.Session) {
+		if sessiondoc.IsID(f.Session) {
 			a.say("Next: %s", a.command("record SESSION="+f.Session))
 			break
 		}
@@ -178,9 +178,6 @@ func topicRegion(arn string) string {
 	}
 	return parts[3]
 }
-
-// sessionID is a session's ID: the name of a user or of a role's session, and a number.
-var sessionID = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+-[0-9a-z]{10,32}$`)
 
 // maxAlert is how many findings a message has.
 const maxAlert = 20

@@ -33,9 +33,8 @@ func (a *auditRun) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if there := a.outputs.AccountID; there != "" && there != me.Account {
-		return fmt.Errorf("the stack %s is in the account %s, and you are signed in to %s, as %s. Nothing was compared.\n  Fix: sign in to the account %[2]s",
-			a.Stack, there, me.Account, me.ARN)
+	if err := a.sameAccount(me); err != nil {
+		return err
 	}
 	a.facts.Account = me.Account
 	if err := a.settings(ctx); err != nil {

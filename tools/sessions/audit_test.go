@@ -296,7 +296,7 @@ func TestAudit_OtherAccount_ComparesNothing(t *testing.T) {
 	t.Parallel()
 	got := runWith(t, "audit", strings.Replace(testOutputs, "{", `{"accountId": "2", `, 1), wellLogged(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	require.Equal(t, 1, got.code)
-	require.Contains(t, got.err, "the stack dev is in the account 2, and you are signed in to 1, as arn:aws:sts::1:assumed-role/r/alice. Nothing was compared.")
+	require.Contains(t, got.err, "the stack dev is in the account 2, and you are signed in to 1, as arn:aws:sts::1:assumed-role/r/alice. Nothing was done.")
 	require.Len(t, got.calls, 1)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	sessiondoc "private-ec2-access/internal/session"
 )
 
 // archive lists the session logs of sessions that AWS no longer lists, the newest first. Only what key and time say is known.
@@ -79,7 +81,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 	}
 	for _, bucket := range h.buckets(h.places) {
 		objects, err := h.aws.list(ctx, bucket, me.Account, func(key string) bool {
-			id, is := sessionOf(key)
+			id, is := sessiondoc.LogID(key)
 			return is && !h.known[id]
 		})
 		if isDenied(err) || isAbsent(err) {
@@ -89,7 +91,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 			return nil, err
 		}
 		for _, o := range objects {
-			id, _ := sessionOf(o.Key)
+			id, _ := sessiondoc.LogID(o.Key)
 			add(id, "s3://"+bucket+"/"+o.Key, o.LastModified.Time)
 		}
 	}
@@ -104,7 +106,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 			}
 		}) bool {
 			for _, s := range answer.LogStreams {
-				if id, is := sessionOf(s.LogStreamName + ".log"); is {
+				if id, is := sessiondoc.LogID(s.LogStreamName + ".log"); is {
 					add(id, logOf(p, id), time.UnixMilli(s.LastEventTimestamp).UTC())
 				}
 			}

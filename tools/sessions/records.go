@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -120,16 +119,4 @@ func (c *client) list(ctx context.Context, bucket, owner string, wanted func(key
 		return true
 	})
 	return all, err
-}
-
-// recordKey is the end of a record's key: the name of the person's session, and a number.
-var recordKey = regexp.MustCompile(`^(.+)-[0-9a-z]{10,32}\.log$`)
-
-// sessionOf gives the id of the session that a key is the record of.
-func sessionOf(key string) (id string, ok bool) {
-	name := path.Base(key)
-	if !recordKey.MatchString(name) {
-		return "", false
-	}
-	return strings.TrimSuffix(name, ".log"), true
 }

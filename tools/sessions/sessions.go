@@ -148,15 +148,23 @@ func (r *run) start() (err error) {
 	if r.outputs, err = parseOutputs(text, r.Stack); err != nil {
 		return err
 	}
-	if there := r.outputs.AccountID; there != "" && r.Identity.Account != "" && r.Identity.Account != there {
-		return fmt.Errorf("the stack %s is in the account %s, and you are signed in to %s, as %s. Nothing was done.\n  Fix: sign in to the account %[2]s",
-			r.Stack, there, r.Identity.Account, r.Identity.ARN)
+	if err := r.sameAccount(r.Identity); err != nil {
+		return err
 	}
 	if r.aws, err = newClient(r.Environ, r.outputs.Region, io.Discard); err != nil {
 		return r.howToInstall(err)
 	}
 	if r.verbose {
 		r.aws.echo = r.Err
+	}
+	return nil
+}
+
+// sameAccount is an error if an identity is of another account than the stack; either may be unknown.
+func (r *run) sameAccount(me Identity) error {
+	if there := r.outputs.AccountID; there != "" && me.Account != "" && me.Account != there {
+		return fmt.Errorf("the stack %s is in the account %s, and you are signed in to %s, as %s. Nothing was done.\n  Fix: sign in to the account %[2]s",
+			r.Stack, there, me.Account, me.ARN)
 	}
 	return nil
 }
