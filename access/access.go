@@ -330,6 +330,8 @@ func (r recipe) instances(
 			Architecture:    wanted.Architecture,
 			InstanceType:    wanted.InstanceType,
 			VolumeSize:      wanted.VolumeSize,
+			DataVolumes:     wanted.DataVolumes,
+			Zone:            r.args.zone(wanted.SubnetIndex),
 			SubnetID:        subnet(place, wanted.SubnetIndex),
 			SecurityGroupID: group.GroupID,
 			ProfileName:     role.ProfileName,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"private-ec2-access/components"
 	"private-ec2-access/internal/endpoint"
 	"private-ec2-access/internal/network"
 	"private-ec2-access/internal/people"
@@ -31,7 +32,8 @@ type Args struct {
 	// VpcID names an existing VPC, with the private subnets, one in each zone,
 	// that instances and endpoints go into, and the route tables of the subnets
 	// that get a route to S3; nil: they have one. Nil VpcID: an isolated VPC is
-	// created, with a subnet in each of AvailabilityZones.
+	// created, with a subnet in each of AvailabilityZones. With VpcID these are the
+	// zones of SubnetIDs, which data volumes need.
 	VpcID                    pulumi.StringInput
 	SubnetIDs, RouteTableIDs pulumi.StringArrayInput
 	EndpointSubnetIDs        pulumi.StringArrayInput // one in each zone; nil: SubnetIDs
@@ -95,6 +97,19 @@ type Instance struct {
 	InstanceType string
 	VolumeSize   int // of the root volume in GiB
 	SubnetIndex  int // in SubnetIDs or AvailabilityZones; 0 is the first
+	DataVolumes  []DataVolume
+}
+
+// DataVolume is an encrypted volume beside the root volume. It outlives the
+// instance that is replaced, and is deleted with the last one.
+type DataVolume = components.DataVolume
+
+// zone is that of a subnet; empty: not known.
+func (a *Args) zone(subnet int) string {
+	if subnet < len(a.AvailabilityZones) {
+		return a.AvailabilityZones[subnet]
+	}
+	return ""
 }
 
 // labels are the instance's own.
@@ -225,6 +240,7 @@ func (a *Args) validate() error {
 		need(i.ImageID != "" && i.Architecture != "" && i.InstanceType != "" && i.VolumeSize > 0,
 			"Instances[%s]: ImageID, Architecture, InstanceType and VolumeSize are required", name)
 		need(i.SubnetIndex >= 0 && (a.VpcID != nil || i.SubnetIndex < subnets), "Instances[%s]: SubnetIndex is %d of %d subnets", name, i.SubnetIndex, subnets)
+		need(len(i.DataVolumes) == 0 || a.zone(i.SubnetIndex) != "", "Instances[%s]: DataVolumes need AvailabilityZones", name)
 	}
 	need(a.Logging.BucketName != "" || a.Logging.CreateBucket, "Logging: BucketName or CreateBucket is required")
 	for _, text := range a.Logging.EarlierLocations {

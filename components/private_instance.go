@@ -2,7 +2,9 @@ package components
 
 import (
 	"errors"
+	"path"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ebs"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -16,6 +18,8 @@ type PrivateInstanceArgs struct {
 	Architecture    string // arm64 or x86_64, of image and type
 	InstanceType    string
 	VolumeSize      int // of the root volume, in GiB
+	DataVolumes     []DataVolume
+	Zone            string // of the subnet; required with DataVolumes
 	SubnetID        pulumi.StringInput
 	SecurityGroupID pulumi.StringInput
 	ProfileName     pulumi.StringInput
@@ -24,6 +28,13 @@ type PrivateInstanceArgs struct {
 	// Tags are those of the instance alone, and not of its volume.
 	Tags  map[string]string
 	After Ready // what it needs from its first boot on
+}
+
+// DataVolume is an encrypted volume beside the root volume.
+type DataVolume struct {
+	Device string // for example /dev/sdf; it is part of the volume's name
+	Size   int    // in GiB
+	Type   string // for example gp3
 }
 
 // PrivateInstance is an instance without a public address and without a key
@@ -46,6 +57,9 @@ func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceA
 	}
 	if args.Architecture == "" || args.InstanceType == "" || args.VolumeSize < 1 {
 		return nil, errors.New("private instance: Architecture, InstanceType and VolumeSize are required")
+	}
+	if len(args.DataVolumes) > 0 && args.Zone == "" {
+		return nil, errors.New("private instance: Zone is required with DataVolumes")
 	}
 
 	c := &PrivateInstance{}
@@ -103,9 +117,43 @@ func NewPrivateInstance(ctx *pulumi.Context, name string, args *PrivateInstanceA
 	if err != nil {
 		return nil, failed("private instance", name, err)
 	}
+	for _, volume := range args.DataVolumes {
+		if err := c.attach(ctx, name, args, volume, instance); err != nil {
+			return nil, failed("private instance", name, err)
+		}
+	}
 
 	c.InstanceID, c.PrivateIP = instance.ID().ToStringOutput(), instance.PrivateIp
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
 		"instanceId": c.InstanceID, "privateIp": c.PrivateIP,
 	})
+}
+
+// attach registers a data volume and its attachment. They are resources of their
+// own: a block device of the instance would be replaced with it, and adding one
+// would replace the instance.
+//
+// Nothing replaces a volume: an instance that moves to another zone fails to attach
+// it, and the data is still there. A volume is attached to one instance at a time,
+// so the old attachment is deleted before the new one is created. The instance is
+// stopped first: what it has not yet written would be lost.
+func (c *PrivateInstance) attach(ctx *pulumi.Context, name string, args *PrivateInstanceArgs, volume DataVolume, to *ec2.Instance) error {
+	part := "-data-" + path.Base(volume.Device)
+	made, err := ebs.NewVolume(ctx, name+part, &ebs.VolumeArgs{
+		AvailabilityZone: pulumi.String(args.Zone),
+		Size:             pulumi.Int(volume.Size),
+		Type:             pulumi.String(volume.Type),
+		Encrypted:        pulumi.Bool(true),
+		Tags:             args.Labels.For(args.Part + part),
+	}, pulumi.Parent(c), pulumi.IgnoreChanges([]string{"availabilityZone"}))
+	if err != nil {
+		return err
+	}
+	_, err = ec2.NewVolumeAttachment(ctx, name+part, &ec2.VolumeAttachmentArgs{
+		DeviceName:                  pulumi.String(volume.Device),
+		InstanceId:                  to.ID(),
+		VolumeId:                    made.ID(),
+		StopInstanceBeforeDetaching: pulumi.Bool(true),
+	}, pulumi.Parent(c), pulumi.DeleteBeforeReplace(true))
+	return err
 }

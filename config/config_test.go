@@ -107,15 +107,22 @@ var mistakes = map[string]map[string]any{
 		"f": map[string]any{"imageId": "x"}, "e": map[string]any{"imageId": "x"}, "d": map[string]any{"imageId": "x"},
 		"c": map[string]any{"imageId": "x"}, "b": map[string]any{"imageId": "x"}, "a": map[string]any{"imageId": "x"},
 	}},
-	"instance-image-parameter":         {"instances": map[string]any{"app": map[string]any{"imageParameter": "al2023"}}},
-	"instance-user-data-too-long":      {"instances": map[string]any{"app": map[string]any{"userData": strings.Repeat("a", 16385)}}},
-	"instance-tags":                    {"instances": map[string]any{"app": map[string]any{"tags": map[string]any{"Name": "mine", "private-ec2-access:fleet": "web", "a,b": "x"}}}},
-	"instance-tags-too-many":           {"tags": manyTags(30), "instances": map[string]any{"app": map[string]any{"tags": map[string]any{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6", "g": "7", "h": "8", "i": "9", "j": "0", "k": "1", "l": "2", "m": "3", "n": "4", "o": "5", "p": "6", "q": "7", "r": "8"}}}},
-	"fleet-name":                       {"fleets": map[string]any{"Web": map[string]any{"count": 2}, strings.Repeat("w", 28): map[string]any{"count": 2}}},
-	"fleet-count":                      {"fleets": map[string]any{"web": map[string]any{"count": 1000}, "db": map[string]any{}}},
-	"fleet-without":                    {"fleets": map[string]any{"web": map[string]any{"count": 3, "without": []any{4, 2, 2, 0}}}},
-	"fleet-machine":                    {"fleets": map[string]any{"web": map[string]any{"count": 3, "architecture": "x86_64", "imageId": "x", "tags": map[string]any{"Name": "x"}}}},
-	"fleet-name-of-an-instance":        {"instances": map[string]any{"web": map[string]any{}, "web-002": map[string]any{}}, "fleets": map[string]any{"web": map[string]any{"count": 2}}},
+	"instance-image-parameter":    {"instances": map[string]any{"app": map[string]any{"imageParameter": "al2023"}}},
+	"instance-user-data-too-long": {"instances": map[string]any{"app": map[string]any{"userData": strings.Repeat("a", 16385)}}},
+	"instance-tags":               {"instances": map[string]any{"app": map[string]any{"tags": map[string]any{"Name": "mine", "private-ec2-access:fleet": "web", "a,b": "x"}}}},
+	"instance-tags-too-many":      {"tags": manyTags(30), "instances": map[string]any{"app": map[string]any{"tags": map[string]any{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6", "g": "7", "h": "8", "i": "9", "j": "0", "k": "1", "l": "2", "m": "3", "n": "4", "o": "5", "p": "6", "q": "7", "r": "8"}}}},
+	"fleet-name":                  {"fleets": map[string]any{"Web": map[string]any{"count": 2}, strings.Repeat("w", 28): map[string]any{"count": 2}}},
+	"fleet-count":                 {"fleets": map[string]any{"web": map[string]any{"count": 1000}, "db": map[string]any{}}},
+	"fleet-without":               {"fleets": map[string]any{"web": map[string]any{"count": 3, "without": []any{4, 2, 2, 0}}}},
+	"fleet-machine":               {"fleets": map[string]any{"web": map[string]any{"count": 3, "architecture": "x86_64", "imageId": "x", "tags": map[string]any{"Name": "x"}}}},
+	"fleet-name-of-an-instance":   {"instances": map[string]any{"web": map[string]any{}, "web-002": map[string]any{}}, "fleets": map[string]any{"web": map[string]any{"count": 2}}},
+	"data-volumes": {
+		"instances": map[string]any{"app": map[string]any{"dataVolumes": []any{map[string]any{"device": "/dev/sda1", "size": 0, "type": "io2"}}}},
+		"fleets": map[string]any{"web": map[string]any{"count": 1, "dataVolumes": []any{
+			map[string]any{"device": "/dev/sdf", "size": 10}, map[string]any{"device": "/dev/sdf", "size": 100, "type": "st1"},
+		}}},
+	},
+	"data-volumes-of-another-type":     {"instances": map[string]any{"app": map[string]any{"dataVolumes": []any{map[string]any{"device": "/dev/sdf", "gib": 10}, "x"}}}},
 	"fleet-no-such-key":                {"fleets": map[string]any{"web": map[string]any{"count": 2, "subnetIndex": 1}}},
 	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
 	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
@@ -356,7 +363,7 @@ func TestLoad_EveryKey_HasMistakeCase(t *testing.T) {
 		}
 	}
 	for _, key := range fields("", reflect.TypeFor[config.Instance]()) {
-		require.True(t, covered["instances.app."+key] || covered["instances.app."+key+".Name"], "no case in the table has a mistake in the %s of an instance", key)
+		require.True(t, covered["instances.app."+key] || covered["instances.app."+key+".Name"] || covered["instances.app."+key+"[0].device"], "no case in the table has a mistake in the %s of an instance", key)
 	}
 	for _, key := range []string{"count", "without[0]"} {
 		require.True(t, covered["fleets.web."+key], "no case in the table has a mistake in the %s of a fleet", key)

@@ -200,6 +200,9 @@ var valid = map[string]string{
 	"architecture": "arm64",
 	"instanceType": "t4g.nano",
 	"volumeSize":   "8",
+	"device":       "/dev/sdg",
+	"size":         "125",
+	"type":         "gp3",
 
 	"operators.renamed":                    "{}",
 	"operators.dba.instances[0]":           "i-0123456789abcdef1",

@@ -28,6 +28,14 @@ type Machine struct {
 	VolumeSize     int               `json:"volumeSize,omitempty"`
 	UserData       string            `json:"userData,omitempty"`
 	Tags           map[string]string `json:"tags,omitempty"`
+	DataVolumes    []DataVolume      `json:"dataVolumes,omitempty"`
+}
+
+// DataVolume is a volume beside the root volume.
+type DataVolume struct {
+	Device string `json:"device"`
+	Size   int    `json:"size"`
+	Type   string `json:"type,omitempty"` // empty: gp3
 }
 
 // Instance is one instance by its name.
@@ -81,7 +89,10 @@ var (
 	instanceName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 	imageID       = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
 	parameterName = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$`)
-	instanceType  = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
+	// dataDevice matches the names that EC2 recommends for data volumes
+	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html).
+	dataDevice   = regexp.MustCompile(`^(/dev/sd[f-p]|xvd[f-z])$`)
+	instanceType = regexp.MustCompile(`^([a-z][a-z0-9-]*)\.[a-z0-9-]+$`)
 	// graviton matches the families with AWS's own processors: a1, and those
 	// with a g after the generation, such as t4g or c7gn
 	// (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html).
@@ -122,6 +133,18 @@ func (c *Config) validateMachine(v *validator, at string, m Machine) {
 	v.check(m.ImageParameter == "" || parameterName.MatchString(m.ImageParameter), at+".imageParameter", m.ImageParameter,
 		"not the name of an SSM parameter", "a path that begins with a slash, for example "+amazonLinux+"arm64")
 	v.check(len(m.UserData) <= maxUserData, at+".userData", fmt.Sprintf("%d bytes", len(m.UserData)), "too long for EC2", fmt.Sprintf("up to %d bytes", maxUserData))
+	for i, volume := range m.DataVolumes {
+		key := settings.Element(at+".dataVolumes", i)
+		v.check(dataDevice.MatchString(volume.Device), key+".device", volume.Device, "not a device name for a data volume", "/dev/sdf to /dev/sdp, or xvdf to xvdz for Windows")
+		same := func(other DataVolume) bool { return other.Device == volume.Device }
+		v.check(slices.IndexFunc(m.DataVolumes, same) == i, key+".device", volume.Device, "named twice", "each device once", v.remove(key))
+		v.oneOf(key+".type", cmp.Or(volume.Type, "gp3"), "gp3", "st1", "sc1")
+		least := 1
+		if volume.Type == "st1" || volume.Type == "sc1" {
+			least = 125
+		}
+		v.between(key+".size", volume.Size, least, 16384, "GiB")
+	}
 	if m.Architecture != "" || m.InstanceType != "" || m.VolumeSize != 0 {
 		own := c.Instance.fill(m)
 		v.instance(at+".", own.Architecture, own.InstanceType, own.VolumeSize)

@@ -104,9 +104,26 @@ func TestInstance_NewerImage_ReplacedOnlyWhenPinned(t *testing.T) {
 
 	s.requireNoChanges()
 
-	s.set("instances.app.imageId", newer)
-	require.Equal(t, map[string]string{"aws:ec2/instance:Instance private-ec2-access-app-arm64": "replace"}, replacements(s.steps()))
+	// A data volume comes without replacing the instance, and outlives it.
+	s.set("instances.app.dataVolumes[0].device", "/dev/sdf")
+	s.set("instances.app.dataVolumes[0].size", "10")
+	const attachment = "aws:ec2/volumeAttachment:VolumeAttachment private-ec2-access-app-data-sdf"
+	require.Equal(t, map[string]string{"aws:ebs/volume:Volume private-ec2-access-app-data-sdf": "create", attachment: "create"}, s.steps())
 	s.up()
+	volume := func(instance string) object {
+		t.Helper()
+		found := in.aws("ec2", "describe-volumes", "--filters", "Name=attachment.instance-id,Values="+instance, "Name=attachment.device,Values=/dev/sdf").list("Volumes")
+		require.Len(t, found, 1)
+		require.Equal(t, true, found[0].at("Encrypted"))
+		return found[0]
+	}
+	data := volume(before.text("instanceIds.app")).text("VolumeId")
+	s.requireNoChanges()
+
+	s.set("instances.app.imageId", newer)
+	require.Equal(t, map[string]string{"aws:ec2/instance:Instance private-ec2-access-app-arm64": "replace", attachment: "replace"}, replacements(s.steps()))
+	s.up()
+	require.Equal(t, data, volume(s.outputs().text("instanceIds.app")).text("VolumeId"))
 	after := s.outputs()
 	require.NotEqual(t, before.text("instanceIds.app"), after.text("instanceIds.app"))
 	require.Equal(t, before.text("instanceIds.db"), after.text("instanceIds.db"))

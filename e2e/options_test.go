@@ -12,7 +12,7 @@ import (
 
 // allOptions turns on everything in options.yaml. An option that is added there is added here.
 var allOptions = map[string]string{
-	"People": "roles", "LogBucket": "central-logs", "Alerts": "on", "FlowLogs": "on", "ExistingRoles": roleARN("billing"), "ExistingInstances": anyInstance,
+	"People": "roles", "LogBucket": "central-logs", "Alerts": "on", "FlowLogs": "on", "DataVolumes": "on", "ExistingRoles": roleARN("billing"), "ExistingInstances": anyInstance,
 }
 
 const anyInstance = "arn:aws:ec2:us-east-2:" + here + ":instance/*"
@@ -278,6 +278,41 @@ func TestBootstrapOptions_Alerts_Verdicts(t *testing.T) {
 	requireDenied(t, on, "DeployRole", never)
 	requireAllowed(t, on, "PreviewRole", reads)
 	requireDenied(t, on, "PreviewRole", append(append([]ask{}, writes...), never...))
+}
+
+// The deploy role makes, attaches and deletes data volumes of the stack, and no others.
+func TestBootstrapOptions_DataVolumes_Verdicts(t *testing.T) {
+	t.Parallel()
+	b := bootstrapForOptions(t)
+	on := b.withOptions(t, map[string]string{"DataVolumes": "on"})
+	const (
+		ec2              = "arn:aws:ec2:us-east-2:" + here + ":"
+		volume, instance = ec2 + "volume/vol-1", ec2 + "instance/i-1"
+		requested        = "aws:RequestTag/" + stackTag
+		tagged           = "aws:ResourceTag/" + stackTag
+	)
+	writes := []ask{
+		{"ec2:CreateVolume", volume, map[string]string{requested: ownStack}},
+		{"ec2:AttachVolume", volume, map[string]string{tagged: ownStack}},
+		{"ec2:AttachVolume", instance, map[string]string{tagged: ownStack}},
+		{"ec2:DetachVolume", volume, map[string]string{tagged: ownStack}},
+		{"ec2:DetachVolume", instance, map[string]string{tagged: ownStack}},
+		{"ec2:DeleteVolume", volume, map[string]string{tagged: ownStack}},
+	}
+	never := []ask{
+		{"ec2:CreateVolume", volume, nil},
+		{"ec2:CreateVolume", volume, map[string]string{requested: prodStack}},
+		{"ec2:CreateTags", volume, map[string]string{requested: prodStack, "ec2:CreateAction": "CreateVolume"}},
+		{"ec2:AttachVolume", volume, nil},
+		{"ec2:AttachVolume", volume, map[string]string{tagged: prodStack}},
+		{"ec2:AttachVolume", instance, map[string]string{tagged: prodStack}},
+		{"ec2:DeleteVolume", volume, map[string]string{tagged: prodStack}},
+	}
+	tag := ask{"ec2:CreateTags", volume, map[string]string{requested: ownStack, "ec2:CreateAction": "CreateVolume"}}
+	requireDenied(t, b, "DeployRole", writes)
+	requireAllowed(t, on, "DeployRole", append(writes, tag))
+	requireDenied(t, on, "DeployRole", never)
+	requireDenied(t, on, "PreviewRole", slices.Concat(writes, never, []ask{tag}))
 }
 
 // The deploy role makes and deletes flow logs of the stack's own VPC. It reaches no other stack's, and cannot pass a role on.

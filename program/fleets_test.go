@@ -20,11 +20,17 @@ func fleetOf(settings map[string]any) map[string]any {
 
 // stateWith answers the look-up of the stack's state with what a run registered.
 func stateWith(resources []pulumitest.Resource) lookups {
-	outputs := map[string]any{}
+	outputs, zones := map[string]any{}, map[any]any{}
 	for _, r := range resources {
-		if r.Type == "aws:ec2/instance:Instance" || r.Type == "aws:ec2/subnet:Subnet" {
+		if r.Type == "aws:ec2/subnet:Subnet" {
+			zones["id-of-"+r.Name] = r.Inputs["availabilityZone"]
+		}
+	}
+	for _, r := range resources {
+		if slices.Contains([]string{"aws:ec2/instance:Instance", "aws:ec2/subnet:Subnet", "aws:ec2/volumeAttachment:VolumeAttachment"}, r.Type) {
 			outputs["urn:pulumi:test::private-ec2-access::"+r.URN] = map[string]any{"type": r.Type, "outputs": map[string]any{
-				"arn": "arn:aws:ec2:us-east-2:111122223333:x/id-of-" + r.Name, "subnetId": r.Inputs["subnetId"], "ami": r.Inputs["ami"],
+				"arn": "arn:aws:ec2:us-east-2:111122223333:x/id-of-" + r.Name, "subnetId": r.Inputs["subnetId"], "availabilityZone": zones[r.Inputs["subnetId"]],
+				"ami": r.Inputs["ami"], "deviceName": r.Inputs["deviceName"],
 			}}
 		}
 	}

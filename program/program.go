@@ -2,6 +2,7 @@
 package program
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -136,6 +137,9 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 		}
 		args.EndpointSubnetIDs = pulumi.ToStringArray(d.EndpointSubnetIDs)
 		args.CidrBlocks, args.Ipv6CidrBlocks = n.CidrBlocks, n.Ipv6CidrBlocks
+		for _, subnet := range n.Subnets {
+			args.AvailabilityZones = append(args.AvailabilityZones, subnet.Zone)
+		}
 	}
 	args.ExistingInstances, args.ExistingRoles = map[string]access.ExistingInstance{}, d.ExistingRoles
 	for name, i := range d.Existing {
@@ -146,6 +150,9 @@ func arguments(c *config.Config, f decide.Facts, d decide.Decisions) *access.Arg
 			ImageID: f.Images[decide.ImageSource(i.Machine)].ID, PinImage: i.ImageID != "", Architecture: i.Architecture,
 			InstanceType: i.InstanceType, VolumeSize: i.VolumeSize, SubnetIndex: i.SubnetIndex,
 			UserData: i.UserData, Tags: i.Tags,
+		}
+		for _, v := range i.DataVolumes {
+			instance.DataVolumes = append(instance.DataVolumes, access.DataVolume{Device: v.Device, Size: v.Size, Type: cmp.Or(v.Type, "gp3")})
 		}
 		if i.Fleet != "" {
 			upgrade := c.Upgrades(name)

@@ -23,7 +23,7 @@ var everything = map[string]any{
 	"logging.required": true, "logging.cloudWatch": true, "logging.encryption": "kms", "logging.objectLock": "governance",
 	"logging.objectLockDays": 30, "logging.transitionDays": 90, "session.encryption": true, "session.runAsEnabled": true,
 	"session.runAsDefaultUser": "ec2-user", "endpoints.protect": true, "session.shellProfile.linux": "date",
-	"instances": map[string]any{"app": map[string]any{}, "db": map[string]any{}},
+	"instances": map[string]any{"app": map[string]any{}, "db": map[string]any{"dataVolumes": []any{map[string]any{"device": "/dev/sdf", "size": 100}}}},
 	"operators": map[string]any{
 		"all": map[string]any{},
 		"dba": map[string]any{

@@ -22,7 +22,7 @@ var onlyRead = []string{"aws:ec2/networkAcl:NetworkAcl", "aws:ec2/defaultNetwork
 //
 // The stack's outputs would not do: an update that fails does not write them.
 func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
-	has := decide.Deployed{Instances: map[string]decide.Instance{}, Subnets: map[int]string{}}
+	has := decide.Deployed{Instances: map[string]decide.Instance{}, Subnets: map[int]string{}, Devices: map[string][]string{}}
 	name := ctx.Stack()
 	if ctx.Organization() != "organization" { // the one organization of a backend of one's own, which may leave it out
 		name = ctx.Organization() + "/" + ctx.Project() + "/" + name
@@ -39,7 +39,9 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 				ARN      string `pulumi:"arn"`
 				SubnetID string `pulumi:"subnetId"`
 				VpcID    string `pulumi:"vpcId"`
+				Zone     string `pulumi:"availabilityZone"`
 				ImageID  string `pulumi:"ami"`
+				Device   string `pulumi:"deviceName"`
 			} `pulumi:"outputs"`
 		} `pulumi:"outputs"`
 	}
@@ -58,7 +60,11 @@ func deployed(ctx *pulumi.Context) (decide.Deployed, error) {
 		switch resource.Type {
 		case "aws:ec2/instance:Instance":
 			if instance, ok := decide.InstanceName(ctx.Project(), name); ok {
-				has.Instances[instance] = decide.Instance{SubnetID: resource.Outputs.SubnetID, ImageID: resource.Outputs.ImageID}
+				has.Instances[instance] = decide.Instance{SubnetID: resource.Outputs.SubnetID, Zone: resource.Outputs.Zone, ImageID: resource.Outputs.ImageID}
+			}
+		case "aws:ec2/volumeAttachment:VolumeAttachment":
+			if instance, ok := decide.VolumeInstance(ctx.Project(), name); ok {
+				has.Devices[instance] = append(has.Devices[instance], resource.Outputs.Device)
 			}
 		case "aws:ec2/securityGroup:SecurityGroup":
 			has.VPCs = append(has.VPCs, resource.Outputs.VpcID)

@@ -74,6 +74,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.images()
 	d.fleets()
 	d.network()
+	d.dataVolumes()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)
 }
 

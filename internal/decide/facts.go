@@ -54,12 +54,13 @@ type Deployed struct {
 	ARNs      []string            // of everything, sorted
 	Instances map[string]Instance // by their names in the config
 	Subnets   map[int]string      // the ids of the stack's own subnets, by the number in their names
+	Devices   map[string][]string // of data volumes that are attached, by the instances' names
 	VPCs      []string            // in which it has a security group, sorted
 }
 
 // Instance is a deployed instance.
 type Instance struct {
-	SubnetID, ImageID string
+	SubnetID, Zone, ImageID string
 }
 
 // Service is what the Region offers of a service, and what the stack has of it.

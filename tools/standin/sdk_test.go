@@ -22,6 +22,7 @@ var sdkResources = strings.Fields(`
 	aws:cloudwatch/eventRule:EventRule
 	aws:cloudwatch/eventTarget:EventTarget
 	aws:cloudwatch/logGroup:LogGroup
+	aws:ebs/volume:Volume
 	aws:ec2/defaultNetworkAcl:DefaultNetworkAcl
 	aws:ec2/defaultSecurityGroup:DefaultSecurityGroup
 	aws:ec2/instance:Instance
@@ -33,6 +34,7 @@ var sdkResources = strings.Fields(`
 	aws:ec2/securityGroup:SecurityGroup
 	aws:ec2/subnet:Subnet
 	aws:ec2/vpc:Vpc
+	aws:ec2/volumeAttachment:VolumeAttachment
 	aws:ec2/vpcEndpoint:VpcEndpoint
 	aws:iam/instanceProfile:InstanceProfile
 	aws:iam/policy:Policy
