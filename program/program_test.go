@@ -65,6 +65,8 @@ func (r region) answers(replaced map[string]func(map[string]any) (map[string]any
 			return map[string]any{"name": "al2023-ami-2023.11.20260427.1-kernel-6.1-arm64", "imageOwnerAlias": "amazon", "architecture": "arm64"}, nil
 		case "getInstanceType":
 			return map[string]any{"memorySize": 2048, "defaultVcpus": 2}, nil
+		case "getServiceQuota":
+			return map[string]any{"value": 64.0}, nil
 		case "getVpc":
 			return map[string]any{
 				"id": args["id"], "cidrBlock": "10.20.0.0/16", "enableDnsSupport": true, "enableDnsHostnames": true, "cidrBlockAssociations": []any{},

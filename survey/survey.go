@@ -36,7 +36,7 @@ func Take(ctx *pulumi.Context, c *config.Config) (decide.Facts, error) {
 	s := surveyor{ctx: ctx, config: c, facts: &f}
 	err = together(
 		inOrder(s.documents, s.bucketPolicies), s.key, s.logBucket, s.logGroups,
-		inOrder(s.network, s.prefixList, s.endpoints), s.services, s.instanceTypes, s.existingInstances, s.images,
+		inOrder(s.network, s.prefixList, s.endpoints), s.services, s.instanceTypes, s.existingInstances, inOrder(s.images, s.quotas),
 	)
 	return f, err
 }

@@ -75,6 +75,7 @@ func Decide(c *config.Config, f Facts) (Decisions, error) {
 	d.fleets()
 	d.network()
 	d.dataVolumes()
+	d.quotas()
 	return d.Decisions, errors.Join(append([]error{d.mistakes.Err()}, d.failures...)...)
 }
 

@@ -20,6 +20,7 @@ type Facts struct {
 	S3PrefixListID string
 	Images         map[string]Image        // by ImageSource
 	InstanceTypes  map[string]InstanceType // by name, where a check needs them
+	VCPUs          reach.Read[int]         // that the account may run at the same time, where QuotaTypes are asked for
 	Deployed       Deployed                // what the stack has already
 	S3CidrBlocks   []string                // the addresses of S3 in the Region
 	// TypeZones are the zones that offer an instance type, by the types in use.

@@ -22,14 +22,14 @@ func (d *decider) people() {
 	wanted, at := d.config.People(), d.placeAtItsLongest()
 	d.boundary("people.permissionsBoundary", wanted.PermissionsBoundaryARN)
 	for _, policy := range wanted.Policies(at) {
-		d.size(policy.Key, "the policy "+at.Names+"-"+policy.Part, policy.Document, iam.MaxManagedPolicy)
+		d.size(policy.Key, "the policy "+at.Names+"-"+policy.Part, policy.Document, iam.MaxManagedPolicy, shorterPeople)
 	}
 	if scp, any := wanted.ServiceControlPolicy(at); any {
-		d.size("people.denyUnrecorded", "the service control policy", scp, iam.MaxServiceControlPolicy)
+		d.size("people.denyUnrecorded", "the service control policy", scp, iam.MaxServiceControlPolicy, shorterPeople)
 	}
 	for _, role := range wanted.Roles() {
 		name := at.Names + "-" + role.Part
-		d.size(role.Key+".principals", "the trust policy of the role "+name, role.Trust, iam.MaxTrustPolicy)
+		d.size(role.Key+".principals", "the trust policy of the role "+name, role.Trust, iam.MaxTrustPolicy, shorterPeople)
 		if len(name) > maxRoleName {
 			d.refuse(mistake.Mistake{
 				Key: role.Key, Got: name, Problem: "the role's name is too long for IAM",
@@ -83,13 +83,15 @@ func (d *decider) placeAtItsLongest() people.Place {
 	return at
 }
 
+const shorterPeople = "name fewer or shorter ARNs, instances or principals, or split a group of operators in two"
+
 // size refuses a document that is longer than AWS takes.
-func (d *decider) size(key, what string, document iam.Document, limit int) {
+func (d *decider) size(key, what string, document iam.Document, limit int, fix string) {
 	if length := len(document.JSON()); length > limit {
 		d.refuse(mistake.Mistake{
 			Key: key, Got: strconv.Itoa(length) + " characters", Problem: what + " may be longer than AWS takes",
 			Allowed: "up to " + strconv.Itoa(limit) + " characters",
-			Fix:     mistake.Do("name fewer or shorter ARNs, instances or principals, or split a group of operators in two"),
+			Fix:     mistake.Do(fix),
 		})
 	}
 }

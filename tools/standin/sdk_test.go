@@ -88,6 +88,7 @@ var sdkFunctions = strings.Fields(`
 	aws:kms/getAlias:getAlias
 	aws:kms/getKey:getKey
 	aws:s3/getBucket:getBucket
+	aws:servicequotas/getServiceQuota:getServiceQuota
 	aws:ssm/getDocument:getDocument
 	aws:ssm/getParameter:getParameter
 	aws:vpc/getSecurityGroupRule:getSecurityGroupRule

@@ -527,6 +527,14 @@ def instance_type_offerings(a: Account) -> None:
     )
 
 
+def vcpu_quota(a: Account) -> None:
+    quotas = a.client("service-quotas")
+    asked = {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"}
+    default = quotas.get_aws_default_service_quota(**asked)["Quota"]["Value"]
+    applied = quotas.get_service_quota(**asked)["Quota"]["Value"]
+    equal("default and applied", [default, applied], [5, 1152])
+
+
 def endpoint_services(a: Account) -> None:
     names = a.client("ec2").describe_vpc_endpoint_services()["ServiceNames"]
     for service in ("cloudformation", "ssm", "s3", "kms", "logs"):
@@ -731,6 +739,7 @@ CHECKS = (
     prefix_list_addresses,
     default_dhcp_options,
     instance_type_offerings,
+    vcpu_quota,
     endpoint_services,
     ssm_service_settings,
     ssm_histories,

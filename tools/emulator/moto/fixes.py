@@ -913,6 +913,47 @@ def instance_type_offerings() -> None:
     InstanceBackend.run_instances = run_instances  # type: ignore[method-assign]
 
 
+def vcpu_quota() -> None:
+    """The quota of vCPUs in On-Demand instances can be read, and is that of an account in use.
+
+    AWS: has a default for each quota, and the value that the account was raised to.
+    moto: knows the quotas of VPCs only; has no GetAWSDefaultServiceQuota.
+    Matters: the preview compares the instances of a large stack with this quota.
+    """
+    from moto.servicequotas.models import ServiceQuotasBackend
+    from moto.servicequotas.responses import ServiceQuotasResponse
+
+    get = ServiceQuotasBackend.get_service_quota
+
+    def quota(self: Any, service_code: str, quota_code: str, value: int) -> Any:
+        if (service_code, quota_code) != ("ec2", "L-1216C47A"):
+            return get(self, service_code, quota_code)
+        return {
+            "ServiceCode": service_code,
+            "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
+            "QuotaCode": quota_code,
+            "QuotaArn": f"arn:{self.partition}:servicequotas:{self.region_name}:{self.account_id}:ec2/{quota_code}",
+            "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+            "Value": float(value),
+            "Unit": "None",
+            "Adjustable": True,
+            "GlobalQuota": False,
+        }
+
+    def get_aws_default_service_quota(self: Any) -> str:
+        asked = json.loads(self.body)
+        found = quota(self.backend, asked["ServiceCode"], asked["QuotaCode"], 5)
+        return json.dumps({"Quota": found})
+
+    def get_service_quota(self: Any, service_code: str, quota_code: str) -> Any:
+        return quota(self, service_code, quota_code, 1152)
+
+    ServiceQuotasBackend.get_service_quota = get_service_quota  # type: ignore[method-assign]
+    ServiceQuotasResponse.get_aws_default_service_quota = (  # type: ignore[attr-defined]
+        get_aws_default_service_quota
+    )
+
+
 ALL: Iterable[Callable[[], None]] = (
     security_group_rule_descriptions,
     modify_security_group_rule,
@@ -927,6 +968,7 @@ ALL: Iterable[Callable[[], None]] = (
     prefix_list_addresses,
     default_dhcp_options,
     instance_type_offerings,
+    vcpu_quota,
     endpoint_services,
     ssm_service_settings,
     ssm_histories,
