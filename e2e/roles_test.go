@@ -34,6 +34,7 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	t.Parallel()
 	in := newAccount(t, "us-east-2")
 	shared := newSharedState(t, in)
+	existing := instanceWithRole(in, "billing")
 	// Everything that the program can create. Session logs are kept, as on a real account.
 	s := shared.stack(t, in, "dev", map[string]any{
 		"tags": map[string]any{"team": "platform", "old": "x"}, "keepRecords": true,
@@ -51,6 +52,7 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 		"people": map[string]any{
 			"permissionsBoundary": peopleBoundary, "denyUnrecorded": true, "exemptRoleArns": []any{roleARN("private-ec2-access-deploy")},
 		},
+		"existingInstances": map[string]any{"billing": map[string]any{"instanceId": existing}},
 	})
 	// The commands that make runs.
 	in.Reset()
@@ -95,21 +97,38 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	for _, call := range []string{
 		"kms:CreateKey", "kms:CreateAlias", "kms:PutKeyPolicy", "kms:DeleteAlias", "logs:CreateLogGroup", "logs:PutRetentionPolicy",
 		"s3:PutObjectLockConfiguration", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "ssm:UpdateDocument", "tagging:GetResources",
-		"iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:CreatePolicyVersion", "ssm:DeleteDocument",
+		"iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:CreatePolicyVersion", "ssm:DeleteDocument", "iam:DetachRolePolicy",
 	} {
 		require.True(t, made[call], "the runs made no call of %s, so they do not test its permission", call)
 	}
 
-	b := readBootstrap(t, shared, nil)
+	b := readBootstrap(t, shared, map[string]string{"ExistingRoles": allOptions["ExistingRoles"]})
 	b.keyPolicies = map[string]any{known.records: known.keyPolicy}
 	options := b.withOptions(t, allOptions)
 	for role, asks := range map[string][]ask{"PreviewRole": known.asks(t, previewed), "DeployRole": known.asks(t, deployed)} {
 		requireAllowed(t, options, role, asks)
 		// Without the options everything but what they are for.
 		requireAllowed(t, b, role, slices.DeleteFunc(asks, func(a ask) bool {
-			return strings.Contains(a.resource, ":role/"+forPeople) || strings.Contains(a.resource, ":policy/"+forPeople)
+			return strings.Contains(a.resource, ":role/"+forPeople) || strings.Contains(a.resource, ":policy/"+forPeople) ||
+				strings.HasSuffix(a.resource, "/"+existing) || strings.HasSuffix(a.resource, "/billing")
 		}))
 	}
+}
+
+// instanceWithRole launches an instance with a role of its own, both by the AWS CLI.
+func instanceWithRole(in *account, role string) string {
+	in.aws("iam", "create-role", "--role-name", role, "--assume-role-policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`)
+	in.aws("iam", "create-instance-profile", "--instance-profile-name", role)
+	in.aws("iam", "add-role-to-instance-profile", "--instance-profile-name", role, "--role-name", role)
+	return in.launch("--iam-instance-profile", "Name="+role)
+}
+
+// launch launches an instance as somebody else does, not as the program.
+func (cli *awsCLI) launch(more ...string) string {
+	image := cli.aws("ssm", "get-parameter", "--name", "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64").text("Parameter.Value")
+	return cli.aws(append([]string{"ec2", "run-instances", "--image-id", image, "--instance-type", "t3.nano",
+		"--block-device-mappings", `[{"DeviceName":"/dev/xvda","Ebs":{"VolumeSize":8}}]`}, more...)...).text("Instances[0].InstanceId")
 }
 
 // forPeople is what the names of roles and policies for people begin with.
@@ -1138,7 +1157,7 @@ func (s surveyed) iam(call emulator.Call, boundaries map[string]string) []ask {
 		context["aws:RequestTag/"+stackTag] = tags[stackTag]
 	}
 	makes := strings.HasPrefix(call.Action, "Create") && call.Action != "CreatePolicyVersion"
-	if !makes && call.Writes() {
+	if !makes && call.Writes() && p["RoleName"] != "billing" {
 		context["aws:ResourceTag/"+stackTag] = ownStack
 		if context["aws:RequestTag/"+stackTag] == "" {
 			delete(context, "aws:RequestTag/"+stackTag)
