@@ -129,20 +129,11 @@ func (a *auditRun) instances(ctx context.Context) {
 		return
 	}
 	in := input{"Filters": []input{{"Name": "iam-instance-profile.arn", "Values": []string{"*/" + a.outputs.InstanceProfileName}}}}
-	err := pages(ctx, a.aws, "ec2", "describe-instances", in, 1000, func(answer struct {
-		Reservations []struct {
-			Instances []struct {
-				InstanceID       string `json:"InstanceId"`
-				PrivateIPAddress string `json:"PrivateIpAddress"`
-			}
-		}
-	}) bool {
-		for _, r := range answer.Reservations {
-			for _, i := range r.Instances {
-				a.facts.Instances[i.InstanceID] = true
-				if i.PrivateIPAddress != "" {
-					a.addresses[i.PrivateIPAddress] = i.InstanceID
-				}
+	err := pages(ctx, a.aws, "ec2", "describe-instances", in, 1000, func(answer reservations) bool {
+		for _, i := range answer.instances() {
+			a.facts.Instances[i.InstanceID] = true
+			if i.PrivateIPAddress != "" {
+				a.addresses[i.PrivateIPAddress] = i.InstanceID
 			}
 		}
 		return true

@@ -25,12 +25,12 @@ type client struct {
 	echo    io.Writer
 }
 
-func newClient(environ []string, region string, echo io.Writer) (*client, error) {
+func newClient(environ []string, region string) (*client, error) {
 	path, err := process.LookPath("aws", environ)
 	if err != nil {
 		return nil, err
 	}
-	return &client{path: path, region: region, environ: environment.ForAWS(environ), echo: echo}, nil
+	return &client{path: path, region: region, environ: environment.ForAWS(environ), echo: io.Discard}, nil
 }
 
 // callError is a call that failed.
@@ -286,7 +286,7 @@ func (s *stamp) UnmarshalJSON(text []byte) error {
 
 // Parameter reads a parameter of Parameter Store. An empty Region is the AWS CLI's own.
 func Parameter(ctx context.Context, environ []string, region, name string) (string, error) {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err != nil {
 		return "", err
 	}

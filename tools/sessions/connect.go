@@ -177,19 +177,10 @@ func (r *run) tagged(ctx context.Context, tag string) ([]named, error) {
 	}
 	filters := []input{{"Name": "tag:" + key, "Values": []string{value}}, {"Name": "instance-state-name", "Values": []string{"running"}}}
 	var all []named
-	err := pages(ctx, r.aws, "ec2", "describe-instances", input{"Filters": filters}, 1000, func(answer struct {
-		Reservations []struct {
-			Instances []struct {
-				InstanceID         string `json:"InstanceId"`
-				IamInstanceProfile struct{ Arn string }
-			}
-		}
-	}) bool {
-		for _, reservation := range answer.Reservations {
-			for _, i := range reservation.Instances {
-				if n := r.byID(i.InstanceID); n.name != n.id || strings.HasSuffix(i.IamInstanceProfile.Arn, "/"+r.outputs.InstanceProfileName) {
-					all = append(all, n)
-				}
+	err := pages(ctx, r.aws, "ec2", "describe-instances", input{"Filters": filters}, 1000, func(answer reservations) bool {
+		for _, i := range answer.instances() {
+			if n := r.byID(i.InstanceID); n.name != n.id || strings.HasSuffix(i.IamInstanceProfile.Arn, "/"+r.outputs.InstanceProfileName) {
+				all = append(all, n)
 			}
 		}
 		return true

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
 
@@ -23,38 +22,29 @@ func (n Neighbour) String() string {
 // AWS through the VPC's endpoints: each one whose name the VPC's resolver answers, and those in subnets with the gateway
 // endpoint's route.
 func Neighbours(ctx context.Context, environ []string, region, vpc, stack string, own []string) ([]Neighbour, error) {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err != nil {
 		return nil, err
 	}
 	in := inVPC(vpc)
 	in["Filters"] = append(in["Filters"].([]input), input{"Name": "instance-state-name", "Values": []string{"pending", "running", "stopping", "stopped"}})
-	var answer struct {
-		Reservations []struct {
-			Instances []struct {
-				InstanceID string `json:"InstanceId"`
-				Tags       []struct{ Key, Value string }
-			}
-		}
-	}
+	var answer reservations
 	if err := c.call(ctx, &answer, "ec2", "describe-instances", in); err != nil {
 		return nil, err
 	}
 	var found []Neighbour
-	for _, r := range answer.Reservations {
-		for _, i := range r.Instances {
-			n := Neighbour{ID: i.InstanceID}
-			for _, tag := range i.Tags {
-				switch tag.Key {
-				case "Name":
-					n.Name = tag.Value
-				case scope.OwnerTag:
-					n.Stack = tag.Value
-				}
+	for _, i := range answer.instances() {
+		n := Neighbour{ID: i.InstanceID}
+		for _, tag := range i.Tags {
+			switch tag.Key {
+			case "Name":
+				n.Name = tag.Value
+			case scope.OwnerTag:
+				n.Stack = tag.Value
 			}
-			if n.Stack != stack && !slices.Contains(own, n.ID) {
-				found = append(found, n)
-			}
+		}
+		if n.Stack != stack && !slices.Contains(own, n.ID) {
+			found = append(found, n)
 		}
 	}
 	slices.SortFunc(found, func(a, b Neighbour) int { return strings.Compare(a.Stack+a.Name+a.ID, b.Stack+b.Name+b.ID) })

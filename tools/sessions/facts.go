@@ -17,19 +17,29 @@ import (
 
 // managed is one of DescribeInstanceInformation.
 type managed struct {
-	InstanceID       string `json:"InstanceId"`
-	PingStatus       string
-	AgentVersion     string
-	PlatformType     string
+	InstanceID, PingStatus, AgentVersion string
+
 	LastPingDateTime stamp
 }
 
+// state says in words what Systems Manager knows of an instance.
+func (m managed) state() string {
+	if m.PingStatus == "Online" {
+		return "online, agent " + m.AgentVersion
+	}
+	return cmp.Or(m.PingStatus, "not registered yet")
+}
+
 // managedInstances asks what Systems Manager knows of instances; one that is not in the answer has never reported.
-func (c *client) managedInstances(ctx context.Context, ids []string) (map[string]managed, error) {
+func (c *client) managedInstances(ctx context.Context, wanted []named) (map[string]managed, error) {
 	found := map[string]managed{}
-	for chunk := range slices.Chunk(ids, 100) {
+	for some := range slices.Chunk(wanted, 100) {
+		var ids []string
+		for _, n := range some {
+			ids = append(ids, n.id)
+		}
 		var answer struct{ InstanceInformationList []managed }
-		err := c.call(ctx, &answer, "ssm", "describe-instance-information", input{"Filters": []input{{"Key": "InstanceIds", "Values": chunk}}})
+		err := c.call(ctx, &answer, "ssm", "describe-instance-information", input{"Filters": []input{{"Key": "InstanceIds", "Values": ids}}})
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +79,7 @@ func (r *run) facts(ctx context.Context, n named) reach.Facts {
 		}
 	})
 	wait.Go(func() {
-		found, err := r.aws.managedInstances(ctx, []string{n.id})
+		found, err := r.aws.managedInstances(ctx, []named{n})
 		m, known := found[n.id]
 		f.Agent.Problem = problem(err)
 		f.Agent.Value = reach.Agent{Registered: known, PingStatus: m.PingStatus, Version: m.AgentVersion, LastPing: m.LastPingDateTime.Time}
@@ -85,39 +95,45 @@ func (r *run) facts(ctx context.Context, n named) reach.Facts {
 	return f
 }
 
+// reservations is an answer of DescribeInstances. Names in answers are read whatever their case is.
+type reservations struct {
+	Reservations []struct{ Instances []ec2Instance }
+}
+
+type ec2Instance struct {
+	InstanceID, ImageID, VpcID, SubnetID, PrivateIPAddress, PublicIPAddress string
+
+	State              struct{ Name string }
+	LaunchTime         stamp
+	IamInstanceProfile struct{ Arn string }
+	Tags               []struct{ Key, Value string }
+	SecurityGroups     []groupID
+	NetworkInterfaces  []struct{ Groups []groupID }
+}
+
+type groupID struct{ GroupID string }
+
+func (r reservations) instances() (all []ec2Instance) {
+	for _, one := range r.Reservations {
+		all = append(all, one.Instances...)
+	}
+	return all
+}
+
 func (c *client) instance(ctx context.Context, n named) (fact reach.Read[reach.Instance]) {
 	fact.Value = reach.Instance{ID: n.id, Name: n.name}
-	var answer struct {
-		Reservations []struct {
-			Instances []struct {
-				State                             struct{ Name string }
-				LaunchTime                        stamp
-				VpcID                             string `json:"VpcId"`
-				SubnetID                          string `json:"SubnetId"`
-				PrivateIPAddress                  string `json:"PrivateIpAddress"`
-				PublicIPAddress                   string `json:"PublicIpAddress"`
-				SecurityGroups, NetworkInterfaces []struct {
-					GroupID string `json:"GroupId"`
-					Groups  []struct {
-						GroupID string `json:"GroupId"`
-					} `json:"Groups"`
-				}
-				IamInstanceProfile struct{ Arn string }
-			}
-		}
-	}
+	var answer reservations
 	err := c.call(ctx, &answer, "ec2", "describe-instances", input{"InstanceIds": []string{n.id}})
 	if isAbsent(err) {
 		return fact
 	}
-	if fact.Problem = problem(err); err != nil || len(answer.Reservations) == 0 || len(answer.Reservations[0].Instances) == 0 {
+	if fact.Problem = problem(err); err != nil || len(answer.instances()) == 0 {
 		return fact
 	}
-	i := answer.Reservations[0].Instances[0]
+	i := answer.instances()[0]
 	v := &fact.Value
 	v.State, v.Launched, v.VpcID, v.SubnetID, v.Address = i.State.Name, i.LaunchTime.Time, i.VpcID, i.SubnetID, i.PrivateIPAddress
-	v.PublicAddress = i.PublicIPAddress
-	v.Profile = i.IamInstanceProfile.Arn[strings.LastIndexByte(i.IamInstanceProfile.Arn, '/')+1:]
+	v.PublicAddress, v.Profile = i.PublicIPAddress, lastPart(i.IamInstanceProfile.Arn)
 	for _, g := range i.SecurityGroups {
 		v.Groups = append(v.Groups, g.GroupID)
 	}
@@ -160,9 +176,7 @@ func (c *client) role(ctx context.Context, f *reach.Facts) {
 // policies reads every policy of a role, attached and inline.
 func (c *client) policies(ctx context.Context, role string) ([]reach.Policy, error) {
 	var attached struct {
-		AttachedPolicies []struct {
-			PolicyArn string
-		}
+		AttachedPolicies []struct{ PolicyArn string }
 	}
 	if err := c.call(ctx, &attached, "iam", "list-attached-role-policies", input{"RoleName": role}); err != nil {
 		return nil, err
@@ -174,9 +188,7 @@ func (c *client) policies(ctx context.Context, role string) ([]reach.Policy, err
 	var all []reach.Policy
 	for _, a := range attached.AttachedPolicies {
 		var policy struct {
-			Policy struct {
-				DefaultVersionID string `json:"DefaultVersionId"`
-			}
+			Policy struct{ DefaultVersionID string }
 		}
 		if err := c.call(ctx, &policy, "iam", "get-policy", input{"PolicyArn": a.PolicyArn}); err != nil {
 			return nil, err
@@ -254,17 +266,11 @@ func inVPC(vpc string) input {
 func (c *client) endpoints(ctx context.Context, vpc string) ([]reach.Endpoint, error) {
 	var answer struct {
 		VpcEndpoints []struct {
-			VpcEndpointID     string `json:"VpcEndpointId"`
-			VpcEndpointType   string
-			ServiceName       string
-			State             string
-			PolicyDocument    string
-			PrivateDNSEnabled bool     `json:"PrivateDnsEnabled"`
-			SubnetIDs         []string `json:"SubnetIds"`
-			RouteTableIDs     []string `json:"RouteTableIds"`
-			Groups            []struct {
-				GroupID string `json:"GroupId"`
-			}
+			VpcEndpointID, VpcEndpointType, ServiceName, State, PolicyDocument string
+
+			PrivateDNSEnabled        bool
+			SubnetIDs, RouteTableIDs []string
+			Groups                   []groupID
 		}
 	}
 	if err := c.call(ctx, &answer, "ec2", "describe-vpc-endpoints", inVPC(vpc)); err != nil {
@@ -285,20 +291,12 @@ func (c *client) endpoints(ctx context.Context, vpc string) ([]reach.Endpoint, e
 }
 
 type permission struct {
-	IPProtocol       string `json:"IpProtocol"`
+	IPProtocol       string
 	FromPort, ToPort int
-	IPRanges         []struct {
-		CidrIP string `json:"CidrIp"`
-	} `json:"IpRanges"`
-	IPv6Ranges []struct {
-		CidrIPv6 string `json:"CidrIpv6"`
-	} `json:"Ipv6Ranges"`
-	UserIDGroupPairs []struct {
-		GroupID string `json:"GroupId"`
-	} `json:"UserIdGroupPairs"`
-	PrefixListIDs []struct {
-		PrefixListID string `json:"PrefixListId"`
-	} `json:"PrefixListIds"`
+	IPRanges         []struct{ CidrIP string }
+	IPv6Ranges       []struct{ CidrIPv6 string }
+	UserIDGroupPairs []groupID
+	PrefixListIDs    []struct{ PrefixListID string }
 }
 
 func rules(permissions []permission) []reach.Rule {
@@ -329,9 +327,8 @@ func (c *client) groups(ctx context.Context, ids []string) (map[string]reach.Gro
 	}
 	var answer struct {
 		SecurityGroups []struct {
-			GroupID             string       `json:"GroupId"`
-			IPPermissions       []permission `json:"IpPermissions"`
-			IPPermissionsEgress []permission `json:"IpPermissionsEgress"`
+			GroupID                            string
+			IPPermissions, IPPermissionsEgress []permission
 		}
 	}
 	err := c.call(ctx, &answer, "ec2", "describe-security-groups", input{"GroupIds": ids})
@@ -347,10 +344,7 @@ func (c *client) subnets(ctx context.Context, ids []string) (map[string]string, 
 		return found, nil
 	}
 	var answer struct {
-		Subnets []struct {
-			SubnetID  string `json:"SubnetId"`
-			CidrBlock string
-		}
+		Subnets []struct{ SubnetID, CidrBlock string }
 	}
 	err := c.call(ctx, &answer, "ec2", "describe-subnets", input{"SubnetIds": ids})
 	for _, s := range answer.Subnets {
@@ -360,29 +354,19 @@ func (c *client) subnets(ctx context.Context, ids []string) (map[string]string, 
 }
 
 func (c *client) network(ctx context.Context, vpc string) (n reach.Network, err error) {
-	var support struct {
-		EnableDNSSupport struct{ Value bool } `json:"EnableDnsSupport"`
-	}
-	if err = c.call(ctx, &support, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsSupport"}); err != nil {
+	var attributes struct{ EnableDNSSupport, EnableDNSHostnames struct{ Value bool } }
+	if err = c.call(ctx, &attributes, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsSupport"}); err != nil {
 		return n, err
 	}
-	var names struct {
-		EnableDNSHostnames struct{ Value bool } `json:"EnableDnsHostnames"`
-	}
-	if err = c.call(ctx, &names, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsHostnames"}); err != nil {
+	if err = c.call(ctx, &attributes, "ec2", "describe-vpc-attribute", input{"VpcId": vpc, "Attribute": "enableDnsHostnames"}); err != nil {
 		return n, err
 	}
-	n.DNSSupport, n.DNSHostnames = support.EnableDNSSupport.Value, names.EnableDNSHostnames.Value
+	n.DNSSupport, n.DNSHostnames = attributes.EnableDNSSupport.Value, attributes.EnableDNSHostnames.Value
 	var answer struct {
 		Vpcs []struct {
-			CidrBlock     string
-			DhcpOptionsID string `json:"DhcpOptionsId"`
-			Blocks        []struct {
-				CidrBlock string
-			} `json:"CidrBlockAssociationSet"`
-			IPv6Blocks []struct {
-				IPv6CidrBlock string `json:"Ipv6CidrBlock"`
-			} `json:"Ipv6CidrBlockAssociationSet"`
+			CidrBlock, DhcpOptionsID    string
+			CidrBlockAssociationSet     []struct{ CidrBlock string }
+			IPv6CidrBlockAssociationSet []struct{ IPv6CidrBlock string }
 		}
 	}
 	if err = c.call(ctx, &answer, "ec2", "describe-vpcs", input{"VpcIds": []string{vpc}}); err != nil || len(answer.Vpcs) == 0 {
@@ -390,10 +374,10 @@ func (c *client) network(ctx context.Context, vpc string) (n reach.Network, err 
 	}
 	v := answer.Vpcs[0]
 	n.CidrBlock, n.Ranges = v.CidrBlock, []string{v.CidrBlock}
-	for _, block := range v.Blocks {
+	for _, block := range v.CidrBlockAssociationSet {
 		n.Ranges = append(n.Ranges, block.CidrBlock)
 	}
-	for _, block := range v.IPv6Blocks {
+	for _, block := range v.IPv6CidrBlockAssociationSet {
 		n.Ranges = append(n.Ranges, block.IPv6CidrBlock)
 	}
 	n.DNSServers = c.dnsServers(ctx, v.DhcpOptionsID)
@@ -432,16 +416,14 @@ func (c *client) dnsServers(ctx context.Context, options string) (servers reach.
 func (c *client) acls(ctx context.Context, vpc string) (map[string]reach.ACL, error) {
 	var answer struct {
 		NetworkAcls []struct {
-			ID           string `json:"NetworkAclId"`
-			Associations []struct {
-				SubnetID string `json:"SubnetId"`
-			}
-			Entries []struct {
-				CidrBlock, Protocol, RuleAction string
-				IPv6CidrBlock                   string `json:"Ipv6CidrBlock"`
-				Egress                          bool
-				PortRange                       struct{ From, To int }
-				RuleNumber                      int
+			NetworkAclID string
+			Associations []struct{ SubnetID string }
+			Entries      []struct {
+				CidrBlock, IPv6CidrBlock, Protocol, RuleAction string
+
+				Egress     bool
+				PortRange  struct{ From, To int }
+				RuleNumber int
 			}
 		}
 	}
@@ -450,7 +432,7 @@ func (c *client) acls(ctx context.Context, vpc string) (map[string]reach.ACL, er
 	}
 	found := map[string]reach.ACL{}
 	for _, a := range answer.NetworkAcls {
-		acl := reach.ACL{ID: a.ID}
+		acl := reach.ACL{ID: a.NetworkAclID}
 		for _, e := range a.Entries {
 			entry := reach.ACLEntry{
 				Number: e.RuleNumber, Protocol: e.Protocol, From: e.PortRange.From, To: e.PortRange.To,
@@ -473,8 +455,8 @@ func (c *client) acls(ctx context.Context, vpc string) (map[string]reach.ACL, er
 func (c *client) s3(ctx context.Context) (list reach.PrefixList, err error) {
 	var answer struct {
 		PrefixLists []struct {
-			ID    string `json:"PrefixListId"`
-			Cidrs []string
+			PrefixListID string
+			Cidrs        []string
 		}
 	}
 	name := scope.Scope{Partition: scope.PartitionOf(c.region), Region: c.region}.EndpointService("s3")
@@ -485,31 +467,21 @@ func (c *client) s3(ctx context.Context) (list reach.PrefixList, err error) {
 	if err != nil {
 		return list, err
 	}
-	return reach.PrefixList{ID: answer.PrefixLists[0].ID, Ranges: answer.PrefixLists[0].Cidrs}, nil
+	return reach.PrefixList{ID: answer.PrefixLists[0].PrefixListID, Ranges: answer.PrefixLists[0].Cidrs}, nil
 }
 
 // routes reads the subnet's effective route table: its own, or the VPC's main one.
 func (c *client) routes(ctx context.Context, vpc, subnet string) (reach.Table, error) {
 	type route struct {
-		DestinationCidrBlock     string
-		DestinationIPv6CidrBlock string `json:"DestinationIpv6CidrBlock"`
-		DestinationPrefixListID  string `json:"DestinationPrefixListId"`
-		GatewayID                string `json:"GatewayId"`
-		NatGatewayID             string `json:"NatGatewayId"`
-		TransitGatewayID         string `json:"TransitGatewayId"`
-		VpcPeeringConnectionID   string `json:"VpcPeeringConnectionId"`
-		EgressOnlyGatewayID      string `json:"EgressOnlyInternetGatewayId"`
-		CarrierGatewayID         string `json:"CarrierGatewayId"`
-		LocalGatewayID           string `json:"LocalGatewayId"`
-		CoreNetworkARN           string `json:"CoreNetworkArn"`
-		InstanceID               string `json:"InstanceId"`
-		NetworkInterfaceID       string `json:"NetworkInterfaceId"`
+		DestinationCidrBlock, DestinationIPv6CidrBlock, DestinationPrefixListID                        string
+		GatewayID, NatGatewayID, TransitGatewayID, VpcPeeringConnectionID, EgressOnlyInternetGatewayID string
+		CarrierGatewayID, LocalGatewayID, CoreNetworkARN, InstanceID, NetworkInterfaceID               string
 	}
 	type table struct {
-		RouteTableID string `json:"RouteTableId"`
+		RouteTableID string
 		Associations []struct {
 			Main     bool
-			SubnetID string `json:"SubnetId"`
+			SubnetID string
 		}
 		Routes []route
 	}
@@ -536,7 +508,7 @@ func (c *client) routes(ctx context.Context, vpc, subnet string) (reach.Table, e
 	for _, r := range chosen.Routes {
 		found.Routes = append(found.Routes, reach.Route{
 			Destination: cmp.Or(r.DestinationCidrBlock, r.DestinationIPv6CidrBlock, r.DestinationPrefixListID),
-			Target: cmp.Or(r.GatewayID, r.NatGatewayID, r.TransitGatewayID, r.VpcPeeringConnectionID, r.EgressOnlyGatewayID,
+			Target: cmp.Or(r.GatewayID, r.NatGatewayID, r.TransitGatewayID, r.VpcPeeringConnectionID, r.EgressOnlyInternetGatewayID,
 				r.CarrierGatewayID, r.LocalGatewayID, r.CoreNetworkARN, r.InstanceID, r.NetworkInterfaceID),
 		})
 	}

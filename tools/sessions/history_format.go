@@ -22,10 +22,7 @@ func (h *historyRun) writer() (entryWriter, error) {
 	}
 	to := plain(h.Out)
 	if h.limit == 0 {
-		var err error
-		if to, err = h.pager(); err != nil {
-			return nil, err
-		}
+		to = h.pager()
 	}
 	return &tableWriter{historyRun: h, to: to}, nil
 }

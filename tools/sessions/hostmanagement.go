@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"io"
 
 	"private-ec2-access/internal/scope"
 )
@@ -10,7 +9,7 @@ import (
 // HostManagementRole is the role, as PATH/NAME, that Default Host Management Configuration gives to the instances of the
 // Region; empty: it is off.
 func HostManagementRole(ctx context.Context, environ []string, region string) (string, error) {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err != nil {
 		return "", err
 	}

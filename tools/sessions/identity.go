@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -39,7 +38,7 @@ type Role struct {
 var quickly = []string{"--cli-connect-timeout", "5", "--cli-read-timeout", "15"}
 
 func quickClient(environ []string, region string) (*client, error) {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err == nil {
 		c.environ = append(c.environ, "AWS_MAX_ATTEMPTS=1", "AWS_STS_REGIONAL_ENDPOINTS=regional")
 	}

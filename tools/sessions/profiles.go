@@ -3,8 +3,6 @@ package sessions
 import (
 	"context"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 )
 
@@ -19,22 +17,21 @@ func (c *client) associations(ctx context.Context, instance string) ([]Associati
 	}
 	var answer struct {
 		Associations []struct {
-			AssociationID string               `json:"AssociationId"`
-			InstanceID    string               `json:"InstanceId"`
-			Profile       struct{ Arn string } `json:"IamInstanceProfile"`
+			AssociationID, InstanceID string
+			IamInstanceProfile        struct{ Arn string }
 		} `json:"IamInstanceProfileAssociations"`
 	}
 	err := c.call(ctx, &answer, "ec2", "describe-iam-instance-profile-associations", input{"Filters": filters})
 	var all []Association
 	for _, a := range answer.Associations {
-		all = append(all, Association{a.AssociationID, a.InstanceID, a.Profile.Arn[strings.LastIndexByte(a.Profile.Arn, '/')+1:]})
+		all = append(all, Association{a.AssociationID, a.InstanceID, lastPart(a.IamInstanceProfile.Arn)})
 	}
 	return all, err
 }
 
 // ProfileUsers lists the instances that have an instance profile.
 func ProfileUsers(ctx context.Context, environ []string, region, profile string) ([]Association, error) {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +48,7 @@ func ProfileUsers(ctx context.Context, environ []string, region, profile string)
 // AttachProfile attaches an instance profile to an instance that has none, and reports whether it did. A profile that the
 // instance has is never replaced. EC2 may take some seconds to know a new profile.
 func AttachProfile(ctx context.Context, environ []string, region, profile, instance string, patience time.Duration) (bool, error) {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err != nil {
 		return false, err
 	}
@@ -74,7 +71,7 @@ func AttachProfile(ctx context.Context, environ []string, region, profile, insta
 
 // DetachProfile detaches an instance profile. One that is detached already, and an instance that is gone, are no error.
 func DetachProfile(ctx context.Context, environ []string, region, association string) error {
-	c, err := newClient(environ, region, io.Discard)
+	c, err := newClient(environ, region)
 	if err != nil {
 		return err
 	}

@@ -30,14 +30,7 @@ func Images(ctx context.Context, s Setting) (map[string]string, error) {
 		for _, n := range some {
 			names[n.id] = n.name
 		}
-		var answer struct {
-			Reservations []struct {
-				Instances []struct {
-					InstanceID string `json:"InstanceId"`
-					ImageID    string `json:"ImageId"`
-				}
-			}
-		}
+		var answer reservations
 		// A filter, unlike a list of ids, passes over an instance that is gone.
 		err := r.aws.call(ctx, &answer, "ec2", "describe-instances", input{"Filters": []input{
 			{"Name": "instance-id", "Values": slices.Sorted(maps.Keys(names))},
@@ -46,10 +39,8 @@ func Images(ctx context.Context, s Setting) (map[string]string, error) {
 		if err != nil {
 			return nil, r.explain(err)
 		}
-		for _, reservation := range answer.Reservations {
-			for _, i := range reservation.Instances {
-				images[names[i.InstanceID]] = i.ImageID
-			}
+		for _, i := range answer.instances() {
+			images[names[i.InstanceID]] = i.ImageID
 		}
 	}
 	return images, nil
@@ -177,8 +168,7 @@ func causeOf(said string, err error) string {
 			}
 		}
 	}
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	return first
+	return firstLine(err.Error())
 }
 
 // quietly runs an action of a copy of the run, and returns what it printed.

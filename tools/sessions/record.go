@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -68,8 +69,8 @@ func (r *run) record(ctx context.Context) error {
 		}
 		return r.showRecord(ctx, found, s)
 	}
-	if denied := firstDenied(found.problems); denied != nil {
-		return r.explain(denied)
+	if at := slices.IndexFunc(found.problems, isDenied); at >= 0 {
+		return r.explain(found.problems[at])
 	}
 	// What failed says nothing about whether the session log is there.
 	if len(found.problems) > 0 {
@@ -217,15 +218,13 @@ func (r *run) warnDoubts(doubts []string) {
 func (r *run) output(text []byte) error {
 	to := plain(r.Out)
 	if !r.raw {
-		var err error
-		if to, err = r.pager(); err != nil {
-			return err
-		}
+		to = r.pager()
 	} else if process.IsTerminal(r.Out) {
 		r.say("Warning: RAW=1 prints what others wrote to this terminal as it is, and it may control the terminal.")
 	}
 	_, err := to.Write(text)
-	return errors.Join(ignorePipe(err), ignorePager(to.close()))
+	to.close()
+	return ignorePipe(err)
 }
 
 func because(details string) string {
@@ -242,12 +241,7 @@ func (r *run) unrecorded(s session) bool {
 
 // ownTunnel tells whether a session forwards a port that the stack's config allows (operators.GROUP.portForwarding).
 func (r *run) ownTunnel(s session) bool {
-	for _, document := range r.outputs.TunnelDocuments {
-		if s.DocumentName == document {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(slices.Collect(maps.Values(r.outputs.TunnelDocuments)), s.DocumentName)
 }
 
 // ignorePipe: a reader who has read enough is no error.
@@ -256,15 +250,4 @@ func ignorePipe(err error) error {
 		return nil
 	}
 	return err
-}
-
-// ignorePager: how a pager ends says nothing about what was shown.
-func ignorePager(error) error { return nil }
-
-// firstDenied is the first of the problems that is a refusal.
-func firstDenied(problems []error) error {
-	if at := slices.IndexFunc(problems, isDenied); at >= 0 {
-		return problems[at]
-	}
-	return nil
 }

@@ -94,8 +94,7 @@ func (c *client) keyPolicy(ctx context.Context, key string) reach.Read[string] {
 func (c *client) groupFacts(ctx context.Context, group string, f *reach.LogFacts) {
 	var answer struct {
 		LogGroups []struct {
-			LogGroupName string
-			KMSKeyID     string `json:"kmsKeyId"`
+			LogGroupName, KMSKeyID string
 		}
 	}
 	err := c.call(ctx, &answer, "logs", "describe-log-groups", input{"logGroupNamePrefix": group})

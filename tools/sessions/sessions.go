@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -151,7 +150,7 @@ func (r *run) start() (err error) {
 	if err := r.sameAccount(r.Identity); err != nil {
 		return err
 	}
-	if r.aws, err = newClient(r.Environ, r.outputs.Region, io.Discard); err != nil {
+	if r.aws, err = newClient(r.Environ, r.outputs.Region); err != nil {
 		return r.howToInstall(err)
 	}
 	if r.verbose {

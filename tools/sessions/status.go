@@ -97,11 +97,7 @@ func (r *run) statusOfInstances(ctx context.Context) []string {
 	if len(all) == 0 {
 		return []string{"none"}
 	}
-	ids := make([]string, len(all))
-	for i, n := range all {
-		ids[i] = n.id
-	}
-	known, err := r.aws.managedInstances(ctx, ids)
+	known, err := r.aws.managedInstances(ctx, all)
 	if err != nil {
 		return oneOr(err, "")
 	}
@@ -109,15 +105,13 @@ func (r *run) statusOfInstances(ctx context.Context) []string {
 	online := 0
 	for _, n := range all {
 		m, found := known[n.id]
-		switch {
-		case m.PingStatus == "Online":
+		line := n.String() + ": " + m.state()
+		if m.PingStatus == "Online" {
 			online++
-			lines = append(lines, fmt.Sprintf("%s: online, agent %s", n, m.AgentVersion))
-		case found:
-			lines = append(lines, fmt.Sprintf("%s: %s since %s", n, m.PingStatus, m.LastPingDateTime.UTC().Format(minute)))
-		default:
-			lines = append(lines, fmt.Sprintf("%s: not registered yet", n))
+		} else if found {
+			line += " since " + m.LastPingDateTime.UTC().Format(minute)
 		}
+		lines = append(lines, line)
 	}
 	if len(lines) > mostStatusLines { // those that are not online first
 		slices.SortStableFunc(lines, func(a, b string) int { return strings.Count(a, ": online,") - strings.Count(b, ": online,") })

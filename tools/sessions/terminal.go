@@ -57,24 +57,24 @@ func (r *run) busy(text string) (done func()) {
 // pager is where long output goes: $PAGER, else less, on a terminal; standard output itself elsewhere.
 type pager struct {
 	io.Writer
-	close func() error
+	close func() // how a pager ends says nothing about what was shown
 }
 
-func plain(out io.Writer) *pager { return &pager{out, func() error { return nil }} }
+func plain(out io.Writer) *pager { return &pager{out, func() {}} }
 
-func (r *run) pager() (*pager, error) {
+func (r *run) pager() *pager {
 	if !process.IsTerminal(r.Out) {
-		return plain(r.Out), nil
+		return plain(r.Out)
 	}
 	line := process.Variable(r.Environ, "PAGER")
 	if line == "" {
 		if _, err := process.LookPath("less", r.Environ); err != nil {
-			return plain(r.Out), nil
+			return plain(r.Out)
 		}
 		line = "less -FRX"
 	}
 	if strings.TrimSpace(line) == "cat" {
-		return plain(r.Out), nil
+		return plain(r.Out)
 	}
 	l := &lazyPager{start: func() (io.WriteCloser, *exec.Cmd, error) {
 		// A small pipe lets the pager, and so the reader, decide how much is fetched.
@@ -93,7 +93,7 @@ func (r *run) pager() (*pager, error) {
 		}
 		return to, cmd, nil
 	}}
-	return &pager{l, l.close}, nil
+	return &pager{l, l.close}
 }
 
 // lazyPager starts the pager with the first text, so that an empty list does not open it.
@@ -115,10 +115,9 @@ func (l *lazyPager) Write(text []byte) (n int, err error) {
 	return l.to.Write(text)
 }
 
-func (l *lazyPager) close() error {
-	if l.to == nil {
-		return nil
+func (l *lazyPager) close() {
+	if l.to != nil {
+		l.to.Close()
+		_ = l.cmd.Wait()
 	}
-	l.to.Close()
-	return l.cmd.Wait()
 }

@@ -90,11 +90,7 @@ func (r *run) waitFor(ctx context.Context, wanted []named) error {
 // look gives the instances that are not online, and a line about each: of those that are waited for, or of all when
 // there is nothing to wait for.
 func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines []string, err error) {
-	ids := make([]string, len(wanted))
-	for i, n := range wanted {
-		ids[i] = n.id
-	}
-	known, err := r.aws.managedInstances(ctx, ids)
+	known, err := r.aws.managedInstances(ctx, wanted)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,17 +100,13 @@ func (r *run) look(ctx context.Context, wanted []named) (waiting []named, lines 
 	}
 	var online []string
 	for _, n := range wanted {
-		m, found := known[n.id]
-		switch {
-		case m.PingStatus == "Online":
-			online = append(online, fmt.Sprintf("%s: online, agent %s", n, m.AgentVersion))
-			continue
-		case found:
-			lines = append(lines, fmt.Sprintf("%s: %s", n, m.PingStatus))
-		default:
-			lines = append(lines, fmt.Sprintf("%s: not registered yet", n))
+		m := known[n.id]
+		line := n.String() + ": " + m.state()
+		if m.PingStatus == "Online" {
+			online = append(online, line)
+		} else {
+			waiting, lines = append(waiting, n), append(lines, line)
 		}
-		waiting = append(waiting, n)
 	}
 	if len(waiting) == 0 {
 		lines = online
@@ -151,15 +143,8 @@ const maxNamed = 10
 func byState(wanted []named, known map[string]managed) (waiting []named, lines []string) {
 	counts := map[string]int{}
 	for _, n := range wanted {
-		m, found := known[n.id]
-		state := "not registered yet"
-		switch {
-		case m.PingStatus == "Online":
-			state = "online, agent " + m.AgentVersion
-		case found:
-			state = m.PingStatus
-		}
-		counts[state]++
+		m := known[n.id]
+		counts[m.state()]++
 		if m.PingStatus != "Online" {
 			waiting = append(waiting, n)
 		}
