@@ -41,8 +41,8 @@ func TestAudit_TenThousandSessions_EveryFinding(t *testing.T) {
 	out, err := in.try("s3", "cp", logs, "s3://audited-logs/sessions/", "--recursive", "--only-show-errors")
 	require.NoError(t, err, "%s", out)
 	outputs := filepath.Join(t.TempDir(), "outputs.json")
-	require.NoError(t, os.WriteFile(outputs, []byte(`{"region": "us-east-2", "sessionDocument": "`+preferencesName+`", "instanceIds": {"app": "i-0123456789abcdef0"},
-		"logBucket": "audited-logs", "logLocation": "s3://audited-logs/sessions/"}`), 0o600))
+	require.NoError(t, os.WriteFile(outputs, []byte(`{"region": "us-east-2", "sessionDocument": "`+preferencesName+`",
+		"instanceIds": {"app": "i-0123456789abcdef0"}, "instanceProfileName": "audited", "logBucket": "audited-logs", "logLocation": "s3://audited-logs/sessions/"}`), 0o600))
 
 	for _, format := range formats {
 		cmd := exec.Command(filepath.Join(project(t), ".local", "bin", "stack"), "audit", "--outputs", outputs, "--format", format)

@@ -19,7 +19,7 @@ import (
 // historyKept is how long AWS keeps the session history.
 const historyKept = audit.History
 
-// read reads what is compared. Sessions come first: a log that is there afterwards can then only be newer.
+// read reads what is compared. Sessions come before their logs: a log that is there afterwards can then only be newer.
 func (a *auditRun) read(ctx context.Context) error {
 	a.facts = audit.Facts{
 		Now: a.now, Since: a.list.since, Document: a.outputs.SessionDocument, EveryInstance: a.all, Allowed: a.auditing.allowed,
@@ -40,12 +40,13 @@ func (a *auditRun) read(ctx context.Context) error {
 	if err := a.settings(ctx); err != nil {
 		return err
 	}
+	a.instances(ctx)
 	for _, state := range []string{active, past} {
 		if err := a.sessions(ctx, state); err != nil {
 			return err
 		}
 	}
-	a.instances(ctx)
+	a.facts.Targets()
 	a.objects(ctx)
 	a.streams(ctx)
 	a.commands(ctx)
@@ -114,8 +115,8 @@ func (a *auditRun) sessions(ctx context.Context, state string) error {
 	})
 }
 
-// instances finds those of the stack: its own, those that have its instance profile, and those that sessions under its
-// document were opened on, some of which may be gone.
+// instances finds those of the stack: its own, and those that have its instance profile. The AWS CLI needs the most memory for
+// EC2, so this is before the sessions.
 func (a *auditRun) instances(ctx context.Context) {
 	for _, id := range a.outputs.InstanceIDs {
 		a.facts.Instances[id] = true
@@ -124,7 +125,6 @@ func (a *auditRun) instances(ctx context.Context) {
 	for name, address := range a.outputs.PrivateIPAddresses {
 		a.addresses[address] = a.outputs.InstanceIDs[name]
 	}
-	a.facts.Targets()
 	if a.outputs.InstanceProfileName == "" {
 		return
 	}

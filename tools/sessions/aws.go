@@ -116,7 +116,7 @@ func (c *client) call(ctx context.Context, into any, service, command string, in
 }
 
 // chunk is how many entries one process of the AWS CLI reads: it holds all of them in memory.
-const chunk = 2000
+const chunk = 1000
 
 // pages reads a list page by page, some pages with each process of the AWS CLI. It ends when each returns false.
 func pages[T any](ctx context.Context, c *client, service, command string, in input, page int, each func(T) bool) error {
