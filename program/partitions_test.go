@@ -1,11 +1,14 @@
 package program
 
 import (
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 
 	"private-ec2-access/pulumitest"
 )
@@ -41,5 +44,48 @@ func TestProgram_EveryPartition_NamesNoOther(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The stack files for several Regions in docs/configuration.md deploy, each in the
+// Region that it names, with networks that do not overlap unless they are in
+// different partitions.
+func TestDocs_StackFilesOfSeveralRegions_Deploy(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(page), "\n## Deploy to several Regions\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	files := regexp.MustCompile("(?s)```yaml\n# Pulumi\\.(\\S+)\\.yaml\n(.*?)```").FindAllStringSubmatch(section, -1)
+	require.Len(t, files, 3)
+	taken := map[string]bool{}
+	for _, file := range files {
+		var stack struct{ Config map[string]any }
+		require.NoError(t, yaml.Unmarshal([]byte(file[2]), &stack))
+		i := slices.IndexFunc(regions, func(r region) bool { return r.name == stack.Config["aws:region"] })
+		require.GreaterOrEqual(t, i, 0, file[1])
+		require.Equal(t, regions[i].name, file[1], "the stack is named after its Region")
+		require.Contains(t, section, "make up STACK=$stack")
+		delete(stack.Config, "aws:profile") // the emulated account, in which tests run, has none
+		own := local(regions[i])
+		for key, value := range stack.Config {
+			group, isGroup := value.(map[string]any)
+			if _, whole := pulumitest.Keys(t)[key]; !isGroup || whole {
+				own[key] = value
+			}
+			for name, value := range group { // the engine merges it with the defaults of Pulumi.yaml
+				if _, isKey := pulumitest.Keys(t)[key+"."+name]; isKey {
+					own[key+"."+name] = value
+				}
+			}
+		}
+		recorder := &pulumitest.Recorder{Answer: regions[i].answers(nil)}
+		resources, err := recorder.Run(t, pulumitest.Project, file[1], false, New(pulumitest.StackConfig(t, pulumitest.Defaults(t, own)), pulumitest.LocalEnvironment))
+		require.NoError(t, err)
+		vpc := pulumitest.Find(t, resources, "aws:ec2/vpc:Vpc", "private-ec2-access-vpc")
+		place := regions[i].partition + " " + vpc.Inputs["cidrBlock"].(string)
+		require.False(t, taken[place], place)
+		taken[place] = true
 	}
 }
