@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
 	"private-ec2-access/internal/outputs"
@@ -199,6 +200,62 @@ func TestPickInstance_PrefixAndTag(t *testing.T) {
 		require.Contains(t, got.err, says)
 		require.Zero(t, got.count("start-session"))
 	}
+}
+
+// On a terminal, what is typed filters a long list of instances.
+func TestPickInstance_Many_FilteredByTyping(t *testing.T) {
+	t.Parallel()
+	screen, terminal, err := pty.Open()
+	require.NoError(t, err)
+	defer screen.Close()
+	defer terminal.Close()
+	require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
+	ids := map[string]string{}
+	for i := range 200 {
+		ids[fmt.Sprintf("web-%03d", i+1)] = fmt.Sprintf("i-%d", i+1)
+	}
+	r := &run{Setting: Setting{Stack: "dev", In: terminal, Err: terminal, Environ: []string{"TERM=xterm"}}, outputs: outputs.Values{InstanceIDs: ids}}
+	shown := make(chan string, 1000)
+	go func() {
+		for buffer := make([]byte, 4096); ; {
+			n, err := screen.Read(buffer)
+			if err != nil {
+				return
+			}
+			shown <- string(buffer[:n])
+		}
+	}()
+	sees := func(text string) {
+		seen := ""
+		for !strings.Contains(seen, text) {
+			select {
+			case more := <-shown:
+				seen += more
+			case <-time.After(10 * time.Second):
+				require.Fail(t, "not shown: "+text, "%q", seen)
+			}
+		}
+	}
+	var picked named
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		picked, err = r.pick(t.Context())
+		ended <- err
+	}()
+	sees("web-001")
+	_, err = screen.WriteString("137")
+	require.NoError(t, err)
+	sees("web-137")
+	_, err = screen.WriteString("\r")
+	require.NoError(t, err)
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "it still asks")
+	}
+	require.Equal(t, named{"web-137", "i-137"}, picked)
 }
 
 func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {
