@@ -76,7 +76,7 @@ func (a *authenticator) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 				http.Error(w, known.message, known.status)
 				return
 			}
-			errorReply(q, known.status, known.code, known.message).write(w)
+			ErrorReply(q, known.status, known.code, known.message).write(w)
 			return
 		}
 	}

@@ -121,7 +121,7 @@ func newFront(dial func(ctx context.Context, network, address string) (net.Conn,
 			}
 			x := h.Context().Value(exchangeKey{}).(*exchange)
 			x.code = "EmulatorUnavailable"
-			errorReply(x.request, http.StatusBadGateway, x.code, "moto does not answer: "+err.Error()).write(w)
+			ErrorReply(x.request, http.StatusBadGateway, x.code, "moto does not answer: "+err.Error()).write(w)
 		},
 	}
 	return f
@@ -233,9 +233,9 @@ func (f *front) session(q *Request) *Reply {
 	case err == nil:
 		return jsonReply(q, answer)
 	case errors.As(err, &known):
-		return errorReply(q, http.StatusBadRequest, known.Code, known.Message)
+		return ErrorReply(q, http.StatusBadRequest, known.Code, known.Message)
 	}
-	return errorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the emulated Session Manager: "+err.Error())
+	return ErrorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the emulated Session Manager: "+err.Error())
 }
 
 // change applies the fixes and rules to moto's reply before the client gets it.
@@ -270,7 +270,7 @@ func (f *front) change(response *http.Response) error {
 			why.Error = "moto answers " + response.Status
 		}
 		// Not 500: SDKs would repeat the call.
-		reply = errorReply(x.request, http.StatusNotImplemented, code,
+		reply = ErrorReply(x.request, http.StatusNotImplemented, code,
 			fmt.Sprintf("the local emulator does not answer %s:%s: %s", x.request.Service, x.request.Action, why.Error))
 		response.Header = reply.Header
 	}
@@ -301,7 +301,7 @@ func errorCodeOf(r *Reply) string {
 func (x *exchange) apply(reply *Reply) {
 	for _, change := range x.changes {
 		if err := change(x.request, reply); err != nil {
-			*reply = *errorReply(x.request, http.StatusNotImplemented, "EmulatorCrashed", "a rule cannot change the reply: "+err.Error())
+			*reply = *ErrorReply(x.request, http.StatusNotImplemented, "EmulatorCrashed", "a rule cannot change the reply: "+err.Error())
 			return
 		}
 	}

@@ -267,7 +267,7 @@ func TestFront_UnimplementedCall_NotRetried(t *testing.T) {
 
 func TestDelay_Call_AnsweredLater(t *testing.T) {
 	f, address := stub(t, echo)
-	f.add(Delay("ec2", "CreateVpc", 150*time.Millisecond), nil)
+	f.add(Rule{Service: "ec2", Action: "CreateVpc", Delay: 150 * time.Millisecond}, nil)
 	start := time.Now()
 	_, _, body := send(t, query(t, address, "ec2", "Action=CreateVpc"))
 	assert.Contains(t, body, "Action=CreateVpc")

@@ -34,13 +34,8 @@ func (r *Request) protocol() string {
 
 const requestID = "00000000-0000-4000-8000-000000000000"
 
-// ErrorReply is an error for a rule to answer with.
+// ErrorReply is an error in the form in which the service's SDK clients expect it.
 func ErrorReply(r *Request, status int, code, message string) *Reply {
-	return errorReply(r, status, code, message)
-}
-
-// errorReply is an error in the form in which the service's SDK clients expect it.
-func errorReply(r *Request, status int, code, message string) *Reply {
 	reply := &Reply{Status: status, Header: http.Header{"X-Amzn-Requestid": {requestID}}}
 	kind, body := "text/xml", ""
 	pair := "<Code>" + escape(code) + "</Code><Message>" + escape(message) + "</Message>"
@@ -59,10 +54,7 @@ func errorReply(r *Request, status int, code, message string) *Reply {
 	default:
 		kind = "application/x-amz-json-1.1"
 		reply.Header.Set("X-Amzn-Errortype", code)
-		text, err := json.Marshal(map[string]string{"__type": code, "message": message})
-		if err != nil { // two strings always can be written
-			panic(err)
-		}
+		text, _ := json.Marshal(map[string]string{"__type": code, "message": message}) // two strings always can be written
 		body = string(text)
 	}
 	reply.Header.Set("Content-Type", kind)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,7 +32,8 @@ type Rule struct {
 	Match func(*Request) bool
 	// Times limits the rule to the first so many calls that it selects; 0: all.
 	Times int
-	// Delay is waited before the call is answered or passed on. It ends early when the client hangs up.
+	// Delay is waited before the call is answered or passed on, so that a test can kill a program in the middle of a call. It
+	// ends early when the client hangs up.
 	Delay time.Duration
 	// Answer makes the reply itself; nil lets the call go on.
 	Answer func(*Request) *Reply
@@ -43,7 +45,7 @@ func (r *Rule) selects(q *Request) bool {
 	if r.Service != "" && r.Service != "*" && r.Service != q.Service {
 		return false
 	}
-	if r.Action != "" && r.Action != "*" && !contains(strings.Split(r.Action, "|"), q.Action) {
+	if r.Action != "" && r.Action != "*" && !slices.Contains(strings.Split(r.Action, "|"), q.Action) {
 		return false
 	}
 	for name, value := range r.Where {
@@ -52,15 +54,6 @@ func (r *Rule) selects(q *Request) bool {
 		}
 	}
 	return (r.Contains == "" || strings.Contains(q.text(), r.Contains)) && (r.Match == nil || r.Match(q))
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // Answer replies with a body, without asking moto. The body is as the service's protocol has it.
@@ -77,18 +70,10 @@ func Answer(service, action string, status int, body string) Rule {
 	}
 }
 
-// AnswerJSON replies to a call of a JSON service with a value.
-func AnswerJSON(service, action string, value func(*Request) any) Rule {
-	return Rule{
-		Name: "answer " + service + ":" + action, Service: service, Action: action,
-		Answer: func(q *Request) *Reply { return jsonReply(q, value(q)) },
-	}
-}
-
 func jsonReply(q *Request, value any) *Reply {
 	body, err := json.Marshal(value)
 	if err != nil {
-		return errorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the rule's answer is not JSON: "+err.Error())
+		return ErrorReply(q, http.StatusNotImplemented, "EmulatorCrashed", "the rule's answer is not JSON: "+err.Error())
 	}
 	return &Reply{Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: body}
 }
@@ -99,7 +84,7 @@ func jsonReply(q *Request, value any) *Reply {
 func Fail(service, action string, status int, code, message string) Rule {
 	return Rule{
 		Name: "fail " + service + ":" + action + " " + code, Service: service, Action: action,
-		Answer: func(q *Request) *Reply { return errorReply(q, status, code, message) },
+		Answer: func(q *Request) *Reply { return ErrorReply(q, status, code, message) },
 	}
 }
 
@@ -113,24 +98,18 @@ func Record(service, action, name string) Rule {
 	return Rule{Name: name, Service: service, Action: action}
 }
 
-// Delay holds calls back for a while before they are answered. With it a test can kill a program in
-// the middle of a call.
-func Delay(service, action string, d time.Duration) Rule {
-	return Rule{Name: fmt.Sprintf("delay %s:%s by %s", service, action, d), Service: service, Action: action, Delay: d}
-}
-
 // WithoutService makes an AWS service unknown to DescribeVpcEndpointServices, as AWS does where a
 // service has no endpoint: WithoutService("ec2messages"). In all Regions, or in the named ones.
 func WithoutService(service string, regions ...string) Rule {
 	name := func(q *Request) string { return endpointServiceName(q.Region, service) }
 	return Rule{
 		Name: "without service " + service, Service: "ec2", Action: "DescribeVpcEndpointServices",
-		Match: func(q *Request) bool { return len(regions) == 0 || contains(regions, q.Region) },
+		Match: func(q *Request) bool { return len(regions) == 0 || slices.Contains(regions, q.Region) },
 		Answer: func(q *Request) *Reply {
 			if !q.Has("ServiceName", name(q)) {
 				return nil
 			}
-			return errorReply(q, http.StatusBadRequest, "InvalidServiceName",
+			return ErrorReply(q, http.StatusBadRequest, "InvalidServiceName",
 				fmt.Sprintf("The Vpc Endpoint Service '%s' does not exist", name(q)))
 		},
 		Change: func(q *Request, reply *Reply) error {
@@ -205,12 +184,7 @@ func SetParameter(name, value string) Rule {
 					parameters = append(parameters, p)
 				}
 			}
-			invalid := []string{}
-			for _, n := range body.InvalidParameters {
-				if n != name {
-					invalid = append(invalid, n)
-				}
-			}
+			invalid := slices.DeleteFunc(append([]string{}, body.InvalidParameters...), func(n string) bool { return n == name })
 			var err error
 			reply.Body, err = json.Marshal(map[string]any{"Parameters": parameters, "InvalidParameters": invalid})
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -96,13 +97,7 @@ func (n *node) find(name string) *node {
 
 // drop removes the direct children for which the test holds.
 func (n *node) drop(test func(*node) bool) {
-	kept := n.children[:0]
-	for _, c := range n.children {
-		if !test(c) {
-			kept = append(kept, c)
-		}
-	}
-	n.children = kept
+	n.children = slices.DeleteFunc(n.children, test)
 }
 
 func escape(s string) string {

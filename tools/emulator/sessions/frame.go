@@ -2,14 +2,14 @@ package sessions
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Types of messages on a data channel.
@@ -52,29 +52,13 @@ const (
 	payloadAt              = payloadLengthAt + 4
 )
 
-// messageID is a UUID.
-type messageID [16]byte
-
-func newMessageID() messageID {
-	var id messageID
-	_, _ = rand.Read(id[:]) // never fails
-	id[6] = id[6]&0x0f | 0x40
-	id[8] = id[8]&0x3f | 0x80
-	return id
-}
-
-func (id messageID) String() string {
-	h := hex.EncodeToString(id[:])
-	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
-}
-
 // frame is one binary message on a data channel.
 type frame struct {
 	Type        string
 	Created     time.Time // to the millisecond
 	Sequence    int64
 	Flags       uint64
-	ID          messageID
+	ID          uuid.UUID
 	PayloadType uint32
 	Payload     []byte
 }
@@ -128,7 +112,7 @@ func decodeFrame(b []byte) (frame, error) {
 
 // newFrame makes a frame with a fresh id.
 func newFrame(kind string, sequence int64, payloadType uint32, payload []byte) frame {
-	return frame{Type: kind, Created: time.Now(), Sequence: sequence, ID: newMessageID(), PayloadType: payloadType, Payload: payload}
+	return frame{Type: kind, Created: time.Now(), Sequence: sequence, ID: uuid.New(), PayloadType: payloadType, Payload: payload}
 }
 
 // acknowledgement is the payload of an acknowledge.
