@@ -14,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"private-ec2-access/internal/iam"
+	"private-ec2-access/internal/scope"
 )
 
 var update = flag.Bool("update", false, "regenerate docs/configuration.md (make docs)")
@@ -147,6 +150,47 @@ func TestCommandsInPages_AreMakeTargets(t *testing.T) {
 		for _, found := range command.FindAllStringSubmatch(text, -1) {
 			require.Regexp(t, "(?m)^"+found[1]+":", string(makefile), "%s: make %s", page, found[1])
 		}
+	}
+}
+
+// The tables of refusals name every statement of the policies for operators and
+// auditors, and only statements that have the action.
+func TestRefusals_NameStatementsOfPolicies(t *testing.T) {
+	here := scope.Scope{Partition: "aws", Region: "us-east-2", AccountID: "111122223333", DNSSuffix: "amazonaws.com"}
+	const key = "arn:aws:kms:us-east-2:111122223333:key/1"
+	for page, policy := range map[string]iam.Document{
+		"operators.md": iam.OperatorPolicy(here, iam.Operators{InstanceIDs: []string{"i-1"}, SessionKeyARN: key}),
+		"auditors.md": iam.AuditorPolicy(here, iam.Auditors{
+			Recording: iam.Recording{Archives: []iam.Archive{{Bucket: "logs"}}, LogGroups: []string{"/logs"}}, KeyARNs: []string{key}, TopicARN: "topic", TopicKeyARN: key,
+		}),
+	} {
+		actions, unnamed := map[string][]string{}, map[string]bool{}
+		for _, statement := range policy.Statement {
+			actions[statement.Sid], unnamed[statement.Sid] = statement.Action, true
+		}
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		_, table, found := strings.Cut(string(text), "## What a refusal means")
+		require.True(t, found, page)
+		for row := range strings.Lines(table) {
+			cells := strings.Split(row, "|")
+			if len(cells) < 4 {
+				continue
+			}
+			first, last := cells[1], cells[len(cells)-2]
+			allowed := []string{}
+			for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(last, -1) {
+				require.Contains(t, actions, name[1], "%s: %s", page, row)
+				allowed = append(allowed, actions[name[1]]...)
+				delete(unnamed, name[1])
+			}
+			if strings.Contains(last, "`") {
+				for _, action := range regexp.MustCompile("`(?:kms|ssm|ssmmessages|s3|logs|sns|ec2|cloudtrail):\\w+`").FindAllString(strings.Split(first, " for ")[0], -1) {
+					require.Contains(t, allowed, strings.Trim(action, "`"), "%s: %s", page, row)
+				}
+			}
+		}
+		require.Empty(t, unnamed, "%s does not say what these statements are for", page)
 	}
 }
 
