@@ -11,24 +11,21 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
-//go:embed resources.txt
-var resourcesFile string
+//go:embed tokens.txt
+var tokensFile string
 
-// resourcesPath is where a reader finds resources.txt, for error messages.
-const resourcesPath = "tools/standin/resources.txt"
+// served are the lines of tokens.txt after the comment; included are their Terraform names, sorted.
+var (
+	served   = strings.Split(strings.TrimSpace(tokensFile), "\n")[1:]
+	included = terraformNames(served)
+)
 
-// included lists the Terraform names in resources.txt, in its order.
-var included = terraformNames(resourcesFile)
-
-func terraformNames(file string) []string {
-	var names []string
-	for line := range strings.Lines(file) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "#") {
-			names = append(names, line)
-		}
+func terraformNames(tokens []string) (names []string) {
+	for _, token := range tokens {
+		names = append(names, TerraformName(token))
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // modulePrefixes holds the modules of pulumi-aws whose name is no part of the Terraform names in them.
@@ -88,7 +85,7 @@ func terraformName(module, name string) string {
 
 // bridgeToken translates a token of pulumi-aws into the one under which the bridge serves the same Terraform resource
 // or data source: all of them lie in module index and are named after Terraform's name. Tokens of other packages are
-// returned as they are. It fails when the Terraform name is not in resources.txt.
+// returned as they are. It fails when no line of tokens.txt has the Terraform name.
 func bridgeToken(token string) (string, error) {
 	module, name, ok := parseToken(token)
 	if !ok {
@@ -100,8 +97,8 @@ func bridgeToken(token string) (string, error) {
 			"stand-in uses: use the type with V2 in its name", token, terraformVersion)
 	}
 	if !slices.Contains(included, tf) {
-		return "", fmt.Errorf("the stand-in for the AWS plugin does not serve %s: add its Terraform name (probably %s) to %s, "+
-			"then build and install the stand-in again", token, tf, resourcesPath)
+		return "", fmt.Errorf("the stand-in for the AWS plugin does not serve %s (%s in Terraform): add it to tools/standin/tokens.txt, "+
+			"then build and install the stand-in again", token, tf)
 	}
 	pascal := pascalCase(strings.TrimPrefix(tf, "aws_"))
 	if strings.HasPrefix(name, "get") {

@@ -33,7 +33,7 @@ func TestBridgeToken_MissingResource_NamesFileToEdit(t *testing.T) {
 	_, err := bridgeToken("aws:ec2/natGateway:NatGateway")
 	require.ErrorContains(t, err, "aws:ec2/natGateway:NatGateway")
 	require.ErrorContains(t, err, "aws_nat_gateway")
-	require.ErrorContains(t, err, "tools/standin/resources.txt")
+	require.ErrorContains(t, err, "tools/standin/tokens.txt")
 }
 
 func TestBridgeToken_BucketWithoutV2_IsRefused(t *testing.T) {
@@ -50,18 +50,18 @@ func TestRenamedURN_KeepsParentsAndName(t *testing.T) {
 		renamedURN("urn:pulumi:dev::proj::aws:ec2/vpc:Vpc::v", "aws:index/vpc:Vpc"))
 }
 
-func TestResourcesFile_IsSortedAndUnique(t *testing.T) {
-	require.NotEmpty(t, included)
-	require.True(t, slices.IsSorted(included), "sort %s", resourcesPath)
-	require.Equal(t, included, slices.Compact(slices.Clone(included)))
+func TestTokensFile_IsSortedAndUnique(t *testing.T) {
+	require.NotEmpty(t, served)
+	require.True(t, slices.IsSorted(served), "sort tokens.txt")
+	require.Equal(t, served, slices.Compact(slices.Clone(served)))
 	for _, name := range included {
 		require.True(t, strings.HasPrefix(name, "aws_"), name)
 	}
 }
 
-// TestResourcesFile_EveryNameIsServed finds spelling mistakes in resources.txt: the bridge passes over a name that the
-// Terraform provider does not have.
-func TestResourcesFile_EveryNameIsServed(t *testing.T) {
+// TestTokensFile_EveryNameIsServed finds spelling mistakes in tokens.txt: the bridge passes over a name that the Terraform
+// provider does not have.
+func TestTokensFile_EveryNameIsServed(t *testing.T) {
 	_, schema := realProvider(t)
 	for _, name := range included {
 		pascal := pascalCase(strings.TrimPrefix(name, "aws_"))

@@ -12,7 +12,7 @@ import (
 // schemaCache is a file with the bridge's schema, which takes the bridge about two seconds to generate.
 //
 // The file begins with a line that holds the checksum of key and schema, so that a damaged file and one of another bridge,
-// provider or resources.txt are told in the same way. Such a file is written anew.
+// provider or tokens.txt are told in the same way. Such a file is written anew.
 type schemaCache struct {
 	path, key string
 }
