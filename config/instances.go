@@ -44,6 +44,9 @@ type Instance struct {
 	Machine
 }
 
+// Named lets the fix of `instances: [app]` keep the names.
+func (Instance) Named() {}
+
 // CompleteInstance has every default filled in.
 type CompleteInstance struct {
 	Machine

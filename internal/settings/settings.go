@@ -71,7 +71,7 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 	case of.Kind() == reflect.Struct:
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, "'{}'"))
 	default:
-		m.Fix = mistake.Run(SetCommand(d.namespace, key, placeholder(of)))
+		m.Fix = mistake.Run(SetCommand(d.namespace, key, again(got, of)))
 	}
 	d.mistakes.Add(m)
 }
@@ -326,8 +326,36 @@ func again(value any, of reflect.Type) string {
 		if _, isText := value.(string); isText && plainWord.MatchString(text) {
 			return text
 		}
+	case reflect.Slice:
+		if _, isText := value.(string); isText && plainWord.MatchString(text) && of.Elem().Kind() == reflect.String {
+			return Quote(Show([]any{value}))
+		}
+	case reflect.Map:
+		if names := plainNames(value); names != nil && of.Elem().Implements(reflect.TypeFor[Named]()) {
+			return Quote(Show(names))
+		}
 	}
 	return placeholder(of)
+}
+
+// Named is an object that needs no more than its name.
+type Named interface{ Named() }
+
+// plainNames is an object of the names in a text or a list; nil if they are not all names.
+func plainNames(value any) map[string]any {
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	names := map[string]any{}
+	for _, item := range list {
+		name, isText := item.(string)
+		if !isText || !plainName.MatchString(name) {
+			return nil
+		}
+		names[name] = map[string]any{}
+	}
+	return names
 }
 
 // nearestPath walks into a type, at each step to the member that is spelt most
