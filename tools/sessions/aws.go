@@ -20,17 +20,15 @@ import (
 // client runs the AWS CLI.
 type client struct {
 	path    string
+	missing error // why there is no path
 	region  string
 	environ []string
 	echo    io.Writer
 }
 
-func newClient(environ []string, region string) (*client, error) {
+func newClient(environ []string, region string) *client {
 	path, err := process.LookPath("aws", environ)
-	if err != nil {
-		return nil, err
-	}
-	return &client{path: path, region: region, environ: environment.ForAWS(environ), echo: io.Discard}, nil
+	return &client{path: path, missing: err, region: region, environ: environment.ForAWS(environ), echo: io.Discard}
 }
 
 // callError is a call that failed.
@@ -178,6 +176,9 @@ func (c *client) show(line []string) {
 }
 
 func (c *client) output(ctx context.Context, line []string) ([]byte, error) {
+	if c.missing != nil {
+		return nil, c.missing
+	}
 	c.show(line)
 	cmd := exec.CommandContext(ctx, c.path, line...)
 	cmd.Env = c.environ
@@ -286,12 +287,9 @@ func (s *stamp) UnmarshalJSON(text []byte) error {
 
 // Parameter reads a parameter of Parameter Store. An empty Region is the AWS CLI's own.
 func Parameter(ctx context.Context, environ []string, region, name string) (string, error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return "", err
-	}
+	c := newClient(environ, region)
 	var answer struct{ Parameter struct{ Value string } }
-	err = c.call(ctx, &answer, "ssm", "get-parameter", input{"Name": name})
+	err := c.call(ctx, &answer, "ssm", "get-parameter", input{"Name": name})
 	return answer.Parameter.Value, err
 }
 

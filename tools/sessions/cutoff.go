@@ -22,10 +22,7 @@ func (n Neighbour) String() string {
 // AWS through the VPC's endpoints: each one whose name the VPC's resolver answers, and those in subnets with the gateway
 // endpoint's route.
 func Neighbours(ctx context.Context, environ []string, region, vpc, stack string, own []string) ([]Neighbour, error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return nil, err
-	}
+	c := newClient(environ, region)
 	in := inVPC(vpc)
 	in["Filters"] = append(in["Filters"].([]input), input{"Name": "instance-state-name", "Values": []string{"pending", "running", "stopping", "stopped"}})
 	var answer reservations

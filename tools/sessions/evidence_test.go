@@ -193,9 +193,7 @@ func TestConnect_FollowsItsOwnSession(t *testing.T) {
 		{"SessionId": "alice-2", "Owner": "arn:aws:sts::1:assumed-role/r/alice", "StartDate": "2026-03-01T12:00:01Z", "Reason": "connect-two"},
 		{"SessionId": "alice-1", "Owner": "arn:aws:sts::1:assumed-role/r/alice", "StartDate": "2026-03-01T12:00:00Z", "Reason": "connect-one"}]}`}})
 	environ := []string{"PATH=" + folder, "FAKE_AWS=" + folder}
-	aws, err := newClient(environ, "us-east-2")
-	require.NoError(t, err)
-	r := &run{aws: aws, now: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }}
+	r := &run{aws: newClient(environ, "us-east-2"), now: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }}
 	for reason, id := range map[string]string{"connect-one": "alice-1", "connect-two": "alice-2"} {
 		found, known := r.follow(t.Context(), named{"app", "i-1"}, reason)()
 		require.True(t, known)

@@ -9,10 +9,7 @@ import (
 // HostManagementRole is the role, as PATH/NAME, that Default Host Management Configuration gives to the instances of the
 // Region; empty: it is off.
 func HostManagementRole(ctx context.Context, environ []string, region string) (string, error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return "", err
-	}
+	c := newClient(environ, region)
 	me, err := c.caller(ctx)
 	if err != nil {
 		return "", err

@@ -1,12 +1,15 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
+
+	"private-ec2-access/tools/process"
 )
 
 // Identity is who the AWS CLI is.
@@ -37,29 +40,21 @@ type Role struct {
 // The first call of a command tells whether AWS can be reached at all, so it waits for seconds only and is not repeated.
 var quickly = []string{"--cli-connect-timeout", "5", "--cli-read-timeout", "15"}
 
-func quickClient(environ []string, region string) (*client, error) {
-	c, err := newClient(environ, region)
-	if err == nil {
-		c.environ = append(c.environ, "AWS_MAX_ATTEMPTS=1", "AWS_STS_REGIONAL_ENDPOINTS=regional")
-	}
-	return c, err
+func quickClient(environ []string, region string) *client {
+	c := newClient(environ, region)
+	c.environ = append(c.environ, "AWS_MAX_ATTEMPTS=1", "AWS_STS_REGIONAL_ENDPOINTS=regional")
+	return c
 }
 
 // Caller asks AWS whose credentials the environment has. An error says how to sign in.
 func Caller(ctx context.Context, environ []string, region string) (me Identity, err error) {
-	c, err := quickClient(environ, region)
-	if err != nil {
-		return me, err
-	}
+	c := quickClient(environ, region)
 	return me, explainSignIn(c.call(ctx, &me, "sts", "get-caller-identity", nil, quickly...), environ, region)
 }
 
 // AssumeRole opens a session of the role, and returns its credentials as environment variables, and who they belong to.
 func AssumeRole(ctx context.Context, environ []string, region string, role Role) (variables map[string]string, me Identity, err error) {
-	c, err := quickClient(environ, region)
-	if err != nil {
-		return nil, me, err
-	}
+	c := quickClient(environ, region)
 	in := input{"RoleArn": role.ARN, "RoleSessionName": role.SessionName}
 	for name, value := range map[string]string{"ExternalId": role.ExternalID, "Policy": role.Policy, "SourceIdentity": role.SourceIdentity} {
 		if value != "" {
@@ -152,12 +147,8 @@ func explainSignIn(err error, environ []string, region string) error {
 		return err
 	}
 	profile := ""
-	for _, name := range []string{"AWS_DEFAULT_PROFILE", "AWS_PROFILE"} {
-		for _, entry := range environ {
-			if value, found := strings.CutPrefix(entry, name+"="); found && value != "" {
-				profile = " --profile " + value
-			}
-		}
+	if name := cmp.Or(process.Variable(environ, "AWS_PROFILE"), process.Variable(environ, "AWS_DEFAULT_PROFILE")); name != "" {
+		profile = " --profile " + name
 	}
 	// Of an answer of AWS the code counts; a message may quote anything.
 	said := e.message

@@ -31,10 +31,7 @@ func (c *client) associations(ctx context.Context, instance string) ([]Associati
 
 // ProfileUsers lists the instances that have an instance profile.
 func ProfileUsers(ctx context.Context, environ []string, region, profile string) ([]Association, error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return nil, err
-	}
+	c := newClient(environ, region)
 	all, err := c.associations(ctx, "")
 	var users []Association
 	for _, a := range all {
@@ -48,10 +45,7 @@ func ProfileUsers(ctx context.Context, environ []string, region, profile string)
 // AttachProfile attaches an instance profile to an instance that has none, and reports whether it did. A profile that the
 // instance has is never replaced. EC2 may take some seconds to know a new profile.
 func AttachProfile(ctx context.Context, environ []string, region, profile, instance string, patience time.Duration) (bool, error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return false, err
-	}
+	c := newClient(environ, region)
 	has, err := c.associations(ctx, instance)
 	switch {
 	case err != nil:
@@ -71,11 +65,8 @@ func AttachProfile(ctx context.Context, environ []string, region, profile, insta
 
 // DetachProfile detaches an instance profile. One that is detached already, and an instance that is gone, are no error.
 func DetachProfile(ctx context.Context, environ []string, region, association string) error {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return err
-	}
-	err = c.call(ctx, nil, "ec2", "disassociate-iam-instance-profile", input{"AssociationId": association})
+	c := newClient(environ, region)
+	err := c.call(ctx, nil, "ec2", "disassociate-iam-instance-profile", input{"AssociationId": association})
 	if isCode(err, "InvalidAssociationID.NotFound") {
 		return nil
 	}

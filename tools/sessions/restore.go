@@ -15,10 +15,7 @@ import (
 // The version of then becomes the one that sessions use, and then the stack's own versions are deleted: Systems Manager
 // changes only the newest version, so while they are there nobody could change the document any more.
 func Restore(ctx context.Context, environ []string, region, document, owner string) (version string, restored bool, err error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return "", false, err
-	}
+	c := newClient(environ, region)
 	newest, err := c.documentVersion(ctx, document, "$LATEST")
 	if isAbsent(err) {
 		return "", false, nil
@@ -64,10 +61,7 @@ func Restore(ctx context.Context, environ []string, region, document, owner stri
 // UseNewest lets sessions use a document's newest version, where that is the stack's own and an update was killed before it
 // came to this. It reports whether there was something to do.
 func UseNewest(ctx context.Context, environ []string, region, document, owner string) (bool, error) {
-	c, err := newClient(environ, region)
-	if err != nil {
-		return false, err
-	}
+	c := newClient(environ, region)
 	newest, err := c.documentVersion(ctx, document, "$LATEST")
 	if isAbsent(err) {
 		return false, nil

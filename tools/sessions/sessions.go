@@ -150,8 +150,8 @@ func (r *run) start() (err error) {
 	if err := r.sameAccount(r.Identity); err != nil {
 		return err
 	}
-	if r.aws, err = newClient(r.Environ, r.outputs.Region); err != nil {
-		return r.howToInstall(err)
+	if r.aws = newClient(r.Environ, r.outputs.Region); r.aws.missing != nil {
+		return r.howToInstall(r.aws.missing)
 	}
 	if r.verbose {
 		r.aws.echo = r.Err

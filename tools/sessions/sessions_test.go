@@ -137,7 +137,7 @@ func TestMissingProgram_IsReportedWithInstallCommand(t *testing.T) {
 	require.Empty(t, got.calls, "no session is begun that cannot be opened")
 
 	r := &run{Setting: Setting{Environ: []string{"PATH=" + t.TempDir()}}}
-	_, err := newClient(r.Environ, "us-east-2")
+	err := newClient(r.Environ, "us-east-2").missing
 	require.ErrorContains(t, r.howToInstall(err), "there is no `aws` on PATH.")
 	require.ErrorContains(t, r.howToInstall(err), cliPage)
 
