@@ -1,14 +1,13 @@
 package stack
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
-	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/sessions"
 )
@@ -22,8 +21,8 @@ func (a *app) refuseCutOff(before *deployment) error {
 	if vpc == "" {
 		return nil
 	}
-	region, owner := cmp.Or(before.output(outputs.Region), a.stack.Region), a.stack.Owner()
-	users, err := sessions.Neighbours(context.Background(), a.awsEnviron(), region, vpc, owner, before.instances())
+	region, owner := a.region(before), a.stack.Owner()
+	users, err := sessions.Neighbours(context.Background(), a.awsEnviron(), region, vpc, owner, slices.AppendSeq(before.ownInstances(), maps.Values(before.values().InstanceIDs)))
 	again := "make destroy STACK=" + a.stack.Name + " CUT_OFF=1"
 	switch {
 	case err == nil:
@@ -86,17 +85,4 @@ func (d *deployment) vpcOfEndpoints() (vpc string) {
 		}
 	}
 	return vpc
-}
-
-// instances are the ids in the stack's outputs, existing instances included.
-func (d *deployment) instances() (ids []string) {
-	for _, r := range d.Deployment.Resources {
-		named, _ := r.Outputs[outputs.InstanceIDs].(map[string]any)
-		for _, id := range named {
-			if text, ok := id.(string); ok {
-				ids = append(ids, text)
-			}
-		}
-	}
-	return append(ids, d.ownInstances()...)
 }

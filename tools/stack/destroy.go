@@ -1,13 +1,11 @@
 package stack
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 )
@@ -93,7 +91,7 @@ func (a *app) destroyPrepared(args []string) error {
 	if remain > 0 {
 		a.say("Its state has %d left.", remain)
 	}
-	a.printKept(left, cmp.Or(before.output(outputs.Region), a.stack.Region))
+	a.printKept(left, a.region(before))
 	if err := a.restoreDocument(before); err != nil {
 		return err
 	}

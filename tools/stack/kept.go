@@ -1,13 +1,11 @@
 package stack
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
-	"private-ec2-access/internal/outputs"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
@@ -48,7 +46,7 @@ func (d *deployment) kept() (k kept) {
 			}
 		}
 	}
-	if bucket := d.output("logBucket"); archive && len(k.buckets) == 0 && bucket != "" {
+	if bucket := d.values().LogBucket; archive && len(k.buckets) == 0 && bucket != "" {
 		k.buckets = []string{bucket}
 	}
 	return k
@@ -90,10 +88,8 @@ func (a *app) printKept(k kept, region string) {
 // restoreDocument puts back the session document that the stack adopted, if it adopted one. It reads the document itself, not
 // the state, so a destroy that was killed before this can be run again. Before is the state before the destroy.
 func (a *app) restoreDocument(before *deployment) error {
-	environ := a.awsEnviron()
-	region := cmp.Or(before.output(outputs.Region), a.stack.Region)
-	name, command := a.stack.SessionDocument, before.output(outputs.RestoreSessionDocument)
-	version, restored, err := sessions.Restore(context.Background(), environ, region, name, a.stack.Owner())
+	name, command := a.stack.SessionDocument, before.values().RestoreSessionDocument
+	version, restored, err := sessions.Restore(context.Background(), a.awsEnviron(), a.region(before), name, a.stack.Owner())
 	switch {
 	case restored:
 		a.say("Put back: the session document %s has the content again that it had before the stack adopted it (its version %s).", name, version)

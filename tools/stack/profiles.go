@@ -1,9 +1,7 @@
 package stack
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,15 +20,15 @@ const profilePatience = time.Minute
 // that the config no longer names. What it attached is in the stack's outputs: before has those of the last update. A profile
 // that somebody else attached stays.
 func (a *app) attachProfiles(before *deployment) error {
-	if len(before.existingProfiles()) == 0 && !a.stack.BringsIn {
+	if len(before.values().ExistingProfiles) == 0 && !a.stack.BringsIn {
 		return nil
 	}
 	after, err := a.export()
 	if err != nil {
 		return err
 	}
-	had, wanted := before.existingProfiles(), after.existingProfiles()
-	profile, region := after.output(outputs.InstanceProfileName), cmp.Or(after.output(outputs.Region), a.stack.Region)
+	had, wanted := before.values().ExistingProfiles, after.values().ExistingProfiles
+	profile, region := after.values().InstanceProfileName, a.region(after)
 	var failures []error
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		one := wanted[name]
@@ -72,13 +70,13 @@ func (a *app) letGo(region, profile, name string, p outputs.ExistingProfile) err
 // profileUsers lists the instances that have the stack's instance profile and are not the stack's: those that make up
 // attached it to, and those that somebody else did. When the profile is deleted, it has to come off them.
 func (a *app) profileUsers(before *deployment) ([]sessions.Association, error) {
-	profile, region := before.output(outputs.InstanceProfileName), cmp.Or(before.output(outputs.Region), a.stack.Region)
+	profile := before.values().InstanceProfileName
 	if profile == "" {
 		return nil, nil
 	}
-	users, err := sessions.ProfileUsers(context.Background(), a.awsEnviron(), region, profile)
+	users, err := sessions.ProfileUsers(context.Background(), a.awsEnviron(), a.region(before), profile)
 	if err != nil {
-		if len(before.existingProfiles()) == 0 {
+		if len(before.values().ExistingProfiles) == 0 {
 			if !errors.As(err, new(process.Missing)) {
 				a.say("Note: cannot tell whether other instances have this stack's instance profile: %v", err)
 			}
@@ -92,7 +90,7 @@ func (a *app) profileUsers(before *deployment) ([]sessions.Association, error) {
 
 // detach takes the profile that a destroy has deleted off the instances that had it.
 func (a *app) detach(before *deployment, users []sessions.Association) error {
-	region := cmp.Or(before.output(outputs.Region), a.stack.Region)
+	region := a.region(before)
 	var failures []error
 	for _, u := range users {
 		if err := sessions.DetachProfile(context.Background(), a.awsEnviron(), region, u.ID); err != nil {
@@ -103,25 +101,4 @@ func (a *app) detach(before *deployment, users []sessions.Association) error {
 		a.say("Detached: the deleted instance profile %s from %s, which has none now.", u.Profile, u.InstanceID)
 	}
 	return errors.Join(failures...)
-}
-
-// existingProfiles are the existing instances without an instance profile of their own, by the stack's outputs.
-func (d *deployment) existingProfiles() map[string]outputs.ExistingProfile {
-	found := map[string]outputs.ExistingProfile{}
-	for _, r := range d.Deployment.Resources {
-		if text, err := json.Marshal(r.Outputs[outputs.ExistingProfiles]); err == nil && r.Outputs[outputs.ExistingProfiles] != nil {
-			_ = json.Unmarshal(text, &found) // the program's own output
-		}
-	}
-	return found
-}
-
-// ownInstances are the ids of the instances that the stack created.
-func (d *deployment) ownInstances() (ids []string) {
-	for _, r := range d.Deployment.Resources {
-		if r.Type == "aws:ec2/instance:Instance" {
-			ids = append(ids, string(r.ID))
-		}
-	}
-	return ids
 }

@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,22 +112,12 @@ func (d *deployment) summary(s *Stack) string {
 // cut reports whether the outputs, which Pulumi writes at the end of a run, name other instances than there are: a change was
 // cancelled or has failed. They also name existing instances.
 func (d *deployment) cut(bringsIn bool) bool {
-	own, shown := map[string]bool{}, map[string]any{}
-	for _, r := range d.Deployment.Resources {
-		switch r.Type {
-		case "aws:ec2/instance:Instance":
-			own[string(r.ID)] = true
-		case resource.RootStackType:
-			shown, _ = r.Outputs[outputs.InstanceIDs].(map[string]any)
-		}
+	own := d.ownInstances()
+	shown := slices.Collect(maps.Values(d.values().InstanceIDs))
+	missing := func(among []string) func(string) bool {
+		return func(id string) bool { return !slices.Contains(among, id) }
 	}
-	for _, id := range shown {
-		if gone := !own[fmt.Sprint(id)]; gone && !bringsIn {
-			return true
-		}
-		delete(own, fmt.Sprint(id))
-	}
-	return len(own) > 0
+	return slices.ContainsFunc(own, missing(shown)) || !bringsIn && slices.ContainsFunc(shown, missing(own))
 }
 
 // protected lists the resources of some types that a destroy must not touch.
@@ -138,14 +130,28 @@ func (d *deployment) protected(types ...tokens.Type) (ids []string) {
 	return ids
 }
 
-// output returns an output of the stack that is a text, "" if there is none.
-func (d *deployment) output(name string) (value string) {
+// values returns the stack's outputs.
+func (d *deployment) values() (v outputs.Values) {
 	for _, r := range d.Deployment.Resources {
 		if r.Type == resource.RootStackType {
-			value, _ = r.Outputs[name].(string)
+			text, _ := json.Marshal(r.Outputs)
+			_ = json.Unmarshal(text, &v) // what has another type than expected stays empty
 		}
 	}
-	return value
+	return v
+}
+
+// region is the one that a state is of.
+func (a *app) region(d *deployment) string { return cmp.Or(d.values().Region, a.stack.Region) }
+
+// ownInstances are the ids of the instances that the stack created.
+func (d *deployment) ownInstances() (ids []string) {
+	for _, r := range d.Deployment.Resources {
+		if r.Type == "aws:ec2/instance:Instance" {
+			ids = append(ids, string(r.ID))
+		}
+	}
+	return ids
 }
 
 func (d *deployment) pending() (list []string) {
