@@ -36,6 +36,9 @@ func (a *app) destroy(args []string) error {
 	if err := a.prepare(false); err != nil {
 		return err
 	}
+	if err := a.checkArguments("destroy", args); err != nil {
+		return err
+	}
 	if err := a.repair(); err != nil {
 		return err
 	}

@@ -544,6 +544,22 @@ func TestUp_Confirmation_Asked(t *testing.T) {
 	}
 }
 
+// A flag that Pulumi does not know is refused before anything is asked, written or changed.
+func TestArguments_UnknownToPulumi_RefusedFirst(t *testing.T) {
+	for _, args := range [][]string{{"up", "--", "--refresh", "--foo"}, {"destroy", "--", "--yes", "--foo"}, {"upgrade", "--instance", "app", "--", "--yes", "--foo"}} {
+		m := newMachine(t, alice)
+		m.program("pulumi", `case "$*" in version*) echo v3.259.0;; *--foo*--help*) echo 'error: unknown flag: --foo' >&2; exit 1;; "stack export"*) echo '`+twoTopics+`';; esac`)
+		t.Setenv("CI", "")
+		said, code := m.run("  aws:region: us-east-2\n  private-ec2-access:confirmChanges: false\n  private-ec2-access:instances: {app: {}}\n", nil, args...)
+		assert.Equal(t, 2, code, said)
+		assert.Contains(t, said, "--foo: unknown flag: --foo. Nothing was changed.\n  To list the flags:\n    eval \"$(make -s env STACK=dev)\"\n    pulumi ")
+		lines, _ := m.calls("pulumi")
+		for _, line := range lines {
+			assert.NotRegexp(t, "^(up|destroy|preview) --stack|^config set", line, args)
+		}
+	}
+}
+
 // Names of a fleet's instances can be completed as those of others.
 func TestLoad_Fleets_InstancesNamed(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:instances: {app: {}}\n  private-ec2-access:fleets: {web: {count: 3, without: [2], imageId: ami-1}, bad: 4}", emptyState)

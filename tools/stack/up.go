@@ -2,13 +2,16 @@ package stack
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 func (a *app) upCommand() *cobra.Command {
@@ -35,6 +38,9 @@ func (a *app) up(args []string) error {
 		return err
 	}
 	if err := a.prepareUpdate(true); err != nil {
+		return err
+	}
+	if err := a.checkArguments("up", args); err != nil {
 		return err
 	}
 	if err := a.apply("up", args); err != nil {
@@ -65,6 +71,19 @@ func (a *app) change(command string, args []string) call {
 
 func hasYes(args []string) bool {
 	return slices.Contains(args, "--yes") || slices.Contains(args, "-y")
+}
+
+// checkArguments fails before anything is asked or changed if Pulumi does not know a flag. With --help it only reads them.
+func (a *app) checkArguments(command string, args []string) error {
+	if len(args) == 0 || len(args) == 1 && hasYes(args) {
+		return nil
+	}
+	var said strings.Builder
+	if err := a.pulumi(call{args: append(append([]string{command}, args...), "--help"), stdout: io.Discard, stderr: &said}); err != nil {
+		return process.Usagef("ARGS: Pulumi does not take %s: %s. Nothing was changed.\n  To list the flags:\n    %s\n    pulumi %s --help",
+			strings.Join(args, " "), strings.TrimPrefix(strings.TrimSpace(said.String()), "error: "), screen.Environment(a.stack.Name), command)
+	}
+	return nil
 }
 
 // canConfirm fails before anything is changed if the changes have to be confirmed and there is nobody to ask. CI=true

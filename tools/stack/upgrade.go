@@ -66,6 +66,9 @@ func (a *app) upgrade(instance string, args []string) error {
 	if err := a.prepareUpgrade(); err != nil {
 		return err
 	}
+	if err := a.checkArguments("up", args); err != nil {
+		return err
+	}
 	parameters, err := a.imageParameters()
 	if err != nil {
 		return err

@@ -45,6 +45,9 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 	if err := a.prepareUpgrade(); err != nil {
 		return err
 	}
+	if err := a.checkArguments("up", args); err != nil {
+		return err
+	}
 	ctx := context.Background()
 	images, err := sessions.Images(ctx, a.setting())
 	if err != nil {
