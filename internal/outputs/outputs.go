@@ -46,7 +46,6 @@ const (
 type Values struct {
 	InstanceIDs            map[string]string          `json:"instanceIds"`
 	PrivateIPAddresses     map[string]string          `json:"privateIpAddresses"`
-	Fleets                 map[string][]string        `json:"fleets"`
 	ImageParameters        map[string]string          `json:"imageParameters"`
 	SessionDocument        string                     `json:"sessionDocument"`
 	RestoreSessionDocument string                     `json:"restoreSessionDocument"`
@@ -57,7 +56,6 @@ type Values struct {
 	EarlierLocations       []string                   `json:"earlierLocations"`
 	KeptLogBuckets         []string                   `json:"keptLogBuckets"`
 	InstanceProfileName    string                     `json:"instanceProfileName"`
-	RoleName               string                     `json:"roleName"`
 	Region                 string                     `json:"region"`
 	AccountID              string                     `json:"accountId"`
 	ExistingProfiles       map[string]ExistingProfile `json:"existingInstanceProfiles"`

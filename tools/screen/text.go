@@ -3,7 +3,6 @@ package screen
 import (
 	"fmt"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -339,6 +338,3 @@ var gerunds = map[verb]string{
 func (r *Run) Done() int {
 	return len(r.sorted(func(c *change) bool { return c.verb != stays && c.done }))
 }
-
-// LogFile is where what Pulumi prints goes, below the folder .local.
-func LogFile(command string) string { return path.Join("log", command+".log") }

@@ -121,15 +121,12 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	}
 	defer os.RemoveAll(folder)
 	events := filepath.Join(folder, "events.json")
-	path := a.tools.Path(screen.LogFile(command))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	log, err := os.Create(path)
+	log, err := a.tools.CreateLog(command)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
+	path := log.Name()
 
 	c.args = append(c.args, "--event-log", events)
 	// Pulumi counts the flag --event-log, by which its own automation reads events, among its debug commands.

@@ -135,15 +135,12 @@ func (a *app) refresh(args []string, reason string) error {
 		so = "pending operations are cleared, and " + so
 	}
 	a.say("• %s. So %s (pulumi refresh, usually seconds)", reason, so)
-	path := a.tools.Path("log", "refresh.log")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	log, err := os.Create(path)
+	log, err := a.tools.CreateLog("refresh")
 	if err != nil {
 		return err
 	}
 	defer log.Close()
+	path := log.Name()
 	start := time.Now()
 	if err := a.pulumi(call{args: args, stdout: log}); err != nil {
 		a.say("%s\nThe state could not be repaired. The whole log: %s", toolchain.Tail(path, 20), path)

@@ -72,15 +72,12 @@ func (t *Toolchain) run(s step, work func() error) error {
 // command runs a program of a step. Its output goes to .local/log/<log>.log; an error carries the last lines of it,
 // the path of the log, and how to fix it.
 func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
-	path := t.Path("log", log+".log")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	file, err := os.Create(path)
+	file, err := t.CreateLog(log)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	path := file.Name()
 	fmt.Fprintf(file, "# in %s\n# %s\n", cmd.Dir, strings.Join(cmd.Args, " "))
 	cmd.Stdout, cmd.Stderr = file, file
 	if cmd.Env == nil {
@@ -98,6 +95,15 @@ func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
 		return fmt.Errorf("%s", message)
 	}
 	return nil
+}
+
+// CreateLog creates the file that takes what a program prints.
+func (t *Toolchain) CreateLog(name string) (*os.File, error) {
+	path := t.Path("log", name+".log")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(path)
 }
 
 // Tail returns the last lines of a file, or what kept it from being read.

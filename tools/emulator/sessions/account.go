@@ -56,7 +56,6 @@ const anyKey = "emulator"
 // instance is what the service knows of an instance from EC2.
 type instance struct {
 	ID      string `xml:"instanceId"`
-	Image   string `xml:"imageId"`
 	State   string `xml:"instanceState>name"`
 	Address string `xml:"privateIpAddress"`
 	Name    string `xml:"privateDnsName"`
@@ -139,7 +138,7 @@ func (a account) whoIs(ctx context.Context, key, region string) (string, error) 
 
 // deployedDocument is a document in its default version.
 type deployedDocument struct {
-	Name, Content, DocumentType, Status string
+	Content, DocumentType string
 }
 
 // document returns nil where there is none of that name.

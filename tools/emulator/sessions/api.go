@@ -212,9 +212,7 @@ func (s *Service) ServeChannel(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(s.ctx, tokenTimeout)
 	kind, text, err := conn.Read(ctx)
 	cancel()
-	var hello struct {
-		MessageSchemaVersion, RequestID, TokenValue, ClientID, ClientVersion string
-	}
+	var hello struct{ TokenValue string }
 	if err != nil || kind != websocket.MessageText || json.Unmarshal(text, &hello) != nil {
 		_ = conn.Close(websocket.StatusPolicyViolation, "the first message is not the one with the token")
 		return
