@@ -116,21 +116,9 @@ func WithoutService(service string, regions ...string) Rule {
 			if reply.Status >= http.StatusBadRequest {
 				return nil
 			}
-			root, err := parseXML(reply.Body)
-			if err != nil {
-				return err
-			}
-			if names := root.find("serviceNameSet"); names != nil {
-				names.drop(func(n *node) bool { return n.text == name(q) })
-			}
-			if details := root.find("serviceDetailSet"); details != nil {
-				details.drop(func(n *node) bool {
-					found := n.find("serviceName")
-					return found != nil && found.text == name(q)
-				})
-			}
-			reply.Body = root.bytes()
-			return nil
+			var err error
+			reply.Body, err = withoutItems(reply.Body, name(q))
+			return err
 		},
 	}
 }
