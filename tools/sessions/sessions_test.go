@@ -72,6 +72,7 @@ func TestWait_NamedInstance_ReadsOnlyThatInstance(t *testing.T) {
 	got := runFake(t, "wait", []answer{online("i-2")}, "--instance", "web")
 	require.Zero(t, got.code, got.err)
 	require.Contains(t, got.calls[0], `"Key":"InstanceIds","Values":["i-2"]`)
+	require.Contains(t, got.err, "Next: make connect INSTANCE=web STACK=dev")
 	got = runFake(t, "wait", nil, "--instance", "nobody")
 	require.Equal(t, 2, got.code)
 	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)")
