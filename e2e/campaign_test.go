@@ -56,6 +56,13 @@ func report(t *testing.T, heading string, rows [][]string) {
 	path := filepath.Join(project(t), reportFile)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
+	made, found := replaceTable(string(text), heading, tableOf(rows))
+	require.True(t, found, "%s has no table under %q", reportFile, heading)
+	require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
+}
+
+// tableOf is a table in Markdown, of which the first row is the header.
+func tableOf(rows [][]string) string {
 	var table strings.Builder
 	for i, row := range rows {
 		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
@@ -63,9 +70,24 @@ func report(t *testing.T, heading string, rows [][]string) {
 			table.WriteString(strings.Repeat("| --- ", len(row)) + "|\n")
 		}
 	}
-	made, found := replaceTable(string(text), heading, table.String())
-	require.True(t, found, "%s has no table under %q", reportFile, heading)
-	require.NoError(t, os.WriteFile(path, []byte(made), 0o644))
+	return table.String()
+}
+
+// requireListed compares a table in docs/preflight.md with what a test consists of. A long run that passed writes it.
+func requireListed(t *testing.T, heading string, rows [][]string) {
+	t.Helper()
+	reporting.Lock()
+	defer reporting.Unlock()
+	file := filepath.Join(project(t), "docs", "preflight.md")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	made, found := replaceTable(string(text), heading, tableOf(rows))
+	require.True(t, found, "%s has no table under %q", file, heading)
+	if long(t) && !t.Failed() {
+		require.NoError(t, os.WriteFile(file, []byte(made), 0o644))
+		return
+	}
+	require.Equal(t, string(text), made, "the documentation lists others; run: make test-long")
 }
 
 // replaceTable replaces the table under a heading.

@@ -202,8 +202,13 @@ func TestNetwork_EveryMutation_Noticed(t *testing.T) {
 	t.Parallel()
 	mutations := networkMutations()
 	require.GreaterOrEqual(t, len(mutations), 40)
-	if !long(t) {
-		return // a part is in TestSessionCommands_RealClients_WorkTogether, which has a deployed stack
+	if long(t) { // a part is always in TestSessionCommands_RealClients_WorkTogether, which has a deployed stack
+		base := deploy(t)
+		t.Run("changes", func(t *testing.T) { judgeNetwork(base, t, mutations) })
 	}
-	judgeNetwork(deploy(t), t, mutations)
+	rows := [][]string{{"change in the deployed account, by the AWS CLI", "`make wait NETWORK=1` says"}}
+	for _, m := range mutations {
+		rows = append(rows, []string{m.name, "First to fix: " + m.first})
+	}
+	requireListed(t, "Changes that make wait NETWORK=1 was tested with", rows)
 }
