@@ -5,10 +5,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,14 +22,20 @@ import (
 	"private-ec2-access/tools/emulator"
 )
 
-// signedIn are the users whose calls the policies decide about.
+// signedIn are the callers whose calls the policies decide about.
 type signedIn struct {
 	t        *testing.T
 	in       *account
-	users    map[string]string            // by access key
-	policies map[string]map[string]any    // of each user: by name
+	callers  map[string]identity          // by access key
+	policies map[string]map[string]any    // of each caller: by name
 	tags     map[string]map[string]string // of instances, by id
 	decided  sync.Map                     // verdicts by what was asked: each costs a process
+}
+
+// identity is a user, or a session of a role.
+type identity struct {
+	name, arn string
+	context   map[string]string // what AWS knows of the caller
 }
 
 // signIn creates a user with policies of the account, and returns the AWS CLI with an access key of that user.
@@ -40,12 +48,23 @@ func (s *signedIn) signIn(name string, arns ...string) *awsCLI {
 		s.policies[name][arn] = policyOf(s.in, arn)
 	}
 	key := s.in.aws("iam", "create-access-key", "--user-name", name)
-	s.users[key.text("AccessKey.AccessKeyId")] = name
+	s.callers[key.text("AccessKey.AccessKeyId")] = identity{name, "arn:aws:iam::" + here + ":user/" + name,
+		map[string]string{"aws:username": name, "aws:userid": "AIDA" + strings.ToUpper(name)}}
 	return &awsCLI{test: s.t, environ: s.in.environment(
 		"AWS_ACCESS_KEY_ID="+key.text("AccessKey.AccessKeyId"), "AWS_SECRET_ACCESS_KEY="+key.text("AccessKey.SecretAccessKey"))}
 }
 
-// asks returns what AWS authorizes for a call of one of the users, all of which has to be allowed.
+// assume returns the AWS CLI with a session of a role, which has one policy. Nothing decides about who may assume it.
+func (s *signedIn) assume(role, policy string) *awsCLI {
+	s.t.Helper()
+	s.policies[role] = map[string]any{policy: policyOf(s.in, policy)}
+	made := s.in.aws("sts", "assume-role", "--role-arn", role, "--role-session-name", "ana")
+	s.callers[made.text("Credentials.AccessKeyId")] = identity{role, made.text("AssumedRoleUser.Arn"), map[string]string{"aws:userid": made.text("AssumedRoleUser.AssumedRoleId")}}
+	return &awsCLI{test: s.t, environ: s.in.environment("AWS_ACCESS_KEY_ID="+made.text("Credentials.AccessKeyId"),
+		"AWS_SECRET_ACCESS_KEY="+made.text("Credentials.SecretAccessKey"), "AWS_SESSION_TOKEN="+made.text("Credentials.SessionToken"))}
+}
+
+// asks returns what AWS authorizes for a call of one of the callers, all of which has to be allowed.
 func (s *signedIn) asks(q *emulator.Request) []ask {
 	arn := func(service, resource string) string {
 		return "arn:aws:" + service + ":" + q.Region + ":" + here + ":" + resource
@@ -88,12 +107,11 @@ func (s *signedIn) asks(q *emulator.Request) []ask {
 	return []ask{{action, "*", nil}}
 }
 
-// decide refuses a call as AWS does, if the user's policies do not allow all of it.
+// decide refuses a call as AWS does, if the caller's policies do not allow all of it.
 func (s *signedIn) decide(q *emulator.Request) *emulator.Reply {
-	name := s.users[q.AccessKey]
-	arn := "arn:aws:iam::" + here + ":user/" + name
+	who := s.callers[q.AccessKey]
 	var names []string
-	for policy := range s.policies[name] {
+	for policy := range s.policies[who.name] {
 		names = append(names, policy)
 	}
 	if names == nil {
@@ -105,18 +123,16 @@ func (s *signedIn) decide(q *emulator.Request) *emulator.Reply {
 	}
 	var simulations []map[string]any
 	for _, a := range asks {
-		context := map[string]string{"aws:username": name, "aws:userid": "AIDA" + strings.ToUpper(name)}
-		for key, value := range a.context {
-			context[key] = value
-		}
+		context := maps.Clone(who.context)
+		maps.Copy(context, a.context)
 		simulations = append(simulations, map[string]any{"identityPolicies": names, "request": map[string]any{
-			"principal": arn, "action": a.action, "contextVariables": context, "resource": map[string]any{"resource": a.resource, "accountId": here},
+			"principal": who.arn, "action": a.action, "contextVariables": context, "resource": map[string]any{"resource": a.resource, "accountId": here},
 		}})
 	}
-	key := fmt.Sprint(name, asks)
+	key := fmt.Sprint(who.name, asks)
 	verdicts, known := s.decided.Load(key)
 	if !known {
-		verdicts = evaluate(s.t, s.policies[name], simulations)
+		verdicts = evaluate(s.t, s.policies[who.name], simulations)
 		s.decided.Store(key, verdicts)
 	}
 	for i, v := range verdicts.([]verdict) {
@@ -127,7 +143,7 @@ func (s *signedIn) decide(q *emulator.Request) *emulator.Reply {
 			continue
 		}
 		message := fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
-			arn, asks[i].action, asks[i].resource, asks[i].action)
+			who.arn, asks[i].action, asks[i].resource, asks[i].action)
 		if q.Service == "s3" {
 			return emulator.ErrorReply(q, http.StatusForbidden, "AccessDenied", message)
 		}
@@ -136,13 +152,13 @@ func (s *signedIn) decide(q *emulator.Request) *emulator.Reply {
 	return nil
 }
 
-// requirePoliciesDecide signs in an operator, an auditor and somebody without a policy, and lets the policies that the stack
+// requirePoliciesDecide signs in an operator, an auditor, somebody without a policy and the break-glass role, and lets the policies that the stack
 // made decide about the calls of the real AWS CLI: an IAM policy evaluator is asked before the emulator answers.
 //
 // It does not prove that AWS authorizes these calls on these resources. The data channel of a session is not authorized.
 func requirePoliciesDecide(t *testing.T, in *account, outputs object, log string) {
 	t.Helper()
-	s := &signedIn{t: t, in: in, users: map[string]string{}, policies: map[string]map[string]any{}, tags: map[string]map[string]string{}}
+	s := &signedIn{t: t, in: in, callers: map[string]identity{}, policies: map[string]map[string]any{}, tags: map[string]map[string]string{}}
 	app, db, bucket := outputs.text("instanceIds.app"), outputs.text("instanceIds.db"), outputs.text("logBucket")
 	for _, tag := range in.aws("ec2", "describe-tags", "--filters", "Name=resource-type,Values=instance").list("Tags") {
 		id := tag.text("ResourceId")
@@ -156,7 +172,7 @@ func requirePoliciesDecide(t *testing.T, in *account, outputs object, log string
 	auditor := s.signIn("kim", fmt.Sprint(arns["auditors"]))
 	nobody := s.signIn("eve")
 	own, theirs := "ana-0123456789abcdef0", "joe-0123456789abcdef0"
-	in.Add(emulator.Rule{Name: "the policies decide", Match: func(q *emulator.Request) bool { return s.users[q.AccessKey] != "" }, Answer: s.decide})
+	in.Add(emulator.Rule{Name: "the policies decide", Match: func(q *emulator.Request) bool { return s.callers[q.AccessKey].name != "" }, Answer: s.decide})
 
 	shown := operator.typed(t, []string{"ssm", "start-session", "--target", app}, "echo marked=$((6 * 7))", "exit")
 	require.Contains(t, shown, "marked=42", "the operator works on an instance of the group")
@@ -188,6 +204,89 @@ func requirePoliciesDecide(t *testing.T, in *account, outputs object, log string
 	denied(nobody, "ssm:StartSession", arn("ec2", "instance/"+app), "ssm", "start-session", "--target", app)
 	denied(nobody, "ssm:DescribeSessions", "*", "ssm", "describe-sessions", "--state", "History")
 	denied(nobody, "s3:GetObject", object, "s3api", "get-object", "--bucket", bucket, "--key", log, "/dev/null")
+
+	glass := s.assume(outputs.text("peopleRoleArns.break-glass"), fmt.Sprint(arns["break-glass"]))
+	shown = glass.typed(t, []string{"ssm", "start-session", "--target", db}, "echo marked=$((6 * 7))", "exit")
+	require.Contains(t, shown, "marked=42", "the break-glass role works on every instance")
+	denied(glass, "ssm:StartSession", arn("ssm", "document/AWS-StartSSHSession"), "ssm", "start-session", "--target", db, "--document-name", "AWS-StartSSHSession")
+	denied(glass, "s3:GetObject", object, "s3api", "get-object", "--bucket", bucket, "--key", log, "/dev/null")
+}
+
+// matchPatterns compares events with patterns by the emulator's implementation of EventBridge.
+const matchPatterns = `import json, sys
+from moto.events.models import EventPattern
+print(json.dumps([EventPattern(None, json.loads(pattern)).matches_event(event) for pattern, event in json.load(sys.stdin)]))`
+
+// requireRulesMatch compares the rules in the account with calls in the form in which CloudTrail delivers them
+// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html). Each call stands beside one that
+// differs in one fact.
+//
+// It does not prove that a message is delivered: the emulator has no CloudTrail, and its rules do not reach SNS.
+func requireRulesMatch(t *testing.T, in *account, outputs object) {
+	t.Helper()
+	patterns := map[string]string{}
+	ofRule := regexp.MustCompile(`-alert-([a-z-]+)-[^-]+$`)
+	for _, rule := range in.aws("events", "list-rules").list("Rules") {
+		require.Equal(t, "ENABLED", rule.text("State"))
+		patterns[ofRule.FindStringSubmatch(rule.text("Name"))[1]] = rule.text("EventPattern")
+		targets := in.aws("events", "list-targets-by-rule", "--rule", rule.text("Name")).list("Targets")
+		require.Len(t, targets, 1)
+		require.Equal(t, outputs.text("alertTopicArn"), targets[0].text("Arn"))
+	}
+	require.ElementsMatch(t, []string{"sessions", "other-documents", "document", "log-bucket", "trail", "break-glass"}, slices.Collect(maps.Keys(patterns)))
+	call := func(service, name string, parameters object, role string) object {
+		return object{"version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws." + service, "account": here, "region": "us-east-2", "resources": []any{},
+			"detail": object{
+				"eventVersion": "1.08", "eventSource": service + ".amazonaws.com", "eventName": name, "eventType": "AwsApiCall", "awsRegion": "us-east-2",
+				"sourceIPAddress": "192.0.2.10", "requestParameters": parameters,
+				"userIdentity": object{"type": "AssumedRole", "sessionContext": object{"sessionIssuer": object{"type": "Role", "arn": role}}},
+			}}
+	}
+	developer, bucket := roleARN("developer"), outputs.text("logBucket")
+	start := func(document, role string) object {
+		return call("ssm", "StartSession", object{"target": outputs.text("instanceIds.app"), "documentName": document}, role)
+	}
+	cases := []struct {
+		event object
+		rules []string
+	}{
+		{start(preferencesName, developer), []string{"sessions"}},
+		{start("AWS-StartSSHSession", developer), []string{"other-documents", "sessions"}},
+		{start(preferencesName, outputs.text("peopleRoleArns.break-glass")), []string{"break-glass", "sessions"}},
+		{call("ssm", "DescribeSessions", object{"state": "Active"}, developer), nil},
+		{call("ssm", "UpdateDocument", object{"name": preferencesName}, developer), []string{"document"}},
+		{call("ssm", "UpdateDocument", object{"name": outputs.text("tunnelDocuments.web/postgres")}, developer), []string{"document"}},
+		{call("ssm", "UpdateDocument", object{"name": "another"}, developer), nil},
+		{call("s3", "PutBucketVersioning", object{"bucketName": bucket}, developer), []string{"log-bucket"}},
+		{call("s3", "PutBucketVersioning", object{"bucketName": bucket + "-2"}, developer), nil},
+		{call("cloudtrail", "StopLogging", object{"name": "main"}, developer), []string{"trail"}},
+		{call("cloudtrail", "StartLogging", object{"name": "main"}, developer), nil},
+	}
+	names := slices.Sorted(maps.Keys(patterns))
+	var pairs [][]any
+	for _, c := range cases {
+		for _, name := range names {
+			pairs = append(pairs, []any{patterns[name], c.event})
+		}
+	}
+	asked, err := json.Marshal(pairs)
+	require.NoError(t, err)
+	cmd := exec.Command(setting(t, "EMULATOR_PYTHON"), "-c", matchPatterns)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(asked), os.Stderr
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var matched []bool
+	require.NoError(t, json.Unmarshal(out, &matched))
+	require.Len(t, matched, len(pairs))
+	for i, c := range cases {
+		var rules []string
+		for k, name := range names {
+			if matched[i*len(names)+k] {
+				rules = append(rules, name)
+			}
+		}
+		require.Equal(t, c.rules, rules, "%v", c.event["detail"])
+	}
 }
 
 // requireAuditorAudits runs what is behind `make audit` with the permissions of an auditor, and of no more: on honest sessions,

@@ -27,8 +27,9 @@ func TestSession_OfStack_IsRecorded(t *testing.T) {
 		"operators": map[string]any{"web": map[string]any{
 			"instances": []any{"app"}, "portForwarding": map[string]any{"postgres": map[string]any{"host": "db.internal", "port": 5432}},
 		}},
-		"auditors": map[string]any{"enabled": true},
-		"alerts":   map[string]any{"topicArn": topic, "events": []any{"sessions"}},
+		"auditors":   map[string]any{"enabled": true},
+		"breakGlass": map[string]any{"principals": []any{"arn:aws:iam::" + here + ":root"}},
+		"alerts":     map[string]any{"topicArn": topic},
 	})
 	s.up()
 	outputs := s.outputs()
@@ -60,6 +61,7 @@ func TestSession_OfStack_IsRecorded(t *testing.T) {
 
 	// Nobody has been refused so far: the emulator enforces no policy.
 	requirePoliciesDecide(t, in, outputs, key)
+	requireRulesMatch(t, in, outputs)
 }
 
 // typed opens a session with the AWS CLI on a terminal, types lines as soon as there is a shell, and returns what the
