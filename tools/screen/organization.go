@@ -39,7 +39,7 @@ func organization(project string, errors []message) (left []message, summary str
 		return errors, ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "policies of the organization refused %s:", Resources(len(errors)-len(left)))
+	fmt.Fprintf(&b, "policies of the organization refused %s:", Count(len(errors)-len(left), "AWS resource"))
 	for _, policy := range slices.Sorted(maps.Keys(refused)) {
 		what := refused[policy]
 		slices.Sort(what)

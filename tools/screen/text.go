@@ -39,7 +39,7 @@ func (r *Run) Preview(destroying bool) string {
 		fmt.Fprintf(&b, "The stack %s has no AWS resources.\n", r.Stack)
 		return b.String()
 	case len(listed) == 0:
-		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Resources(unchanged), r.Stack)
+		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Count(unchanged, "AWS resource"), r.Stack)
 		r.writeOutputs(&b)
 		return b.String()
 	}
@@ -98,12 +98,12 @@ func shortList(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// Resources counts AWS resources.
-func Resources(n int) string {
+// Count counts things of which there may be one.
+func Count(n int, thing string) string {
 	if n == 1 {
-		return "1 AWS resource"
+		return "1 " + thing
 	}
-	return fmt.Sprintf("%d AWS resources", n)
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // planned counts the changes of a preview, as "2 to create, 1 to replace, 8 unchanged".
@@ -182,7 +182,7 @@ func (r *Run) Updated() string {
 	r.writeNotices(&b)
 	after := seconds(r.seconds)
 	if r.Changes() == 0 {
-		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Resources(r.unchanged()), r.Stack)
+		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Count(r.unchanged(), "AWS resource"), r.Stack)
 	} else {
 		fmt.Fprintf(&b, "Updated the stack %s in %s. AWS resources: %s.\n", r.Stack, after, r.finished())
 	}

@@ -13,6 +13,7 @@ import (
 	"private-ec2-access/internal/audit"
 	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 // codeFindings: the audit found something.
@@ -126,7 +127,7 @@ func (a *auditRun) summary(report audit.Report) {
 }
 
 func (a *auditRun) counts(report audit.Report) []string {
-	first := fmt.Sprintf("%s under %s since %s: %d logged as they should be", sessionsIn(report.Sessions), a.outputs.SessionDocument, rfc(a.facts.Since), report.Logged)
+	first := fmt.Sprintf("%s under %s since %s: %d logged as they should be", screen.Count(report.Sessions, "session"), a.outputs.SessionDocument, rfc(a.facts.Since), report.Logged)
 	for _, c := range []struct {
 		n    int
 		what string
@@ -143,16 +144,9 @@ func (a *auditRun) counts(report audit.Report) []string {
 	case n == 0:
 		lines = append(lines, "Nothing was found.")
 	default:
-		lines = append(lines, fmt.Sprintf("%s: %s.", findingsIn(n), strings.Join(kindsOf(report), ", ")))
+		lines = append(lines, fmt.Sprintf("%s: %s.", screen.Count(n, "finding"), strings.Join(kindsOf(report), ", ")))
 	}
 	return lines
-}
-
-func findingsIn(n int) string {
-	if n == 1 {
-		return "1 finding"
-	}
-	return fmt.Sprintf("%d findings", n)
 }
 
 // kindsOf counts the findings of each kind, the most frequent first.
@@ -187,7 +181,7 @@ const maxAlert = 20
 
 // alert publishes what was found.
 func (a *auditRun) alert(ctx context.Context, report audit.Report) error {
-	subject := fmt.Sprintf("Session audit of %s: %s", a.Stack, findingsIn(len(report.Findings)))
+	subject := fmt.Sprintf("Session audit of %s: %s", a.Stack, screen.Count(len(report.Findings), "finding"))
 	if len(report.Findings) == 0 {
 		subject = fmt.Sprintf("Session audit of %s is incomplete", a.Stack)
 	}

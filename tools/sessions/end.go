@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 func endCommand(r *run) *cobra.Command {
@@ -74,7 +75,7 @@ func (r *run) end(ctx context.Context) error {
 			r.say("The stack %s: %s.", r.Stack, r.Where)
 		}
 		sure := false
-		if err := r.ask(huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", sessionsIn(len(mine)), n)).Value(&sure)); err != nil {
+		if err := r.ask(huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", screen.Count(len(mine), "session"), n)).Value(&sure)); err != nil {
 			return err
 		}
 		if !sure {
@@ -88,13 +89,6 @@ func (r *run) end(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func sessionsIn(n int) string {
-	if n == 1 {
-		return "1 session"
-	}
-	return fmt.Sprintf("%d sessions", n)
 }
 
 func (r *run) endOne(ctx context.Context, me Identity) error {

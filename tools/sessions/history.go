@@ -14,6 +14,7 @@ import (
 
 	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 // listing is which part of the history is wanted, and in which format.
@@ -344,7 +345,7 @@ func (h *historyRun) closing() {
 		h.say("%s%s.", which, map[bool]string{true: " in this account and Region", false: " of the stack " + h.Stack + " under " + h.outputs.SessionDocument}[h.all])
 	}
 	if h.hidden > 0 {
-		h.say("%s under other documents: ALL=1 shows them.", sessionsIn(h.hidden))
+		h.say("%s under other documents: ALL=1 shows them.", screen.Count(h.hidden, "session"))
 	}
 	for _, n := range h.noted {
 		h.say("%s", n)

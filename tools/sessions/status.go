@@ -146,7 +146,7 @@ func (r *run) openSessions(ctx context.Context) []string {
 	case n == 0:
 		return []string{"none open"}
 	case n > mostStatusLines:
-		return append([]string{sessionsIn(n) + " open"}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", n-mostStatusLines+2, r.command("history")))...)
+		return append([]string{screen.Count(n, "session") + " open"}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", n-mostStatusLines+2, r.command("history")))...)
 	}
 	return lines
 }
@@ -170,7 +170,7 @@ func (r *run) lastVerified(ctx context.Context) []string {
 			return []string{"not in the last 30 days. Next: " + r.command("verify")}
 		}
 	}
-	return []string{fmt.Sprintf("not in the newest %s. Next: %s", sessionsIn(seen), r.command("verify"))}
+	return []string{fmt.Sprintf("not in the newest %s. Next: %s", screen.Count(seen, "session"), r.command("verify"))}
 }
 
 // verdict says whether the session log of a session of verify is there.

@@ -85,10 +85,10 @@ func (a *app) destroyPrepared(args []string) error {
 	if before.cloudResources() == 0 {
 		a.say("Nothing to delete: the stack %s has no AWS resources.", a.stack.Name)
 	} else {
-		a.say("Deleted %s of the stack %s.", screen.Resources(before.cloudResources()-remain-(left.resources-after.kept().resources)), a.stack.Name)
+		a.say("Deleted %s of the stack %s.", screen.Count(before.cloudResources()-remain-(left.resources-after.kept().resources), "AWS resource"), a.stack.Name)
 	}
 	if remain > 0 && a.interrupted { // after Ctrl-C, pulumi destroy reports success
-		a.say("Cancelled: %s left.\nNext: %s continues from there. %s creates again what was deleted.", screen.Resources(remain), screen.Make(a.stack.Name, "destroy"), screen.Make(a.stack.Name, "up"))
+		a.say("Cancelled: %s left.\nNext: %s continues from there. %s creates again what was deleted.", screen.Count(remain, "AWS resource"), screen.Make(a.stack.Name, "destroy"), screen.Make(a.stack.Name, "up"))
 		return process.Exit{Code: 130}
 	}
 	if remain > 0 {

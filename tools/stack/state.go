@@ -97,7 +97,7 @@ func (d *deployment) summary(s *Stack) string {
 	if d.cloudResources() == 0 {
 		return "nothing"
 	}
-	text := screen.Resources(d.cloudResources())
+	text := screen.Count(d.cloudResources(), "AWS resource")
 	if at := d.Deployment.Manifest.Time; !at.IsZero() {
 		text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"private-ec2-access/tools/emulator"
+	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/stack"
 	"private-ec2-access/tools/toolchain"
 )
@@ -59,7 +60,7 @@ func compare(ctx context.Context) error {
 		times, err := b.measure(ctx, size)
 		if err != nil {
 			fmt.Fprint(os.Stderr, report.markdown()) // what was measured before
-			return fmt.Errorf("%s: %w", count(size), err)
+			return fmt.Errorf("%s: %w", screen.Count(size, "instance"), err)
 		}
 		report.add(size, times)
 	}
@@ -224,7 +225,7 @@ func (b *bench) measure(ctx context.Context, size int) (times, error) {
 					return nil, err
 				}
 				took := time.Since(began)
-				fmt.Fprintf(os.Stderr, "  %s, %s, %s: %.1f s\n", count(size), c.name, strings.Join(args, " "), took.Seconds())
+				fmt.Fprintf(os.Stderr, "  %s, %s, %s: %.1f s\n", screen.Count(size, "instance"), c.name, strings.Join(args, " "), took.Seconds())
 				result[c.name][s.step] = append(result[c.name][s.step], took)
 			}
 		}

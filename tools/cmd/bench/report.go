@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/toolchain"
 )
 
@@ -82,7 +83,7 @@ and `+"`terraform destroy`"+`; a plain `+"`pulumi preview`"+` compares with its 
 
 // add appends the table of one number of instances.
 func (r *report) add(instances int, t times) {
-	fmt.Fprintf(&r.text, "\n## %s\n\n", count(instances))
+	fmt.Fprintf(&r.text, "\n## %s\n\n", screen.Count(instances, "instance"))
 	r.text.WriteString("| Pulumi : Terraform | Pulumi | Terraform | ratio | goal | Terraform -parallelism=32 | ratio | goal |\n")
 	r.text.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, c := range comparisons {
@@ -126,13 +127,6 @@ func (r *report) memory(megabytes int) {
 		fmt.Fprintf(&r.text, "\nThe program itself, the process that Pulumi starts for main.go, used at most %d MB (goal: under %d MB%s).\n",
 			megabytes, memoryGoal, map[bool]string{true: ", **missed**"}[megabytes >= memoryGoal])
 	}
-}
-
-func count(instances int) string {
-	if instances == 1 {
-		return "1 instance"
-	}
-	return fmt.Sprintf("%d instances", instances)
 }
 
 func (r *report) markdown() string { return r.text.String() }
