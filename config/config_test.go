@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -279,6 +280,21 @@ func TestTags_ThatAWSAllows(t *testing.T) {
 		_, err := load(t, map[string]any{"tags": tags})
 		require.NoError(t, err, name)
 	}
+}
+
+// The line that the README adds for a second instance is right.
+func TestREADME_SecondInstance_Valid(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join(pulumitest.Root(t), "README.md"))
+	require.NoError(t, err)
+	line := regexp.MustCompile("`(db: \\{.*\\})`").FindSubmatch(readme)
+	require.NotNil(t, line)
+	var instances map[string]any
+	require.NoError(t, yaml.Unmarshal(append([]byte("app: {}\n"), line[1]...), &instances))
+	c, err := load(t, map[string]any{"instances": instances})
+	require.NoError(t, err)
+	require.Equal(t, "t4g.small", c.Complete()["db"].InstanceType)
+	require.Len(t, c.Complete(), 2)
 }
 
 // The same mistakes are told in the same order each time.
