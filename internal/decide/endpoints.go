@@ -278,8 +278,11 @@ func (d *decider) gateway() {
 		case d.config.Endpoints.Create:
 			d.GatewayTables = append(d.GatewayTables, table)
 		default:
-			d.warn("the route table " + table + " has no route to a gateway endpoint for S3. Without it, session logs get there only if the names of S3 lead to an endpoint in " +
-				strings.Join(d.config.Endpoints.CidrBlocks, ", "))
+			where := "outside of the VPC"
+			if len(d.config.Endpoints.CidrBlocks) > 0 {
+				where = "in " + strings.Join(d.config.Endpoints.CidrBlocks, ", ")
+			}
+			d.warn("the route table " + table + " has no route to a gateway endpoint for S3. Without it, session logs get there only if the names of S3 lead to an endpoint " + where)
 		}
 	}
 	if d.facts.OwnGateway && !d.config.Endpoints.Create {

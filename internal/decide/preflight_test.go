@@ -224,6 +224,10 @@ var accounts = map[string]struct {
 		a.every(func(s *decide.Subnet) { s.ACL = reach.Read[reach.ACL]{Problem: "UnauthorizedOperation"} })
 	}, nil, []string{"not checked: whether the network ACL"}},
 
+	"endpoints elsewhere, without addresses": {func(a *account) { a.config.Endpoints.Create, a.config.Endpoints.EC2Messages = false, "never" },
+		[]string{"has no endpoint for ssm,", "has no endpoint for ssmmessages,"},
+		[]string{"rtb-1 has no route to a gateway endpoint for S3. Without it, session logs get there only if the names of S3 lead to an endpoint outside of the VPC", "rtb-2"}},
+
 	"log bucket, clean":             {bucket("us-east-2", ""), nil, nil},
 	"log bucket does not exist":     {bucket("", ""), []string{"there is no such bucket"}, nil},
 	"log bucket in another Region":  {bucket("eu-west-1", ""), []string{"the bucket is in eu-west-1"}, nil},
