@@ -489,6 +489,23 @@ def vpc_endpoint_refusals(a: Account) -> None:
     )
 
 
+def subnet_ipv6(a: Account) -> None:
+    ec2 = a.client("ec2")
+    vpc, subnet, _ = a.network()
+    ec2.associate_vpc_cidr_block(VpcId=vpc, AmazonProvidedIpv6CidrBlock=True)
+    given = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"]
+    blocks = [
+        given[0]["Ipv6CidrBlock"].replace("00::/56", f"{n:02}::/64") for n in (1, 2)
+    ]
+    ec2.associate_subnet_cidr_block(SubnetId=subnet, Ipv6CidrBlock=blocks[0])
+    found = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]
+    state = found["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlockState"]
+    equal("state of the range", state, {"State": "associated"})
+    made = ec2.create_subnet(VpcId=vpc, Ipv6Native=True, Ipv6CidrBlock=blocks[1])
+    only = ec2.describe_subnets(SubnetIds=[made["Subnet"]["SubnetId"]])["Subnets"][0]
+    equal("free addresses", only["AvailableIpAddressCount"], 0)
+
+
 def default_dhcp_options(a: Account) -> None:
     ec2 = a.client("ec2")
     vpc, _, _ = a.network()
@@ -737,6 +754,7 @@ CHECKS = (
     vpc_endpoints,
     vpc_endpoint_refusals,
     prefix_list_addresses,
+    subnet_ipv6,
     default_dhcp_options,
     instance_type_offerings,
     vcpu_quota,

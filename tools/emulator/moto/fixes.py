@@ -711,6 +711,31 @@ def bucket_policy_conditions() -> None:
     FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
 
 
+def subnet_ipv6() -> None:
+    """The IPv6 range of a subnet has a state in words, and a subnet with IPv6 only counts no free IPv4 addresses.
+
+    AWS: the state of an associated range is "associated".
+    moto: it is "{'State': 'associated'}", and the number of free addresses does not fit into 64 bits.
+    Matters: the provider reads a subnet's IPv6 range only if it is associated.
+    """
+    from moto.ec2.models.subnets import Subnet
+
+    ranges = Subnet.ipv6_cidr_block_association_set.fget
+    free = Subnet.available_ip_address_count.fget
+
+    def ipv6_cidr_block_association_set(self: Any) -> Any:
+        return [
+            {**a, "ipv6CidrBlockState": {"state": "associated"}} for a in ranges(self)
+        ]
+
+    Subnet.ipv6_cidr_block_association_set = property(  # type: ignore[assignment]
+        ipv6_cidr_block_association_set
+    )
+    Subnet.available_ip_address_count = property(  # type: ignore[assignment]
+        lambda self: 0 if self.ipv6_native else free(self)
+    )
+
+
 def default_dhcp_options() -> None:
     """A new VPC has the default DHCP options of the account, which name Amazon's DNS server.
 
@@ -966,6 +991,7 @@ ALL: Iterable[Callable[[], None]] = (
     vpc_endpoints,
     vpc_endpoint_refusals,
     prefix_list_addresses,
+    subnet_ipv6,
     default_dhcp_options,
     instance_type_offerings,
     vcpu_quota,
