@@ -3,7 +3,9 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,8 +58,28 @@ func policiesForPeople(in *account, outputs object) map[string]any {
 	}
 	if text, found := outputs["serviceControlPolicy"].(string); found {
 		made["service control policy"] = parsed(in.t, text)
+		requireServiceControlPolicy(in, text)
 	}
 	return made
+}
+
+// requireServiceControlPolicy attaches the document by the commands of people.md to another account of an organization.
+//
+// It does not prove that AWS takes the document: the emulator does not read it.
+func requireServiceControlPolicy(in *account, text string) {
+	in.t.Helper()
+	// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
+	require.LessOrEqual(in.t, len(text), 5120)
+	require.NotContains(in.t, text, `"Principal"`)
+	file := filepath.Join(in.t.TempDir(), "scp.json")
+	require.NoError(in.t, os.WriteFile(file, []byte(text), 0o600))
+	in.aws("organizations", "create-organization", "--feature-set", "ALL")
+	member := in.aws("organizations", "create-account", "--email", "ops@example.com", "--account-name", "shells").text("CreateAccountStatus.AccountId")
+	policy := in.aws("organizations", "create-policy", "--type", "SERVICE_CONTROL_POLICY", "--name", "unrecorded-access",
+		"--description", "No shell without a session log", "--content", "file://"+file).text("Policy.PolicySummary.Id")
+	in.aws("organizations", "attach-policy", "--policy-id", policy, "--target-id", member)
+	require.Equal(in.t, text, in.aws("organizations", "describe-policy", "--policy-id", policy).text("Policy.Content"))
+	require.Equal(in.t, member, in.aws("organizations", "list-targets-for-policy", "--policy-id", policy).text("Targets[0].TargetId"))
 }
 
 // person is somebody who asks.
@@ -425,6 +447,8 @@ func (p *peopleJudged) denials(instance string, ours map[string]string) {
 		{"a session under somebody's document", ofSSM, "ssm:StartSession", []string{instance, doc("somebodys")}, ours, nil, ""},
 		{"Run Command", ofSSM, "ssm:SendCommand", []string{instance, doc("AWS-RunShellScript")}, ours, nil, ""},
 		{"a State Manager association", ofSSM, "ssm:CreateAssociation", []string{instance}, ours, nil, ""},
+		{"several associations at once", ofSSM, "ssm:CreateAssociationBatch", []string{instance}, ours, nil, ""},
+		{"change an association", ofSSM, "ssm:UpdateAssociation", []string{instance}, ours, nil, ""},
 		{"an Automation", ofSSM, "ssm:StartAutomationExecution", []string{p.arn("ssm", "automation-execution/*")}, nil, nil, ""},
 		{"a change request, which runs an Automation", ofSSM, "ssm:StartChangeRequestExecution", []string{p.arn("ssm", "automation-execution/*")}, nil, nil, ""},
 		{"ask for just-in-time access", ofSSM, "ssm:StartAccessRequest", []string{instance}, nil, nil, ""},
@@ -432,6 +456,8 @@ func (p *peopleJudged) denials(instance string, ours map[string]string) {
 		{"Remote Desktop by Fleet Manager", ofGUI, "ssm-guiconnect:StartConnection", []string{"*"}, nil, nil, ""},
 		{"a key for SSH by EC2 Instance Connect", ofConnect, "ec2-instance-connect:SendSSHPublicKey", []string{instance}, ours, nil, ""},
 		{"a key for the serial console", ofConnect, "ec2-instance-connect:SendSerialConsoleSSHPublicKey", []string{instance}, ours, nil, ""},
+		// The evaluator's data has the resource of this action twice, so a whole ARN is ambiguous.
+		{"a tunnel of EC2 Instance Connect", ofConnect, "ec2-instance-connect:OpenTunnel", []string{p.arn("ec2", "instance-connect-endpoint/*")}, nil, nil, ""},
 		{"an endpoint for such tunnels", ofEC2, "ec2:CreateInstanceConnectEndpoint", []string{p.arn("ec2", "instance-connect-endpoint/*")}, nil, nil, ""},
 		{"turn on the serial console", ofEC2, "ec2:EnableSerialConsoleAccess", []string{"*"}, nil, nil, ""},
 		{"change userData", ofEC2, "ec2:ModifyInstanceAttribute", []string{instance}, ours, nil, ""},
@@ -706,15 +732,11 @@ func requirePeopleVerdicts(t *testing.T, d deployed) {
 			changed[a.broken][a.row+1] = true
 		}
 	}
-	// The evaluator cannot judge OpenTunnel, of which its data has two resources of one kind.
 	idle := []string{}
 	parts := [][]string{{"policy", "statement", "without", "changes"}}
 	named := strings.NewReplacer(d.Bucket, "BUCKET", d.Key, "KEY", d.Role, "ROLE") // these differ from run to run
 	for b, broken := range breaks {
 		rows := slices.Sorted(maps.Keys(changed[b]))
-		if len(rows) == 0 && broken.what == "without ec2-instance-connect:OpenTunnel" {
-			continue
-		}
 		if len(rows) == 0 {
 			idle = append(idle, broken.policy+", "+broken.statement+": "+broken.what)
 			continue

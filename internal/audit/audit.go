@@ -347,6 +347,7 @@ var accesses = map[string]string{
 	"SendSerialConsoleSSHPublicKey": "the EC2 serial console, which leaves no session log",
 	"OpenTunnel":                    "EC2 Instance Connect Endpoint: a tunnel, which leaves no session log",
 	"CreateAssociation":             "State Manager: an association runs commands and leaves no session log",
+	"CreateAssociationBatch":        "State Manager: an association runs commands and leaves no session log",
 	"UpdateAssociation":             "State Manager: an association runs commands and leaves no session log",
 	"StartAutomationExecution":      "Automation, which leaves no session log",
 }

@@ -260,6 +260,12 @@ func lossesAndEvasions() map[string]injection {
 		"an association": {func(f *Facts, _ *Session) {
 			f.Events = append(f.Events, Event{Name: "CreateAssociation", At: hour, Document: "AWS-RunShellScript", Instances: []string{"i-1"}})
 		}, []Kind{OtherAccess}},
+		"several associations at once": {func(f *Facts, _ *Session) {
+			f.Events = append(f.Events, Event{Name: "CreateAssociationBatch", At: hour, Instances: []string{"i-1"}})
+		}, []Kind{OtherAccess}},
+		"an association that was changed": {func(f *Facts, _ *Session) {
+			f.Events = append(f.Events, Event{Name: "UpdateAssociation", At: hour, Document: "AWS-RunShellScript", Instances: []string{"i-1"}})
+		}, []Kind{OtherAccess}},
 		"an automation": {func(f *Facts, _ *Session) {
 			f.Events = append(f.Events, Event{Name: "StartAutomationExecution", At: hour, Instances: []string{"i-1"}})
 		}, []Kind{OtherAccess}},

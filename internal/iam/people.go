@@ -330,7 +330,8 @@ func UnrecordedAccessDenials(s scope.Scope, g Guarded) []Statement {
 		"ec2-instance-connect:SendSSHPublicKey", "ec2-instance-connect:SendSerialConsoleSSHPublicKey",
 		"ec2:AssociateIamInstanceProfile", "ec2:AttachVolume", "ec2:CreateImage", "ec2:CreateReplaceRootVolumeTask", "ec2:CreateSnapshot*",
 		"ec2:DeleteTags", "ec2:DetachVolume", "ec2:DisassociateIamInstanceProfile", "ec2:ModifyInstanceAttribute",
-		"ec2:ReplaceIamInstanceProfileAssociation", "ssm:CreateAssociation", "ssm:SendCommand",
+		"ec2:ReplaceIamInstanceProfileAssociation", "ssm:CreateAssociation*", "ssm:SendCommand",
+		"ssm:UpdateAssociation", // not UpdateAssociationStatus, which the agent calls
 	}
 	statements := []Statement{
 		{
