@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -260,17 +261,12 @@ func (f *front) change(response *http.Response) error {
 	}
 	reply := &Reply{Status: response.StatusCode, Header: response.Header, Body: body}
 	if code != "" || page && isPage(body) {
-		if code == "" {
-			code = "NotImplementedByEmulator"
-		}
-		var why struct {
-			Error string `json:"error"`
-		}
+		var why struct{ Error string }
 		if json.Unmarshal(body, &why) != nil {
 			why.Error = "moto answers " + response.Status
 		}
 		// Not 500: SDKs would repeat the call.
-		reply = ErrorReply(x.request, http.StatusNotImplemented, code,
+		reply = ErrorReply(x.request, http.StatusNotImplemented, cmp.Or(code, "NotImplementedByEmulator"),
 			fmt.Sprintf("the local emulator does not answer %s:%s: %s", x.request.Service, x.request.Action, why.Error))
 		response.Header = reply.Header
 	}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -105,10 +106,7 @@ func readRequest(h *http.Request) (*Request, error) {
 				r.Params[k] = values.Get(k)
 			}
 		}
-		r.Action = r.Params["Action"]
-		if r.Action == "" {
-			r.Action = h.Method + " " + h.URL.Path
-		}
+		r.Action = cmp.Or(r.Params["Action"], h.Method+" "+h.URL.Path)
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -84,11 +85,7 @@ func (a *app) upgrade(instance string, args []string) error {
 	if pinned == image {
 		a.say("The instance %s has the newest image already: %s.", instance, image)
 	} else {
-		if pinned == "" {
-			pinned = "not pinned in the file"
-		}
-		a.say("• pin the image of the instance %s in %s: %s → %s", instance, file, pinned, image)
-		if err := a.setConfig(a.imageKey(instance), image); err != nil {
+		if err := a.pin("the instance "+instance, a.imageKey(instance), pinned, image); err != nil {
 			return err
 		}
 	}
@@ -129,9 +126,10 @@ func (a *app) pinnedImage(instance string, instances int) (string, error) {
 	return image, nil
 }
 
-// setConfig writes a value into the stack's file.
-func (a *app) setConfig(path, value string) error {
-	return a.pulumi(call{args: []string{"config", "set", "--stack", a.stack.Name, "--path", path, value}, stdout: a.stderr})
+// pin writes an image into the stack's file, in place of the pinned one.
+func (a *app) pin(what, key, pinned, image string) error {
+	a.say("• pin the image of %s in %s: %s → %s", what, filepath.Base(a.stack.File()), cmp.Or(pinned, "not pinned in the file"), image)
+	return a.pulumi(call{args: []string{"config", "set", "--stack", a.stack.Name, "--path", key, image}, stdout: a.stderr})
 }
 
 // newestImage reads the newest image of an instance in its parameter.

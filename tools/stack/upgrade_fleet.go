@@ -127,11 +127,7 @@ func (a *app) pinNewest(fleet, member, pinned string) (string, error) {
 	if err != nil || image == pinned {
 		return image, err
 	}
-	if pinned == "" {
-		pinned = "not pinned in the file"
-	}
-	a.say("• pin the image of the fleet %s in %s: %s → %s", fleet, filepath.Base(a.stack.File()), pinned, image)
-	return image, a.setConfig(key, image)
+	return image, a.pin("the fleet "+fleet, key, pinned, image)
 }
 
 // fleetSetting is what the config says of a fleet.

@@ -20,11 +20,8 @@ import (
 
 // release is one official archive.
 type release struct {
-	// server is "" for the one of most releases.
-	server string
 	// folder is the path of the release on the server.
-	folder  string
-	archive string
+	server, folder, archive string
 }
 
 func (t *Toolchain) pulumiRelease() release {
@@ -33,6 +30,7 @@ func (t *Toolchain) pulumiRelease() release {
 		arch = "x64" // The CLI's archives say x64, the plugins' say amd64.
 	}
 	return release{
+		server:  t.releases,
 		folder:  "pulumi/pulumi/releases/download/" + PulumiVersion,
 		archive: fmt.Sprintf("pulumi-%s-%s-%s.tar.gz", PulumiVersion, t.os, arch),
 	}
@@ -121,12 +119,8 @@ func (b *impatientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-func (t *Toolchain) url(r release) string {
-	server := r.server
-	if server == "" {
-		server = t.releases
-	}
-	return strings.TrimSuffix(server, "/") + "/" + r.folder + "/" + r.archive
+func (r release) url() string {
+	return strings.TrimSuffix(r.server, "/") + "/" + r.folder + "/" + r.archive
 }
 
 // download gets a release, verifies it, and puts the named files of it into a folder. Nothing appears in the folder
@@ -143,12 +137,12 @@ func (t *Toolchain) download(r release, folder string, files ...string) error {
 	defer os.RemoveAll(temporary)
 
 	archive := filepath.Join(temporary, r.archive)
-	got, err := t.save(t.url(r), archive)
+	got, err := t.save(r.url(), archive)
 	if err != nil {
 		return err
 	}
 	if got != expected {
-		return &ChecksumError{URL: t.url(r), Expected: expected, Got: got}
+		return &ChecksumError{URL: r.url(), Expected: expected, Got: got}
 	}
 	if err := extract(archive, temporary, files); err != nil {
 		return fmt.Errorf("cannot unpack %s: %w", r.archive, err)

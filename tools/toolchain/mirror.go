@@ -70,12 +70,7 @@ func (t *Toolchain) FindMirror() (string, error) {
 
 func (t *Toolchain) holdsProvider(mirror string) bool {
 	files, _ := filepath.Glob(filepath.Join(t.providerFolder(mirror), "terraform-provider-aws_*"))
-	for _, file := range files {
-		if isExecutable(file) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(files, isExecutable)
 }
 
 // ownMirror is the mirror that holds the provider if the machine has none.
@@ -104,13 +99,13 @@ func (t *Toolchain) downloadProvider() error {
 	defer os.RemoveAll(temporary)
 	r := t.providerRelease()
 	archive, unpacked := filepath.Join(temporary, r.archive), filepath.Join(temporary, "provider")
-	if _, err := t.save(t.url(r), archive); err != nil {
+	if _, err := t.save(r.url(), archive); err != nil {
 		return err
 	}
 	if err := unzip(archive, unpacked); err != nil {
 		return fmt.Errorf("cannot unpack %s: %w", r.archive, err)
 	}
-	if err := checkHash(unpacked, t.url(r)); err != nil {
+	if err := checkHash(unpacked, r.url()); err != nil {
 		return err
 	}
 	folder := t.providerFolder(t.ownMirror())

@@ -43,7 +43,7 @@ func (t *Toolchain) CheckPlugin() error {
 		return mirrorErr
 	}
 	r := t.providerRelease()
-	body, serverErr := t.get(t.url(r))
+	body, serverErr := t.get(r.url())
 	if serverErr == nil {
 		return body.Close()
 	}
@@ -55,7 +55,7 @@ func (t *Toolchain) CheckPlugin() error {
        %s
      Fix: %s=<folder that holds %s>.
   Nothing was built or changed`,
-		AWSProviderVersion, t.url(r), serverErr, ReleasesVariable, strings.Join(notFound.Tried, "\n       "), MirrorVariable, t.providerFolder(""))
+		AWSProviderVersion, r.url(), serverErr, ReleasesVariable, strings.Join(notFound.Tried, "\n       "), MirrorVariable, t.providerFolder(""))
 }
 
 // EnsurePlugin installs the stand-in for the AWS plugin, for emulated stacks. A plugin that somebody put into its place

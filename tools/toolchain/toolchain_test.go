@@ -111,7 +111,7 @@ func TestReleaseNames(t *testing.T) {
 	assert.Equal(t, "pulumi-v3.259.0-darwin-arm64.tar.gz", tools.pulumiRelease().archive)
 	t.Setenv(ReleasesVariable, "")
 	assert.Equal(t, "https://releases.hashicorp.com/terraform-provider-aws/5.100.0/terraform-provider-aws_5.100.0_"+runtime.GOOS+"_"+runtime.GOARCH+".zip",
-		New(t.TempDir(), io.Discard).url(New(t.TempDir(), io.Discard).providerRelease()))
+		New(t.TempDir(), io.Discard).providerRelease().url())
 }
 
 // A new version without its checksums would be built everywhere, unnoticed.

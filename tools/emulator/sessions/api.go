@@ -1,12 +1,14 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -116,10 +118,7 @@ func (s *Service) startSession(c Call) (any, error) {
 // sessionDocument reads the document of a session as it is deployed now. The account's default may be missing: a session
 // then runs without preferences.
 func (s *Service) sessionDocument(c Call, named string) (document, string, error) {
-	name := named
-	if name == "" {
-		name = DefaultDocument
-	}
+	name := cmp.Or(named, DefaultDocument)
 	deployed, err := s.account.document(c.Context, c.Region, name)
 	if err != nil {
 		return document{}, "", err
@@ -180,12 +179,7 @@ func (s *Service) resumeSession(c Call) (any, error) {
 func (s *Service) ended(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.past {
-		if e.SessionID == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.past, func(e Session) bool { return e.SessionID == id })
 }
 
 // terminateSession ends a session. Ending one that has ended, or never was, is no error: AWS documents the call as

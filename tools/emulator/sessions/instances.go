@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -98,9 +99,7 @@ func (s *Service) managed(ctx context.Context, region string) ([]managed, error)
 		if i.role.ARN == "" || i.State == "terminated" || i.State == "shutting-down" || i.State == "pending" || status == AgentNever {
 			continue
 		}
-		if setting.AgentVersion == "" {
-			setting.AgentVersion = agentVersion
-		}
+		setting.AgentVersion = cmp.Or(setting.AgentVersion, agentVersion)
 		list = append(list, managed{instance: i, agent: setting.Agent, online: status == AgentOnline && i.State == "running"})
 	}
 	return list, nil

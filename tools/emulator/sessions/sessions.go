@@ -22,6 +22,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -43,15 +44,7 @@ type Timing struct {
 }
 
 func (t Timing) withDefaults() Timing {
-	set := func(d *time.Duration, standard time.Duration) {
-		if *d == 0 {
-			*d = standard
-		}
-	}
-	set(&t.Minute, time.Minute)
-	set(&t.Tick, time.Second)
-	set(&t.Handshake, 15*time.Second)
-	return t
+	return Timing{cmp.Or(t.Minute, time.Minute), cmp.Or(t.Tick, time.Second), cmp.Or(t.Handshake, 15*time.Second)}
 }
 
 // Options says where the service works.
