@@ -106,7 +106,7 @@ func pulumiFiles(t *testing.T, tools *Toolchain, checksum string) map[string][]b
 
 func TestReleaseNames(t *testing.T) {
 	tools, _ := testToolchain(t)
-	assert.Equal(t, release{"", "pulumi/pulumi/releases/download/v3.259.0", "pulumi-v3.259.0-linux-x64.tar.gz"}, tools.pulumiRelease())
+	assert.Equal(t, release{tools.releases, "pulumi/pulumi/releases/download/v3.259.0", "pulumi-v3.259.0-linux-x64.tar.gz"}, tools.pulumiRelease())
 	tools.os, tools.arch = "darwin", "arm64"
 	assert.Equal(t, "pulumi-v3.259.0-darwin-arm64.tar.gz", tools.pulumiRelease().archive)
 	t.Setenv(ReleasesVariable, "")
