@@ -57,7 +57,9 @@ func run(out io.Writer, project string, selected []breakage, workers int) (int, 
 		for i, b := range selected {
 			slots <- struct{}{}
 			go func() {
-				results[i] <- try(root, packages, b)
+				started := time.Now()
+				failed, err := failing(root, packages, b)
+				results[i] <- result{failed, time.Since(started), err}
 				<-slots
 			}()
 		}
@@ -161,13 +163,7 @@ func stages(packages, tested []goPackage) [][]string {
 	return append([][]string{cheap}, costly...)
 }
 
-// try runs the tests with one break and returns those that fail.
-func try(root string, packages []goPackage, b breakage) result {
-	started := time.Now()
-	failed, err := failing(root, packages, b)
-	return result{failed: failed, took: time.Since(started), err: err}
-}
-
+// failing runs the tests with one break and returns those that fail.
 func failing(root string, packages []goPackage, b breakage) ([]string, error) {
 	folder, err := os.MkdirTemp("", "break-")
 	if err != nil {
@@ -237,38 +233,26 @@ func runTests(root, overlay string, paths []string) ([]string, error) {
 	if err == nil {
 		return nil, nil
 	}
-	if problems := compilerOutput(out); problems != "" {
-		return nil, fmt.Errorf("the change does not compile, so it proves nothing:\n%s", problems)
-	}
-	if names := failedTests(out); len(names) > 0 {
-		return names, nil
-	}
-	return nil, fmt.Errorf("go test fails, but no test does: %w\n%s%s", err, problem.String(), out)
-}
-
-// compilerOutput returns what the compiler printed about packages that do not build.
-func compilerOutput(report []byte) string {
-	var output strings.Builder
-	for line := range bytes.Lines(report) {
-		var event struct{ Action, Output string }
-		if json.Unmarshal(line, &event) == nil && event.Action == "build-output" {
-			output.WriteString(event.Output)
-		}
-	}
-	return output.String()
-}
-
-// failedTests returns the names of the failed top-level tests.
-func failedTests(report []byte) []string {
 	var names []string
-	for line := range bytes.Lines(report) {
-		var event struct{ Action, Test string }
-		if json.Unmarshal(line, &event) == nil && event.Action == "fail" && event.Test != "" && !strings.Contains(event.Test, "/") {
+	compiler := ""
+	for line := range bytes.Lines(out) {
+		var event struct{ Action, Test, Output string }
+		switch {
+		case json.Unmarshal(line, &event) != nil:
+		case event.Action == "build-output":
+			compiler += event.Output
+		case event.Action == "fail" && event.Test != "" && !strings.Contains(event.Test, "/"):
 			names = append(names, event.Test)
 		}
 	}
+	switch {
+	case compiler != "":
+		return nil, fmt.Errorf("the change does not compile, so it proves nothing:\n%s", compiler)
+	case names == nil:
+		return nil, fmt.Errorf("go test fails, but no test does: %w\n%s%s", err, problem.String(), out)
+	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), nil
 }
 
 func summary(names []string) string {
