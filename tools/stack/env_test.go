@@ -53,6 +53,16 @@ func TestEnv_UndoWithoutEval_Explained(t *testing.T) {
 	assert.Equal(t, "unset "+before+"\nexport B='2'\n", out.String(), "only what is a name of a variable")
 }
 
+func TestEnv_Undo_IsAFlagOfTheCommand(t *testing.T) {
+	caller := []string{before + `={"B":"2"}`}
+	said, code := newMachine(t, alice).run("  aws:region: us-east-2\n", caller, "env", "--undo")
+	assert.Zero(t, code, said)
+	assert.Equal(t, "unset "+before+"\nexport B='2'\n", said)
+	said, code = newMachine(t, alice).run("  aws:region: us-east-2\n", caller, "env")
+	assert.Zero(t, code, said)
+	assert.Contains(t, said, "export PULUMI_STACK='dev'\n")
+}
+
 // Where UNDO=1 takes away what a command on a real account refuses, it is the fix.
 func TestRefuseLeak_AfterEval_OffersTheUndo(t *testing.T) {
 	root := project(t, map[string]string{"Pulumi.dev.yaml": "config: {}\n"})
