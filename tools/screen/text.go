@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -131,10 +132,7 @@ func (r *Run) count(words func(verb, int) string, counts func(*change) bool) str
 			parts = append(parts, words(v, number[v]))
 		}
 	}
-	if parts == nil {
-		return "nothing changed"
-	}
-	return strings.Join(parts, ", ")
+	return cmp.Or(strings.Join(parts, ", "), "nothing changed")
 }
 
 // writeNotices writes the notices and warnings of the program, warnings last.

@@ -34,10 +34,6 @@ type version struct {
 func (v version) where() string { return "s3://" + v.bucket + "/" + printable(v.Key) }
 
 func (v version) String() string {
-	owner := "unknown"
-	if o := cmp.Or(v.Owner.DisplayName, v.Owner.ID); o != "" {
-		owner = o
-	}
 	if v.VersionID == "" {
 		return v.where() + ", versions unknown"
 	}
@@ -45,7 +41,8 @@ func (v version) String() string {
 	if v.deleted {
 		size = "delete marker"
 	}
-	return fmt.Sprintf("%s, version %s, %s, %s, owner %s", v.where(), v.VersionID, v.LastModified.UTC().Format(time.RFC3339), size, owner)
+	return fmt.Sprintf("%s, version %s, %s, %s, owner %s", v.where(), v.VersionID, v.LastModified.UTC().Format(time.RFC3339), size,
+		cmp.Or(v.Owner.DisplayName, v.Owner.ID, "unknown"))
 }
 
 // versions lists the versions of an object, the oldest first.

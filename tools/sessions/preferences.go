@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,8 +55,5 @@ func describe(locations []sessiondoc.Location, id string) string {
 	for _, l := range locations {
 		texts = append(texts, logOf(l, id))
 	}
-	if texts == nil {
-		return "nowhere"
-	}
-	return strings.Join(texts, " and ")
+	return cmp.Or(strings.Join(texts, " and "), "nowhere")
 }

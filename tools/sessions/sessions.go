@@ -6,6 +6,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -215,7 +216,7 @@ func (r *run) find(wanted string) (named, error) {
 	if strings.HasPrefix(wanted, "i-") || strings.HasPrefix(wanted, "mi-") {
 		return r.byID(wanted), nil
 	}
-	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, r.listed(), r.fixInstance())
+	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, cmp.Or(shortList(r.instances()), "none"), r.fixInstance())
 }
 
 // fixInstance is the fix where the name of an instance is wrong, as the end of an error.
@@ -224,13 +225,6 @@ func (r *run) fixInstance() string {
 		return "\n  Fix: " + r.command(r.name+" INSTANCE="+all[0].name)
 	}
 	return ""
-}
-
-func (r *run) listed() string {
-	if all := r.instances(); len(all) > 0 {
-		return shortList(all)
-	}
-	return "none"
 }
 
 // command is a make line for this stack, to be typed.

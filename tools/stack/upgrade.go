@@ -135,10 +135,7 @@ func (a *app) pin(what, key, pinned, image string) error {
 // newestImage reads the newest image of an instance in its parameter.
 func (a *app) newestImage(instance string, parameters map[string]string) (string, error) {
 	if parameters[instance] == "" {
-		list := strings.Join(slices.Sorted(maps.Keys(parameters)), ", ")
-		if list == "" {
-			list = "none"
-		}
+		list := cmp.Or(strings.Join(slices.Sorted(maps.Keys(parameters)), ", "), "none")
 		return "", fmt.Errorf("the stack %s has no newest image for the instance %q. It has one for: %s", a.stack.Name, instance, list)
 	}
 	return a.readParameter(a.imageKey(instance), parameters[instance])
