@@ -115,10 +115,11 @@ func TestBootstrapRoles_RecordedCalls_Allowed(t *testing.T) {
 	}
 }
 
+const trustsEC2 = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`
+
 // instanceWithRole launches an instance with a role of its own, both by the AWS CLI.
 func instanceWithRole(in *account, role string) string {
-	in.aws("iam", "create-role", "--role-name", role, "--assume-role-policy-document",
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`)
+	in.aws("iam", "create-role", "--role-name", role, "--assume-role-policy-document", trustsEC2)
 	in.aws("iam", "create-instance-profile", "--instance-profile-name", role)
 	in.aws("iam", "add-role-to-instance-profile", "--instance-profile-name", role, "--role-name", role)
 	return in.launch("--iam-instance-profile", "Name="+role)
