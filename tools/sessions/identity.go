@@ -29,12 +29,22 @@ func (c *client) caller(ctx context.Context) (Identity, error) {
 	return me, err
 }
 
-// Role is a role that the provider assumes, with the parameters of sts:AssumeRole.
+// Role is a role that the provider assumes, as its setting assumeRole has it, with the parameters of sts:AssumeRole.
 type Role struct {
-	ARN, SessionName, ExternalID, Policy, SourceIdentity string
-	Duration                                             time.Duration
-	PolicyARNs, TransitiveTagKeys                        []string
-	Tags                                                 map[string]string
+	ARN string `json:"roleArn"`
+
+	SessionName, ExternalID, Policy, SourceIdentity string
+	Duration                                        duration
+	PolicyARNs, TransitiveTagKeys                   []string
+	Tags                                            map[string]string
+}
+
+// duration is a time.Duration that is "1h" in JSON, or empty.
+type duration struct{ time.Duration }
+
+func (d *duration) UnmarshalText(text []byte) (err error) {
+	d.Duration, err = time.ParseDuration(cmp.Or(string(text), "0"))
+	return err
 }
 
 // The first call of a command tells whether AWS can be reached at all, so it waits for seconds only and is not repeated.
@@ -61,8 +71,8 @@ func AssumeRole(ctx context.Context, environ []string, region string, role Role)
 			in[name] = value
 		}
 	}
-	if role.Duration > 0 {
-		in["DurationSeconds"] = int(role.Duration.Seconds())
+	if seconds := int(role.Duration.Seconds()); seconds > 0 {
+		in["DurationSeconds"] = seconds
 	}
 	var policies, tags []input
 	for _, arn := range role.PolicyARNs {

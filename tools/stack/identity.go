@@ -211,28 +211,11 @@ func (p provider) role() (*sessions.Role, error) {
 	if err != nil || object == nil {
 		return nil, err
 	}
-	text, err := json.Marshal(object)
-	if err != nil {
+	var role sessions.Role
+	if text, err := json.Marshal(object); err != nil || json.Unmarshal(text, &role) != nil || role.ARN == "" {
 		return nil, p.unreadable("assumeRole")
 	}
-	var read struct {
-		RoleARN, SessionName, ExternalID, Policy, SourceIdentity, Duration string
-		PolicyARNs, TransitiveTagKeys                                      []string
-		Tags                                                               map[string]string
-	}
-	if err := json.Unmarshal(text, &read); err != nil || read.RoleARN == "" {
-		return nil, p.unreadable("assumeRole")
-	}
-	role := &sessions.Role{
-		ARN: read.RoleARN, SessionName: read.SessionName, ExternalID: read.ExternalID, Policy: read.Policy, SourceIdentity: read.SourceIdentity,
-		PolicyARNs: read.PolicyARNs, TransitiveTagKeys: read.TransitiveTagKeys, Tags: read.Tags,
-	}
-	if read.Duration != "" {
-		if role.Duration, err = time.ParseDuration(read.Duration); err != nil {
-			return nil, p.unreadable("assumeRole")
-		}
-	}
-	return role, nil
+	return &role, nil
 }
 
 // from names the settings that the identity comes from, for messages.
