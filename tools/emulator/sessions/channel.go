@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,13 +49,16 @@ type unacked struct {
 func newChannel(ctx context.Context) *channel {
 	c := &channel{ctx: ctx, joined: make(chan struct{}), arrived: make(chan struct{}, 1), early: map[int64]frame{}}
 	c.changed = sync.NewCond(&c.mu)
-	context.AfterFunc(ctx, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.changed.Broadcast()
-	})
+	context.AfterFunc(ctx, c.wake)
 	go c.resend()
 	return c
+}
+
+// wake lets those that wait for a change look again.
+func (c *channel) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed.Broadcast()
 }
 
 // serve makes a connection the channel's, in place of an older one, and reads it until it ends.
@@ -168,13 +172,8 @@ func (c *channel) taken() []frame {
 func (c *channel) acknowledged(sequence int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, u := range c.unacked {
-		if u.sequence == sequence {
-			c.unacked = append(c.unacked[:i], c.unacked[i+1:]...)
-			c.changed.Broadcast()
-			return
-		}
-	}
+	c.unacked = slices.DeleteFunc(c.unacked, func(u *unacked) bool { return u.sequence == sequence })
+	c.changed.Broadcast()
 }
 
 // send puts a payload on the output stream. It waits while too much is on its way, as it does without a connection.
@@ -251,12 +250,7 @@ func (c *channel) drain() {
 func (c *channel) leave() { c.waitWhile(func() bool { return true }) }
 
 func (c *channel) waitWhile(more func() bool) {
-	deadline := time.AfterFunc(drainTimeout, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.changed.Broadcast()
-	})
-	defer deadline.Stop()
+	defer time.AfterFunc(drainTimeout, c.wake).Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for end := time.Now().Add(drainTimeout); more() && c.conn != nil && c.ctx.Err() == nil && time.Now().Before(end); {

@@ -137,13 +137,11 @@ func (s *Service) open(entry Session, agent managed, doc document) (l *live, tok
 	s.live[entry.SessionID] = l
 	token = s.token(l)
 	s.mu.Unlock()
-	s.running.Add(1)
-	go func() {
-		defer s.running.Done()
+	s.running.Go(func() {
 		defer cancel()
 		s.run(ctx, l)
 		s.forget(l)
-	}()
+	})
 	return l, token
 }
 
