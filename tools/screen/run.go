@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 
 	"private-ec2-access/internal/outputs"
@@ -115,7 +116,7 @@ func (r *Run) begin(m apitype.StepEventMetadata) {
 	c := r.changes[m.URN]
 	if c == nil || c.verb != replaces || step == replaces {
 		if c == nil {
-			c = &change{kind: shownType(m.Type), name: nameOf(m.URN)}
+			c = &change{kind: shownType(m.Type), name: urn.URN(m.URN).Name()}
 			r.changes[m.URN] = c
 		}
 		c.verb = step
@@ -183,8 +184,6 @@ func shownType(token string) string {
 	return string(t.Package()) + ":" + module + ":" + string(t.Name())
 }
 
-func nameOf(urn string) string { return urn[strings.LastIndex(urn, "::")+len("::"):] }
-
 // Pulumi's closing words, which say nothing that the rest does not.
 var closing = regexp.MustCompile(`^(update|preview|destroy|refresh) (failed|canceled)$`)
 
@@ -229,19 +228,9 @@ func (r *Run) hear(d apitype.DiagnosticEvent) {
 	}
 	of := ""
 	if d.URN != "" && !strings.Contains(d.URN, "::"+string(resource.RootStackType)+"::") {
-		of = shownType(typeOf(d.URN)) + " " + nameOf(d.URN)
+		of = shownType(string(urn.URN(d.URN).Type())) + " " + urn.URN(d.URN).Name()
 	}
 	r.tell(severity, of, text)
-}
-
-// typeOf is the type of the resource itself in a URN, which has those of its parents too.
-func typeOf(urn string) string {
-	parts := strings.Split(urn, "::")
-	if len(parts) < 3 {
-		return ""
-	}
-	types := parts[2]
-	return types[strings.LastIndex(types, "$")+1:]
 }
 
 // tell keeps a message. It may quote what others wrote, such as a tag in the account.
