@@ -233,13 +233,17 @@ func TestNetwork_SubnetsAndACLs_Read(t *testing.T) {
 
 func TestSurvey_UnknownPartition_Refused(t *testing.T) {
 	t.Parallel()
-	err := look(t, answers{
-		"aws:index/getRegion:getRegion":                 is(map[string]any{"name": "us-iso-east-1"}),
-		"aws:index/getPartition:getPartition":           is(map[string]any{"partition": "aws-iso", "dnsSuffix": "c2s.ic.gov"}),
-		"aws:index/getCallerIdentity:getCallerIdentity": is(map[string]any{"accountId": "111122223333"}),
-	}, func(ctx *pulumi.Context) error { _, _, err := region(ctx); return err })
-	require.ErrorContains(t, err, "aws:region: it is in the partition aws-iso, whose service and bucket names this program does not know (got us-iso-east-1)")
-	require.ErrorContains(t, err, "aws, aws-cn, aws-us-gov")
+	for name, partition := range map[string]string{
+		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f", "eusc-de-east-1": "aws-eusc",
+	} {
+		err := look(t, answers{
+			"aws:index/getRegion:getRegion":                 is(map[string]any{"name": name}),
+			"aws:index/getPartition:getPartition":           is(map[string]any{"partition": partition, "dnsSuffix": "c2s.ic.gov"}),
+			"aws:index/getCallerIdentity:getCallerIdentity": is(map[string]any{"accountId": "111122223333"}),
+		}, func(ctx *pulumi.Context) error { _, _, err := region(ctx); return err })
+		require.ErrorContains(t, err, "aws:region: it is in the partition "+partition+", whose service and bucket names this program does not know (got "+name+")")
+		require.ErrorContains(t, err, "aws, aws-cn, aws-us-gov")
+	}
 }
 
 // What makes an existing VPC unusable is a decision, and a failed look-up is an

@@ -123,7 +123,7 @@ func WithoutService(service string, regions ...string) Rule {
 	}
 }
 
-// endpointServiceName is the name that moto gives a service; it knows no partition but aws.
+// endpointServiceName is the name of a service outside China, and there of those that the program uses.
 func endpointServiceName(region, service string) string {
 	return "com.amazonaws." + region + "." + service
 }

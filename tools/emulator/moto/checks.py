@@ -558,6 +558,34 @@ def endpoint_services(a: Account) -> None:
         equal(service, f"com.amazonaws.{REGION}.{service}" in names, True)
 
 
+def other_partitions(a: Account) -> None:
+    china = a.client("ec2", "cn-north-1")
+    offers = china.describe_vpc_endpoint_services()["ServiceDetails"]
+    names = [(o["ServiceName"], o["ServiceType"][0]["ServiceType"]) for o in offers]
+    for name, kind in [
+        ("com.amazonaws.cn-north-1.ssm", "Interface"),
+        ("com.amazonaws.cn-north-1.s3", "Gateway"),
+        ("cn.com.amazonaws.cn-north-1.s3", "Interface"),
+        ("cn.com.amazonaws.cn-north-1.sts", "Interface"),
+    ]:
+        equal(name, (name, kind) in names, True)
+    private = [o["PrivateDnsName"] for o in offers if o["ServiceName"].endswith(".ssm")]
+    equal("private DNS", private, ["ssm.cn-north-1.amazonaws.com.cn"])
+    for region, partition in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]:
+        name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+        parameter = a.client("ssm", region).get_parameter(Name=name)["Parameter"]
+        images = a.client("ec2", region).describe_images(ImageIds=[parameter["Value"]])
+        equal(region, images["Images"][0]["Architecture"], "arm64")
+        equal("partition", parameter["ARN"].split(":")[1], partition)
+        a.client("resourcegroupstaggingapi", region).get_resources()
+        ec2 = a.client("ec2", region)
+        for arn in [
+            ec2.describe_subnets()["Subnets"][0]["SubnetArn"],
+            ec2.describe_security_groups()["SecurityGroups"][0]["SecurityGroupArn"],
+        ]:
+            equal(arn, arn.split(":")[1], partition)
+
+
 def ssm_service_settings(a: Account) -> None:
     ssm = a.client("ssm")
     name = "/ssm/managed-instance/default-ec2-instance-management-role"
@@ -759,6 +787,7 @@ CHECKS = (
     instance_type_offerings,
     vcpu_quota,
     endpoint_services,
+    other_partitions,
     ssm_service_settings,
     ssm_histories,
     root_identity,

@@ -17,6 +17,7 @@ from typing import Any
 
 import flask
 import moto
+import moto.backends
 
 import policies
 
@@ -498,6 +499,86 @@ def endpoint_services() -> None:
 
     vpcs.IMPLEMENTED_ENDPOINT_SERVICES.remove("cloudformation")
     vpcs.COVERED_ENDPOINT_SERVICES.remove("cloudformation")
+
+
+# The endpoint services whose names begin with cn. in the China Regions, from the table in the AWS CDK
+# (aws-ec2/lib/vpc-endpoint.ts). Of s3 it is the interface endpoint only.
+CHINA_SERVICES = frozenset(
+    """
+    application-autoscaling athena autoscaling backup batch cassandra cloudcontrolapi cloudformation
+    codedeploy-commands-secure databrew dms ebs ec2 ecr.api ecr.dkr eks elasticache elasticbeanstalk
+    elasticfilesystem emr-containers execute-api fsx imagebuilder iot.data kinesis-streams lambda
+    license-manager monitoring rds redshift redshift-data s3 sagemaker.api sagemaker.runtime securityhub
+    servicecatalog sms sqs states sts synthetics transcribe transcribestreaming transfer xray
+    """.split()
+)
+
+
+def other_partitions() -> None:
+    """The Regions of China and GovCloud have their own names, and public parameters.
+
+    AWS: in China the names of some endpoint services begin with cn., and domains end in amazonaws.com.cn.
+    The parameters of Amazon Linux exist in every Region.
+    moto: names services, subnets and security groups as in the partition aws; has no parameters and images
+    there, and its Resource Groups Tagging API fails. Here images have the ids of us-east-1.
+    Matters: a stack in another partition, with the names that its Region has.
+    """
+    from moto.ec2.models import amis
+    from moto.ec2.models.security_groups import SecurityGroup
+    from moto.ec2.models.subnets import Subnet
+    from moto.ec2.models.vpcs import VPCBackend
+    from moto.ssm import models as ssm
+
+    services = VPCBackend._collect_default_endpoint_services
+
+    def in_china(offer: dict[str, Any]) -> dict[str, Any]:
+        def domain(name: str) -> str:
+            return name + ".cn"
+
+        offer = dict(offer)
+        service = offer["ServiceName"].split(".", 3)[3]
+        gateway = offer["ServiceType"][0]["ServiceType"] == "Gateway"
+        if service in CHINA_SERVICES and not gateway:
+            offer["ServiceName"] = "cn." + offer["ServiceName"]
+        offer["BaseEndpointDnsNames"] = [domain(n) for n in offer["BaseEndpointDnsNames"]]
+        if "PrivateDnsName" in offer:
+            offer["PrivateDnsName"] = domain(offer["PrivateDnsName"])
+            offer["PrivateDnsNames"] = [{"PrivateDnsName": offer["PrivateDnsName"]}]
+        return offer
+
+    def collect(account_id: str, region: str) -> list[dict[str, Any]]:
+        offers = services(account_id, region)
+        if not region.startswith("cn-"):
+            return offers
+        return [in_china(offer) for offer in offers]
+
+    def with_regions(load: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+        def load_resource(package: str, path: str) -> Any:
+            folder, _, region = path.removesuffix(".json").rpartition("/")
+            if region.startswith(("cn-", "us-gov-")):
+                path = f"{folder}/us-east-1.json"
+            return load(package, path)
+
+        return load_resource
+
+    # The Resource Groups Tagging API asks these services without looking at where they are offered.
+    for service in ("appsync", "quicksight", "ses", "sesv2", "vpclattice"):
+        moto.backends.get_backend(service)._additional_regions = [  # type: ignore
+            "cn-north-1",
+            "cn-northwest-1",
+            "us-gov-east-1",
+            "us-gov-west-1",
+        ]
+    def in_own_partition(self: Any) -> str:
+        kind = "subnet" if isinstance(self, Subnet) else "security-group"
+        backend = self.ec2_backend
+        return f"arn:{backend.partition}:ec2:{backend.region_name}:{self.owner_id}:{kind}/{self.id}"
+
+    Subnet.arn = property(in_own_partition)  # type: ignore
+    SecurityGroup.arn = property(in_own_partition, lambda self, arn: None)  # type: ignore
+    VPCBackend._collect_default_endpoint_services = staticmethod(collect)  # type: ignore
+    amis.load_resource = with_regions(amis.load_resource)  # type: ignore
+    ssm.load_resource = with_regions(ssm.load_resource)  # type: ignore
 
 
 # AWS's default for each account and Region, from the API reference of GetServiceSetting.
@@ -996,6 +1077,7 @@ ALL: Iterable[Callable[[], None]] = (
     instance_type_offerings,
     vcpu_quota,
     endpoint_services,
+    other_partitions,
     ssm_service_settings,
     ssm_histories,
     root_identity,
