@@ -73,14 +73,23 @@ type role struct {
 
 // instances lists the instances of a Region, with the role of their profile where they have one.
 func (a account) instances(ctx context.Context, region string) ([]instance, error) {
-	var answer struct {
-		Instances []instance `xml:"reservationSet>item>instancesSet>item"`
-	}
-	if err := a.query(ctx, anyKey, region, "ec2", "2016-11-15", url.Values{"Action": {"DescribeInstances"}}, &answer); err != nil {
-		return nil, err
+	var all []instance
+	for params := (url.Values{"Action": {"DescribeInstances"}}); ; {
+		var page struct {
+			Instances []instance `xml:"reservationSet>item>instancesSet>item"`
+			NextToken string     `xml:"nextToken"`
+		}
+		if err := a.query(ctx, anyKey, region, "ec2", "2016-11-15", params, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Instances...)
+		if page.NextToken == "" {
+			break
+		}
+		params.Set("NextToken", page.NextToken)
 	}
 	roles := map[string]role{}
-	for i, one := range answer.Instances {
+	for i, one := range all {
 		if one.Profile == "" {
 			continue
 		}
@@ -96,9 +105,9 @@ func (a account) instances(ctx context.Context, region string) ([]instance, erro
 			}
 			roles[name] = found
 		}
-		answer.Instances[i].role = found
+		all[i].role = found
 	}
-	return answer.Instances, nil
+	return all, nil
 }
 
 // keys are what the instance's metadata would give the agent.
