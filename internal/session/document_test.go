@@ -86,3 +86,24 @@ func TestLocations(t *testing.T) {
 		require.ErrorContains(t, err, "is neither s3://BUCKET/PREFIX nor log-group:NAME", text)
 	}
 }
+
+// A log's name may come from whoever can write to the bucket, and an ID is pasted into a shell.
+func TestSessionID_InKeysAndTexts_Found(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{
+		"prefix/alice-0123456789abcdef0.log": "alice-0123456789abcdef0",
+		"bob@example.com-0a1b2c3d4e.log":     "bob@example.com-0a1b2c3d4e",
+		"$(id)-0123456789abcdef0.log":        "$(id)-0123456789abcdef0",
+		"alice-0123456789abcdef0":            "",
+		"alice-012.log":                      "",
+		"-0123456789abcdef0.log":             "",
+	} {
+		id, is := session.LogID(key)
+		require.Equal(t, want, id, key)
+		require.Equal(t, want != "", is, key)
+	}
+	require.True(t, session.IsID("bob@example.com-0a1b2c3d4e"))
+	for _, text := range []string{"", "alice", "$(id)-0123456789abcdef0", "a b-0123456789abcdef0", "alice-0123456789abcdef0\n"} {
+		require.False(t, session.IsID(text), text)
+	}
+}
