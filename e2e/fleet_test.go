@@ -28,30 +28,20 @@ func TestRollingUpgrade_KilledAndNeverOnline_Continues(t *testing.T) {
 	if long(t) {
 		count, batch = 20, 5
 	}
-	c := newClone(t, "http://127.0.0.1:1").withTools()
-	c.must("make", "env") // starts the emulated AWS
-	c.onExistingBucket("session-records")
-	d := deskOf(c, emulatorOf(t, c.dir))
-	d.aws("s3api", "put-bucket-encryption", "--bucket", "session-records", "--server-side-encryption-configuration",
-		`{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}`)
+	d := fleetDesk(t)
 	publish := func(image string) {
 		d.aws("ssm", "put-parameter", "--name", "/golden/image", "--type", "String", "--overwrite", "--value", image)
 	}
 	publish(oldImage)
-	set := func(key, value string) {
-		out, err := c.shell("pulumi config set --path 'private-ec2-access:" + key + "' '" + value + "'")
-		require.NoError(t, err, out)
-	}
-	set("instances", "{}")
-	set("fleets.web.count", fmt.Sprint(count))
-	set("fleets.web.imageParameter", "/golden/image")
-	c.must("make", "up")
+	d.set("fleets.web.count", fmt.Sprint(count))
+	d.set("fleets.web.imageParameter", "/golden/image")
+	d.must("make", "up")
 	require.Len(t, d.fleet(oldImage), count)
 	publish(newImage)
 
 	command := []string{"--stack", "local", "upgrade", "--fleet", "web", "--batch", fmt.Sprint(batch), "--timeout", "30s"}
 	start := time.Now()
-	killed := c.command(".local/bin/stack", command...)
+	killed := d.command(".local/bin/stack", command...)
 	killed.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var said bytes.Buffer
 	killed.Stdout, killed.Stderr = &said, &said
@@ -79,9 +69,77 @@ func TestRollingUpgrade_KilledAndNeverOnline_Continues(t *testing.T) {
 		require.NotEmpty(t, before[name])
 		require.Equal(t, before[name], after[name], "%s was replaced twice", name)
 	}
-	out = c.must("make", "preview", "ARGS=--expect-no-changes")
+	out = d.must("make", "preview", "ARGS=--expect-no-changes")
 	require.NotContains(t, out, "loses a subnet", "the program finds each instance's subnet in the stack's state")
 	t.Logf("%d instances in batches of %d: %.0f s for the three runs\n%s", count, batch, time.Since(start).Seconds(), strings.TrimSpace(out))
+
+	d.removes("web", count/2)
+	d.verifiesAll("web", count, fmt.Sprintf("web-%03d", count))
+}
+
+// fleetDesk is a checkout with an existing log bucket, whose stack has no instances.
+func fleetDesk(t *testing.T) *desk {
+	t.Helper()
+	c := newClone(t, "http://127.0.0.1:1").withTools()
+	c.must("make", "env") // starts the emulated AWS
+	c.onExistingBucket("session-records")
+	d := deskOf(c, emulatorOf(t, c.dir))
+	d.aws("s3api", "put-bucket-encryption", "--bucket", "session-records", "--server-side-encryption-configuration",
+		`{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}`)
+	d.set("instances", "{}")
+	return d
+}
+
+// pulumi runs plain pulumi.
+func (d *desk) pulumi(line string) string {
+	d.t.Helper()
+	out, err := d.shell("pulumi " + line)
+	require.NoError(d.t, err, out)
+	return out
+}
+
+func (d *desk) set(key, value string) {
+	d.t.Helper()
+	d.pulumi("config set --path 'private-ec2-access:" + key + "' '" + value + "'")
+}
+
+func (d *desk) unset(key string) {
+	d.t.Helper()
+	d.pulumi("config rm --path 'private-ec2-access:" + key + "'")
+}
+
+// plans requires that the next update does one thing to instances of a fleet, each with its component, and nothing else.
+func (d *desk) plans(op, fleet string, from, to int) {
+	d.t.Helper()
+	want := map[string]string{}
+	for n := from; n <= to; n++ {
+		name := fmt.Sprintf("private-ec2-access-%s-%03d", fleet, n)
+		want["aws:ec2/instance:Instance "+name+"-arm64"], want["private-ec2-access:index:PrivateInstance "+name] = op, op
+	}
+	require.Equal(d.t, want, stepsOf(d.t, d.pulumi("preview --json 2>/dev/null")))
+}
+
+// removes requires that a fleet can lose one instance, and nothing else changes.
+func (d *desk) removes(fleet string, number int) {
+	d.t.Helper()
+	d.set("fleets."+fleet+".without[0]", fmt.Sprint(number))
+	d.plans("delete", fleet, number, number)
+	d.unset("fleets." + fleet + ".without")
+}
+
+// verifiesAll requires a summary for a fleet of which one instance is offline at the end.
+func (d *desk) verifiesAll(fleet string, count int, offline string) {
+	t := d.t
+	t.Helper()
+	command := []string{"--stack", "local", "verify", "--all", "--instance", fleet}
+	out, problems, code := d.do(command...)
+	require.Zero(t, code, "%s\n%s", out, problems)
+	require.Equal(t, fmt.Sprintf("%d of %d instances: sessions are recorded\n", count, count), out)
+	d.ask(t, http.MethodPut, "agents/"+d.outputs().text("instanceIds."+offline), object{"status": "lost"}, nil)
+	out, problems, code = d.do(command...)
+	require.Equal(t, 1, code, "%s\n%s", out, problems)
+	require.Contains(t, out, fmt.Sprintf("%d of %d instances: sessions are recorded\n%s (", count-1, count, offline))
+	require.Contains(t, problems, "What is missing:")
 }
 
 // failsAtSilentAgent runs the upgrade while the agent of one instance does not start; afterwards it has.

@@ -278,13 +278,19 @@ func (s *stack) outputs() object {
 func (s *stack) steps(args ...string) map[string]string {
 	s.t.Helper()
 	out := s.must(append([]string{"preview", "--json", "--stack", s.name}, args...)...)
+	return stepsOf(s.t, out)
+}
+
+// stepsOf reads the steps of `pulumi preview --json`.
+func stepsOf(t *testing.T, out string) map[string]string {
+	t.Helper()
 	var plan struct {
 		Steps []struct {
 			Op  string `json:"op"`
 			URN string `json:"urn"`
 		} `json:"steps"`
 	}
-	require.NoError(s.t, json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &plan), out)
+	require.NoError(t, json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &plan), out)
 	steps := map[string]string{}
 	for _, step := range plan.Steps {
 		if step.Op == "same" || step.Op == "read" {
