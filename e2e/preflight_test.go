@@ -206,8 +206,13 @@ var findings = map[string]struct {
 		}))
 	}, want: []string{"network.subnetIds: no subnet is in a zone in which every endpoint can be created", "at least one subnet in one of the zones us-east-2c"}},
 
-	"an endpoint that accepts nothing":        {func(s *site) { s.endpoint("ssm", s.group()) }, []string{"does not accept HTTPS from every subnet of this stack", "aws ec2 authorize-security-group-ingress --region us-east-2 --group-id"}, false, nil},
-	"an endpoint whose policy allows nothing": {func(s *site) { s.endpoint("ssmmessages", s.openGroup(), "--policy-document", allowing("ec2:*")) }, []string{"does not let ssmmessages:CreateControlChannel", "--reset-policy"}, false, nil},
+	"endpoints that are there already": {prepare: func(s *site) { s.endpoint("ssm", s.openGroup()); s.endpoint("ssmmessages", s.openGroup()); s.gateway() }, want: []string{"this stack uses endpoints that the VPC has already: s3 vpce-", "ssmmessages vpce-"}, warns: true},
+	"an endpoint that accepts nothing": {func(s *site) { s.endpoint("ssm", s.group()) }, []string{"does not accept HTTPS from every subnet of this stack", "aws ec2 authorize-security-group-ingress --region us-east-2 --group-id"}, false, func(s *site) {
+		s.accept(s.aws("ec2", "describe-vpc-endpoints").text("VpcEndpoints[0].Groups[0].GroupId"))
+	}},
+	"an endpoint whose policy allows nothing": {func(s *site) { s.endpoint("ssmmessages", s.openGroup(), "--policy-document", allowing("ec2:*")) }, []string{"does not let ssmmessages:CreateControlChannel", "--reset-policy"}, false, func(s *site) {
+		s.aws("ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", s.aws("ec2", "describe-vpc-endpoints").text("VpcEndpoints[0].VpcEndpointId"), "--reset-policy")
+	}},
 	"an endpoint whose policy has a condition": {prepare: func(s *site) {
 		s.endpoint("ssm", s.openGroup(), "--policy-document", strings.Replace(allowing("*"), `"Resource"`, `"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}},"Resource"`, 1))
 	}, want: []string{"may not let ssm:UpdateInstanceInformation through"}, warns: true},
@@ -215,12 +220,21 @@ var findings = map[string]struct {
 	"two endpoints for a service": {func(s *site) {
 		s.endpoint("ssm", s.openGroup(), "--no-private-dns-enabled")
 		s.endpoint("ssm", s.openGroup())
-	}, []string{"endpoints.existing.ssm: the VPC", "has several interface endpoints for ssm"}, false, nil},
+	}, []string{"endpoints.existing.ssm: the VPC", "has several interface endpoints for ssm"}, false, func(s *site) {
+		for _, e := range s.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
+			if e.at("PrivateDnsEnabled") == true {
+				s.config["endpoints.existing"] = map[string]any{"ssm": e.text("VpcEndpointId")}
+			}
+		}
+	}},
 	"an endpoint that is gone":                     {prepare: func(s *site) { s.config["endpoints.existing"] = map[string]any{"ssm": "vpce-0123456789abcdef0"} }, want: []string{"endpoints.existing.ssm: it is not an interface endpoint"}},
+	"a gateway endpoint that denies":               {prepare: func(s *site) { s.gateway("--policy-document", allowing("s3:GetObject")) }, want: []string{"does not let s3:PutObject of this stack through"}},
 	"endpoints elsewhere, without their addresses": {prepare: func(s *site) { s.config["endpoints.create"] = false }, want: []string{"2 mistakes", "endpoints.cidrBlocks: the VPC", "has no endpoint for ssmmessages"}},
 	"endpoints elsewhere, without a route": {func(s *site) {
 		s.config["endpoints.create"], s.config["endpoints.cidrBlocks"] = false, []any{"10.90.0.0/16"}
-	}, []string{"endpoints.cidrBlocks: the route table", "has no route there", "has no route to a gateway endpoint for S3"}, false, nil},
+	}, []string{"endpoints.cidrBlocks: the route table", "has no route there", "has no route to a gateway endpoint for S3"}, false, func(s *site) {
+		s.route("10.90.0.0/16", "--vpc-peering-connection-id", s.peering())
+	}},
 
 	"a log bucket of an organization":          {prepare: func(s *site) { s.bucketPolicy(onlyFrom("aws:PrincipalOrgID", "o-1")) }, want: []string{"the statement OnlyFrom of the policy of the log bucket existing-logs may deny"}, warns: true},
 	"a log bucket that denies other endpoints": {prepare: func(s *site) { s.gateway(); s.bucketPolicy(onlyFrom("aws:SourceVpce", "vpce-0123456789abcdef0")) }, want: []string{"the statement OnlyFrom of the bucket's policy denies s3:PutObject"}},
@@ -243,8 +257,26 @@ var findings = map[string]struct {
 	"an existing instance with an empty profile": {func(s *site) {
 		s.aws("iam", "create-instance-profile", "--instance-profile-name", "empty")
 		s.brings(s.launch("--subnet-id", s.first, "--iam-instance-profile", "Name=empty"))
-	}, []string{"its instance profile empty has no role"}, false, nil},
+	}, []string{"its instance profile empty has no role"}, false, func(s *site) {
+		s.aws("iam", "create-role", "--role-name", "filled", "--assume-role-policy-document", trustsEC2)
+		s.aws("iam", "add-role-to-instance-profile", "--instance-profile-name", "empty", "--role-name", "filled")
+	}},
 
+	"endpoints, routes and policies at once": {func(s *site) {
+		s.endpoint("ssm", s.group(), "--policy-document", allowing("ec2:*"))
+		s.gateway("--policy-document", allowing("s3:GetObject"))
+		s.route("10.90.0.0/16", "--vpc-peering-connection-id", s.peering())
+		s.bucketPolicy(onlyFrom("aws:PrincipalOrgID", "o-1"))
+	}, []string{
+		"3 mistakes", "does not let ssm:UpdateInstanceInformation", "does not accept HTTPS", "does not let s3:PutObject", "10.90.0.0/16 to pcx-", "may deny session logs",
+	}, false, func(s *site) {
+		for _, e := range s.aws("ec2", "describe-vpc-endpoints").list("VpcEndpoints") {
+			s.aws("ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", e.text("VpcEndpointId"), "--reset-policy")
+			if group := e.text("Groups[0].GroupId"); group != "" {
+				s.accept(group)
+			}
+		}
+	}},
 	"subnets and instances at once": {prepare: func(s *site) {
 		s.small()
 		s.config["network.subnetIds"] = append(s.config["network.subnetIds"].([]any), "subnet-0123456789abcdef0")
