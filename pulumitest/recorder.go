@@ -32,6 +32,7 @@ type Resource struct {
 	DependsOn     []string       `json:"dependsOn,omitempty"`
 	Aliases       int            `json:"aliases,omitempty"`
 	Protect       bool           `json:"protect,omitempty"`
+	DeletedFirst  bool           `json:"deleteBeforeReplace,omitempty"`
 	URN           string         `json:"-"`
 }
 
@@ -98,6 +99,7 @@ func (r *Recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		rec.DeletedWith = short(rpc.GetDeletedWith())
 		rec.Aliases = len(rpc.GetAliases()) + len(rpc.GetAliasURNs())
 		rec.Protect = rpc.GetProtect()
+		rec.DeletedFirst = rpc.GetDeleteBeforeReplace()
 		rec.URN = urn(rpc.GetParent(), args.TypeToken, args.Name)
 		for _, dependency := range rpc.GetDependencies() {
 			rec.DependsOn = append(rec.DependsOn, short(dependency))
