@@ -287,7 +287,7 @@ func TestStacks_TwoInOneVPC_ShareEndpoints(t *testing.T) {
 	require.Equal(t, before, n.others(), "what others had before is as it was")
 	step("local is destroyed")
 	n.reaches("second", false)
-	out = n.make("up", "second")
+	n.make("up", "second")
 	second := n.endpoints()
 	require.Len(t, second, 3)
 	n.reaches("second", true)
