@@ -142,8 +142,10 @@ func (n *neighbourhood) configure(stack string, own map[string]any) {
 	text, err := os.ReadFile(filepath.Join(n.dir, "Pulumi.local.yaml"))
 	require.NoError(n.t, err)
 	require.NoError(n.t, yaml.Unmarshal(text, &file))
+	const namespace = "private-ec2-access:" // which Pulumi writes before each key
+	delete(file.Config, namespace+"existingInstances")
 	for key, value := range own {
-		file.Config[key] = value
+		file.Config[namespace+key] = value
 	}
 	text, err = yaml.Marshal(file)
 	require.NoError(n.t, err)
@@ -234,8 +236,7 @@ func (n *neighbourhood) others() string {
 // brought in, used and let go. What the others had before is as it was.
 //
 // An endpoint of the emulator carries no traffic, and its Session Manager asks neither endpoints nor roles: that make wait is
-// right is judged by what it reads back, not by a connection. Instances that are let go by the config
-// have a test in tools/stack, and the destroy of the stack that has no endpoints has one in internal/decide.
+// right is judged by what it reads back, not by a connection.
 func TestStacks_TwoInOneVPC_ShareEndpoints(t *testing.T) {
 	t.Parallel()
 	if !long(t) {
@@ -293,10 +294,19 @@ func TestStacks_TwoInOneVPC_ShareEndpoints(t *testing.T) {
 	n.reaches("second", true)
 	step("second has endpoints of its own")
 
-	// The other order.
+	// The other order. This time the stack without endpoints is destroyed first, and an instance is let go by the config.
 	n.make("up", "local")
 	require.Equal(t, second, n.endpoints())
 	n.reaches("local", true)
 	n.reaches("second", true)
-	step("local uses the endpoints of second")
+	n.configure("local", map[string]any{
+		"network": map[string]any{"vpcId": n.vpc, "subnetIds": n.subnets}, "endpoints": map[string]any{"ec2messages": "never"}, "session": map[string]any{"documentName": "private-ec2-access-local"},
+	})
+	require.Contains(t, n.make("up", "local"), "which the config no longer names. It has none now, as before.")
+	require.Equal(t, before, n.others())
+	step("instances of others are let go")
+	n.make("destroy", "local")
+	n.reaches("second", true)
+	require.Contains(t, n.unmade("destroy", "second"), "other instances: batch ("+n.plain+"), "+n.billing)
+	step("local is destroyed, and second keeps its endpoints")
 }
