@@ -214,7 +214,7 @@ func walkSteps(w *walk, first, second string) []step {
 			config: map[string]any{"logging.bucketName": nil, "logging.earlierLocations": []any{"s3://existing-logs/sessions"}}},
 		{name: "previous log locations removed", long: true, config: map[string]any{"logging.earlierLocations": []any{}}},
 
-		{name: "a document with a name of its own", long: true, notice: "the session document SSM-SessionManagerRunShell is deleted, once", config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
+		{name: "a document with a name of its own", long: true, notice: "the session document SSM-SessionManagerRunShell is deleted once", config: map[string]any{"session.documentName": "private-ec2-access-walk"}},
 		{name: "the account's default document again", long: true, config: map[string]any{"session.documentName": nil}},
 		{name: "sessions run as a user", long: true, config: map[string]any{"session.runAsEnabled": true, "session.runAsDefaultUser": "operator"}, check: says("runAsDefaultUser", "operator")},
 		{name: "sessions run as ssm-user", long: true, config: map[string]any{"session.runAsEnabled": false, "session.runAsDefaultUser": nil}, check: says("runAsEnabled", "false")},
