@@ -103,7 +103,7 @@ test: lint command ## lint, and run the tests of all modules (RACE=1: those of t
 
 # A test that does more with LONG=1 has a name that this -run matches; the tests check that.
 test-long: command executable-tmp ## the long tests: commands killed at every moment, every combination, every setting, every finding of the preview, every partition, 200 instances, a scan. Writes five tables in docs/
-	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting|EveryFinding|EveryMutation|EveryPartition|Scanner|TwoHundred' .
+	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting|EveryFinding|EveryMutation|EveryPartition|Scanner|TwoHundred|TwoInOneVPC' .
 
 record-upgrade-fixture: executable-tmp command ## VERSION=x: save what this release deploys, for the upgrade test of later ones
 	@test -n '$(VERSION)' || { echo 'error: VERSION is empty. Fix: make record-upgrade-fixture VERSION=0.1' >&2; exit 1; }
