@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -203,6 +204,9 @@ const (
 	inWindow       = "2026-12-15T12:00:00Z"
 	operatorsOfDBA = "private-ec2-access:operators:dba"
 	openTrust      = "a trust policy for the account"
+	tagsOfDocument = "the condition of the instance's tags for the document as well"
+	noDocument     = "no ARN of a document"
+	noChannel      = "no ssmmessages:OpenDataChannel"
 )
 
 func aUser(name string, policies ...string) person {
@@ -218,6 +222,32 @@ func roleSession(what, role, name string, policies ...string) person {
 		name: what, arn: "arn:aws:sts::" + here + ":assumed-role/" + role + "/" + name, policies: policies,
 		context: map[string]string{"aws:userid": "AROA" + strings.ToUpper(role[:3]) + ":" + name, now: inWindow},
 	}
+}
+
+// mistaken are forms of a policy for operators with well-known mistakes, by what is wrong with them.
+func mistaken(t *testing.T, policy any) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(policy)
+	require.NoError(t, err)
+	forms := map[string]any{}
+	for name, change := range map[string]func(statement object) (left bool){
+		tagsOfDocument: func(statement object) bool {
+			if statement.text("Sid") == "UnderTheDocumentsOfTheStack" {
+				statement["Condition"] = map[string]any{"StringEquals": map[string]any{"ssm:resourceTag/" + stackTag: "private-ec2-access/judged"}}
+			}
+			return true
+		},
+		noDocument: func(statement object) bool { return statement.text("Sid") != "UnderTheDocumentsOfTheStack" },
+		noChannel: func(statement object) bool {
+			statement["Action"] = slices.DeleteFunc(texts(statement["Action"]), func(action string) bool { return action == "ssmmessages:OpenDataChannel" })
+			return true
+		},
+	} {
+		form := parsedObject(t, string(text))
+		form["Statement"] = slices.DeleteFunc(form.list("Statement"), func(statement object) bool { return !change(statement) })
+		forms[name] = form
+	}
+	return forms
 }
 
 func (p *peopleJudged) arn(service, resource string) string {
@@ -251,7 +281,9 @@ func (p *peopleJudged) requests() {
 		asWho("without MFA", ana.knowing(mfaKey, "false")), asWho("with an access key, which says nothing about MFA", ana.knowing(mfaKey, "")),
 		asWho("before the window", ana.knowing(now, "2026-11-30T23:59:59Z")), asWho("after the window", ana.knowing(now, "2026-12-31T00:00:00Z")),
 		withTag("on an instance of another group", operatorsOfDBA, ""), withTag("on an instance of another stack", stackTag, "private-ec2-access/prod"), untagged,
-		onto("without the ARN of the document in a policy", db, p.arn("ssm", "document/another")),
+		asWho("by a policy that requires the instance's tags of the document, too", aUser("ana", tagsOfDocument)),
+		asWho("by a policy that names no document", aUser("ana", noDocument)),
+		onto("under a document that the policy does not name", db, p.arn("ssm", "document/another")),
 		onto("under a document of AWS", db, ofAWS), onto("on an instance of another account", strings.ReplaceAll(db, here, outside), shell),
 		givenThat("where only the instance was checked", "ssm:SessionDocumentAccessCheck", "false"))
 	p.allow("start a session on an instance that the stack does not create", examples, starts(ana, p.arn("ec2", "instance/"+otherInstance), nil),
@@ -285,7 +317,7 @@ func (p *peopleJudged) requests() {
 	// The data channel, and what command line and console look up.
 	for _, who := range []person{ana, bob, role, sso, glass} {
 		p.allow("open the data channel as "+who.name, quickstart, wish{who: who, action: "ssmmessages:OpenDataChannel", on: []string{"*"}},
-			asWho("as somebody without a policy", nobody), doing("open a control channel, as an instance does", "ssmmessages:OpenControlChannel"))
+			asWho("as somebody without a policy", nobody), asWho("by a policy without this action", aUser("ana", noChannel)), doing("open a control channel, as an instance does", "ssmmessages:OpenControlChannel"))
 	}
 	for _, action := range []string{"ssm:DescribeSessions", "ssm:GetConnectionStatus", "ssm:DescribeInstanceProperties", "ssm:DescribeInstanceInformation", "ec2:DescribeInstances"} {
 		on := "*"
@@ -645,6 +677,7 @@ func requirePeopleVerdicts(t *testing.T, d deployed) {
 		"Effect": "Allow", "Principal": map[string]any{"AWS": "arn:aws:iam::" + here + ":root"}, "Action": []any{"sts:AssumeRole", "sts:TagSession"},
 	}}}
 	p.policies[ofKey] = d.Policies[ofKey]
+	maps.Copy(p.policies, mistaken(t, own[dbaPolicy]))
 	p.requests()
 
 	type attempt struct{ broken, row, part int }
