@@ -309,4 +309,10 @@ func TestStacks_TwoInOneVPC_ShareEndpoints(t *testing.T) {
 	n.reaches("second", true)
 	require.Contains(t, n.unmade("destroy", "second"), "other instances: batch ("+n.plain+"), "+n.billing)
 	step("local is destroyed, and second keeps its endpoints")
+
+	// The last stack takes its endpoints with it.
+	n.make("destroy", "second", "CUT_OFF=1")
+	require.Empty(t, n.endpoints())
+	require.Equal(t, before, n.others())
+	step("both are destroyed")
 }
