@@ -190,7 +190,7 @@ func judgeNetwork(base *desk, t *testing.T, mutations []networkMutation) {
 			t.Parallel()
 			d := base.fork(t)
 			m.mutate(d)
-			out, problems, code := d.do("wait", "--network")
+			out, problems, code := d.do("wait", "--network", "--timeout", "1m") // without an instance profile, the agent goes offline
 			require.Equal(t, 1, code, "%s\n%s", out, problems)
 			require.Contains(t, problems, "First to fix: "+m.first)
 		})
