@@ -33,6 +33,10 @@ type Stack struct {
 	// SelfRepair lets `up` and `destroy` repair what a killed command or a restarted emulator left behind. Default: if
 	// emulated. On a real account only a look into it can tell what is right, so the default there is to explain.
 	SelfRepair bool
+	// KeepRecords is keepRecords as the file has it, empty without it.
+	KeepRecords string
+	// ProtectEndpoints is endpoints.protect.
+	ProtectEndpoints bool
 	// SessionDocument is session.documentName.
 	SessionDocument string
 	// BringsIn: the config names existing instances.
@@ -140,10 +144,17 @@ func Load(root, name string) (*Stack, error) {
 		}
 		return result
 	}
-	s.SessionDocument = nested(own[s.Project+":session"], "documentName")
-	if s.SessionDocument == "" {
-		s.SessionDocument, _ = projectValue(project.Config["session.documentName"]).(string)
+	member := func(group, key string) any {
+		if v := nested(own[s.Project+":"+group], key); v != nil {
+			return v
+		}
+		return projectValue(project.Config[group+"."+key])
 	}
+	s.SessionDocument, _ = member("session", "documentName").(string)
+	if v := value(s.Project + ":keepRecords"); v != nil {
+		s.KeepRecords = fmt.Sprint(v)
+	}
+	s.ProtectEndpoints = slices.Contains([]any{true, "true"}, member("endpoints", "protect"))
 	instances, _ := value(s.Project + ":instances").(map[string]any)
 	s.Instances = slices.Collect(maps.Keys(instances))
 	s.Fleets, _ = value(s.Project + ":fleets").(map[string]any)
@@ -185,11 +196,13 @@ func (s *Stack) config() (map[string]any, error) {
 	return full, err
 }
 
-// nested gives a text in an object of the stack's file.
-func nested(object any, key string) string {
+// nested gives a member of an object in the stack's file, which may be JSON in a text.
+func nested(object any, key string) any {
+	if text, is := object.(string); is {
+		_ = yaml.Unmarshal([]byte(text), &object) // JSON is YAML; the program judges what is neither
+	}
 	members, _ := object.(map[string]any)
-	text, _ := members[key].(string)
-	return text
+	return members[key]
 }
 
 // projectValue returns what an entry under config in Pulumi.yaml gives to every stack: it is a value, or a description

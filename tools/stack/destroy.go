@@ -1,11 +1,16 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/config"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 )
@@ -50,19 +55,8 @@ func (a *app) destroyPrepared(args []string) error {
 	if err != nil {
 		return err
 	}
-	if logs := before.protected(bucketType, logGroupType); len(logs) > 0 {
-		// Pulumi would notice in its preview, which can be skipped, and otherwise only when it comes to the bucket.
-		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs in %s. Nothing was deleted.\n"+
-			"  Fix, with true to keep the session logs, with false to delete them:\n"+
-			"    %s\n"+
-			"    pulumi config set %[2]s:keepRecords true\n"+
-			"    make up STACK=%[1]s\n"+
-			"    make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name))
-	}
-	if endpoints := before.protected(endpointType); len(endpoints) > 0 {
-		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+
-			"  Fix: pulumi config set --path '%[2]s:endpoints.protect' false, then make up STACK=%[1]s\n"+
-			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "))
+	if err := a.refuseProtected(before); err != nil {
+		return err
 	}
 	if err := a.refuseCutOff(before); err != nil {
 		return err
@@ -100,6 +94,44 @@ func (a *app) destroyPrepared(args []string) error {
 	}
 	if a.stack.Emulated {
 		a.say("The emulator is still running. Next: make down stops it.")
+	}
+	return nil
+}
+
+// refuseProtected stops a destroy that keepRecords or endpoints.protect forbids. Pulumi reads the state alone, which has them as the
+// last update applied them; here the stricter one of config and state counts. Pulumi would notice a protected resource in its
+// preview, which can be skipped, and otherwise only when it comes to it.
+func (a *app) refuseProtected(before *deployment) error {
+	c := config.Config{Emulated: a.stack.Emulated, KeepRecords: config.Choice(cmp.Or(a.stack.KeepRecords, "auto"))}
+	protected := func(r apitype.ResourceV3) bool { return r.Protect }
+	holders := []tokens.Type{bucketType, logGroupType, keyType}
+	logs := before.with(protected, holders...)
+	if logs == nil && c.KeepRecords == config.Refuse {
+		logs = before.with(func(apitype.ResourceV3) bool { return true }, holders...)
+	}
+	again := fmt.Sprintf("    make up STACK=%[1]s\n    make destroy STACK=%[1]s", a.stack.Name)
+	if logs != nil {
+		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs or their key in %s. Nothing was deleted.\n"+
+			"  Fix, with true to keep the session logs, with false to delete them:\n    %s\n    pulumi config set %[2]s:keepRecords true\n%[5]s",
+			a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name), again)
+	}
+	if !slices.Contains([]config.Choice{"auto", "true", "false", config.Refuse}, c.KeepRecords) {
+		return fmt.Errorf("%s:keepRecords is %s; allowed are auto, true, false and refuse. Nothing was deleted", a.stack.Project, c.KeepRecords)
+	}
+	if lost := before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, holders...); lost != nil && c.KeepsRecords() {
+		return fmt.Errorf("%s:keepRecords is %s, which keeps the session logs, but no update has applied it yet: this destroy would delete %s. Nothing was deleted.\n"+
+			"  Fix:\n%s\n"+
+			"  To delete the session logs too:\n    %s\n    pulumi config set %[1]s:keepRecords false\n    make destroy STACK=%[6]s",
+			a.stack.Project, c.KeepRecords, strings.Join(lost, ", "), again, screen.Environment(a.stack.Name), a.stack.Name)
+	}
+	endpoints := before.with(protected, endpointType)
+	if endpoints == nil && a.stack.ProtectEndpoints {
+		endpoints = before.with(func(apitype.ResourceV3) bool { return true }, endpointType)
+	}
+	if endpoints != nil {
+		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+
+			"  Fix: pulumi config set --path '%[2]s:endpoints.protect' false, then make up STACK=%[1]s\n"+
+			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "))
 	}
 	return nil
 }

@@ -725,7 +725,6 @@ func TestKept(t *testing.T) {
 		{"type":"private-ec2-access:index:LogArchive","retainOnDelete":true}
 	]}}`), &d))
 	require.Equal(t, kept{buckets: []string{"logs-1"}, logGroups: []string{"/sessions"}, keys: []string{"key-1"}, resources: 4}, d.kept())
-	require.Empty(t, d.protected(bucketType, logGroupType, endpointType))
 
 	// A destroy that was killed had dropped the bucket already; one that deletes the bucket leaves no word of it.
 	for retained, want := range map[string][]string{"true": {"logs-1"}, "false": nil} {
@@ -758,12 +757,59 @@ func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
 	}
 }
 
-func TestDestroy_ProtectedLogs_Stops(t *testing.T) {
-	a, _, calls := testApp(t, "", `{"version":3,"deployment":{"resources":[{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true,"protect":true}]}}`)
-	require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), "local"), []byte("new\n"), 0o644))
-	err := a.destroyPrepared(nil)
-	require.ErrorContains(t, err, "the stack local is protected from destroy, because private-ec2-access:keepRecords is refuse and there are session logs in logs-1. Nothing was deleted.")
-	assert.NotContains(t, calls(), "destroy")
+// A setting that protects from a destroy counts if the config has it or if the state has it: the stricter of the two.
+func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
+	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete logs-1, /sessions, key-1. Nothing was deleted", "allowed are auto, true, false and refuse. Nothing was deleted"
+	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted"
+	const plain, retained, protected = "", `,"retainOnDelete":true`, `,"retainOnDelete":true,"protect":true`
+	for _, c := range []struct{ setting, logs, endpoint, want string }{
+		{"", plain, plain, ""},
+		{"keepRecords: auto", plain, plain, ""},
+		{`keepRecords: "false"`, retained, plain, ""},
+		{"keepRecords: true", retained, plain, ""},
+		{"", protected, plain, refused},
+		{"keepRecords: false", protected, plain, refused},
+		{"keepRecords: refuse", plain, plain, refused},
+		{"keepRecords: refuse", retained, plain, refused},
+		{"keepRecords: true", plain, plain, kept},
+		{`keepRecords: "true"`, plain, plain, kept},
+		{"keepRecords: refused", plain, plain, invalid},
+		{"", plain, protected, shared},
+		{"endpoints: {protect: true}", plain, plain, shared},
+		{`endpoints: {protect: "true"}`, plain, plain, shared},
+		{`endpoints: '{"protect": true}'`, plain, plain, shared},
+		{"endpoints: {protect: false}", plain, plain, ""},
+	} {
+		setting := c.setting
+		if setting != "" {
+			setting = "private-ec2-access:" + setting
+		}
+		a, _, calls := testApp(t, setting, `{"version":3,"deployment":{"resources":[
+			{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1"`+c.logs+`},
+			{"type":"aws:cloudwatch/logGroup:LogGroup","custom":true,"id":"/sessions"`+c.logs+`},
+			{"type":"aws:kms/key:Key","custom":true,"id":"key-1"`+c.logs+`},
+			{"type":"aws:ec2/vpcEndpoint:VpcEndpoint","custom":true,"id":"vpce-1"`+c.endpoint+`}]}}`)
+		before, err := a.export()
+		require.NoError(t, err)
+		if err := a.refuseProtected(before); c.want == "" {
+			assert.NoError(t, err, "%+v", c)
+		} else {
+			assert.ErrorContains(t, err, c.want, "%+v", c)
+			assert.ErrorContains(t, a.destroyPrepared(nil), c.want, "%+v", c)
+			pasted.RequireRunnable(t, err.Error())
+		}
+		assert.NotContains(t, calls(), "destroy")
+	}
+
+	// On a real account the default keeps them.
+	a, _, _ := testApp(t, "", `{"version":3,"deployment":{"resources":[{"type":"aws:kms/key:Key","custom":true,"id":"key-1"}]}}`)
+	a.stack.Emulated = false
+	before, err := a.export()
+	require.NoError(t, err)
+	require.ErrorContains(t, a.refuseProtected(before), "keepRecords is auto, which keeps the session logs, but no update has applied it yet: this destroy would delete key-1.")
+	// What is gone already needs no protection.
+	a.stack.KeepRecords = "refuse"
+	require.NoError(t, a.refuseProtected(&deployment{}))
 }
 
 func TestBackend_NotLoggedIn_Explained(t *testing.T) {

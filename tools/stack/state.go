@@ -120,10 +120,10 @@ func (d *deployment) cut(bringsIn bool) bool {
 	return slices.ContainsFunc(own, missing(shown)) || !bringsIn && slices.ContainsFunc(shown, missing(own))
 }
 
-// protected lists the resources of some types that a destroy must not touch.
-func (d *deployment) protected(types ...tokens.Type) (ids []string) {
+// with lists the resources of some types that a destroy would treat in one way.
+func (d *deployment) with(has func(apitype.ResourceV3) bool, types ...tokens.Type) (ids []string) {
 	for _, r := range d.Deployment.Resources {
-		if r.Protect && slices.Contains(types, r.Type) {
+		if r.Custom && !r.External && slices.Contains(types, r.Type) && has(r) {
 			ids = append(ids, string(r.ID))
 		}
 	}
