@@ -175,8 +175,8 @@ func (l Logging) validateEncryption(v *validator) {
 	}
 }
 
-// validateRequired holds logging.required to the one combination with which the
-// agent refuses a session that it cannot log.
+// validateRequired holds logging.required to the settings with which the agent
+// checks the log group when a session starts, and sends log events while it runs.
 func (l Logging) validateRequired(v *validator) {
 	if !l.Required {
 		return

@@ -232,19 +232,20 @@ func (d *decider) logGroups() {
 	}
 }
 
-// guarantees says in two lines what is guaranteed of a session log and what is not.
+// guarantees says in two lines what is guaranteed of a session log and what is not. The agent checks only what the session
+// document has it check: see session.Preferences.
 func (d *decider) guarantees() {
-	const encryption = "guaranteed: the agent refuses a session when it cannot read the bucket's encryption settings"
-	switch l := d.config.Logging; {
-	case l.CloudWatch && l.Encryption == config.ByKMS && l.Streaming:
-		d.say("guaranteed: the agent refuses a session if, when it starts, the log group is missing, has no key or cannot be read, or if the bucket's encryption settings cannot be read")
+	const bucket = "guaranteed: the agent refuses a session if, when it starts, the log bucket's encryption settings cannot be read or show no encryption"
+	switch p := d.config.Preferences(d.facts.Owner()); {
+	case p.LogGroupName != "" && p.LogGroupEncrypted:
+		d.say(bucket + ", or if the log group is missing, has no key or cannot be read")
 		d.say("not guaranteed: nothing reports a denied upload to S3, a denied CreateLogStream, or a log group that is deleted during the session; while PutLogEvents is denied, exit hangs. " +
 			"make verify and make audit find what is not logged")
-	case l.CloudWatch:
-		d.say(encryption)
+	case p.LogGroupName != "":
+		d.say(bucket)
 		d.say("not guaranteed: without its log group, or with a denied upload, a session runs and is not logged, and nothing reports it (make verify and make audit find this; with logging.required the agent refuses sessions without the group)")
 	default:
-		d.say(encryption)
+		d.say(bucket)
 		d.say("not guaranteed: a denied upload to S3 is not reported, and the session is not logged. make verify and make audit find this; logging.required adds a second copy")
 	}
 }
