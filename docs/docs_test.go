@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
@@ -211,6 +213,53 @@ func TestConfigKeysInPages_Exist(t *testing.T) {
 		}
 	}
 	require.NotZero(t, checked)
+}
+
+// In a block that writes the config of the stack dev, or has its environment,
+// each make names a stack: PULUMI_STACK is for plain pulumi, and make alone acts
+// on the stack local. Text outside of code blocks is not checked.
+func TestCommandsInPages_AfterPulumi_NameTheStack(t *testing.T) {
+	pulumi := regexp.MustCompile(`(?m)^pulumi (config|stack|login)|STACK=`)
+	onStack := regexp.MustCompile(`(?m)^make .*$`)
+	checked := 0
+	for page, text := range pages(t) {
+		for _, block := range codeBlock.FindAllString(text, -1) {
+			if !pulumi.MatchString(block) {
+				continue
+			}
+			for _, command := range onStack.FindAllString(block, -1) {
+				require.Contains(t, command, "STACK=", "%s: %s", page, command)
+				checked++
+			}
+		}
+	}
+	require.Greater(t, checked, 20)
+	// pulumi config set needs a stack that exists.
+	require.Regexp(t, `(?s)make -s env STACK=dev.*pulumi stack select dev --create.*pulumi config set `, codeBlock.FindString(pages(t)["docs/configuration.md"]))
+}
+
+// The example in configuration.md of what Pulumi does to a stack's file is what
+// its own package does.
+func TestConfigurationPage_FileWrittenByPulumi(t *testing.T) {
+	text, err := os.ReadFile("configuration.md")
+	require.NoError(t, err)
+	block := func(comment string) string {
+		_, rest, found := strings.Cut(string(text), "<!-- "+comment+" -->\n\n```yaml\n")
+		require.True(t, found, comment)
+		block, _, _ := strings.Cut(rest, "```")
+		return block
+	}
+	file := filepath.Join(t.TempDir(), "Pulumi.dev.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(block("before pulumi writes")), 0o644))
+	project, err := workspace.LoadProject("../Pulumi.yaml")
+	require.NoError(t, err)
+	stack, err := workspace.LoadProjectStack(nil, project, file)
+	require.NoError(t, err)
+	require.NoError(t, stack.Config.Set(config.MustMakeKey("private-ec2-access", "keepRecords"), config.NewValue("refuse"), false))
+	require.NoError(t, stack.Save(file))
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(written), block("after pulumi config set private-ec2-access:keepRecords refuse"))
 }
 
 var (

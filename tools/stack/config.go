@@ -120,7 +120,7 @@ func Load(root, name string) (*Stack, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		fix := ""
 		if names := stacksIn(root); len(names) > 0 {
-			fix = fmt.Sprintf("\n  Fix, for a new stack: cp Pulumi.%s.yaml %s", names[0], filepath.Base(s.File()))
+			fix = "\n  Fix, for a new stack:\n    " + copyCommand(names[0], s.Short())
 		}
 		return nil, fmt.Errorf("there is no stack %q, because there is no file %s%s%s", name, filepath.Base(s.File()), existing(root), fix)
 	} else if err != nil {

@@ -31,6 +31,8 @@ type app struct {
 	env   *Environment
 	// me is who the commands are on a stack in an AWS account; nil without the AWS CLI, and on an emulated stack.
 	me *signedIn
+	// keepsSecrets: the backend encrypts secrets itself, as Pulumi Cloud does. A folder or a bucket needs a passphrase or a key.
+	keepsSecrets bool
 	// interrupted: Ctrl-C was pressed during the last run of Pulumi.
 	interrupted bool
 	// before is the state that repair has read.

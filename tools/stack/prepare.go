@@ -1,10 +1,12 @@
 package stack
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -35,45 +37,112 @@ func (a *app) prepare(create bool) error {
 	if err := a.loggedIn(); err != nil {
 		return err
 	}
-	// The secrets provider of a stack on an AWS account may have to ask for a passphrase.
-	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: a.stderr, ask: !a.stack.Emulated && process.IsTerminal(os.Stdin)}
-	if !c.ask {
-		c.stdout = pipe{a.stderr}
+	return a.selectStack(create)
+}
+
+// selectStack creates the stack if it does not exist and may be created.
+func (a *app) selectStack(create bool) error {
+	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: pipe{a.stderr}}
+	created := call{args: append(slices.Clone(c.args), "--create"), stdout: c.stdout}
+	if a.stack.Emulated {
+		return a.pulumi(created)
 	}
-	if create || a.stack.Emulated {
-		c.args = append(c.args, "--create")
-	}
+	var said strings.Builder
+	c.stderr = &said
 	err := a.pulumi(c)
-	if err != nil && !create && !a.stack.Emulated {
+	switch {
+	case err == nil:
+		return a.askPassphrase(false)
+	case !create:
+		fmt.Fprint(a.stderr, said.String())
 		a.say("If the stack does not exist yet, make up STACK=%s creates it.", a.stack.Name)
+		return err
 	}
-	if err == nil {
-		err = a.askPassphrase()
+	if err = a.askPassphrase(true); err == nil {
+		err = a.pulumi(created)
 	}
 	return err
 }
 
-// askPassphrase asks once for the passphrase of a stack that keeps its secrets by one. What Pulumi prints goes to a log from
-// here on, so its own question would not be seen.
-func (a *app) askPassphrase() error {
-	var file struct {
-		Salt string `yaml:"encryptionsalt"`
-	}
-	if err := readYAML(a.stack.File(), &file); err != nil || file.Salt == "" || !process.IsTerminal(os.Stdin) {
+// secrets is what a stack's file says of how Pulumi encrypts the stack's secrets.
+type secrets struct {
+	Provider string `yaml:"secretsprovider"`
+	Salt     string `yaml:"encryptionsalt"`
+}
+
+// ofOneStack matches the lines of a stack's file that a copy for another stack must not have.
+const ofOneStack = "^(encryptionsalt|encryptedkey|secretsprovider):"
+
+// copyCommand copies a stack's file for a new stack.
+func copyCommand(from, to string) string {
+	return fmt.Sprintf("grep -vE '%s' Pulumi.%s.yaml > Pulumi.%s.yaml", ofOneStack, from, to)
+}
+
+// askPassphrase asks once for the passphrase by which Pulumi encrypts the stack's secrets, if it does. Pulumi would ask for it
+// without saying what it is for, and what it prints later goes to a log.
+func (a *app) askPassphrase(isNew bool) error {
+	var own secrets
+	if err := readYAML(a.stack.File(), &own); err != nil {
 		return err
+	}
+	if own.Salt == "" && (a.keepsSecrets || own.Provider != "" && own.Provider != "passphrase") {
+		return nil
+	}
+	if isNew && own.Salt != "" {
+		a.sayCopied(own.Salt)
 	}
 	for _, entry := range a.env.Apply(a.environ) {
 		if name, _, _ := strings.Cut(entry, "="); name == "PULUMI_CONFIG_PASSPHRASE" || name == "PULUMI_CONFIG_PASSPHRASE_FILE" {
 			return nil
 		}
 	}
-	fmt.Fprintf(a.stderr, "Passphrase of the stack %s (PULUMI_CONFIG_PASSPHRASE is not set): ", a.stack.Name)
-	passphrase, err := term.ReadPassword(int(os.Stdin.Fd()))
-	fmt.Fprintln(a.stderr)
+	terminal := process.IsTerminal(os.Stdin)
+	if !terminal && !isNew {
+		return nil
+	}
+	choose := "If it was created with an empty one, press Enter."
+	if isNew && own.Salt == "" {
+		choose = "The program has no secrets, so an empty one is enough: press Enter."
+	}
+	a.say("Pulumi encrypts secrets in the config and the state of the stack %s with a passphrase. %s\n"+
+		"Not to be asked again, set it beforehand (here to an empty one), or name a file in PULUMI_CONFIG_PASSPHRASE_FILE:\n"+
+		"    export PULUMI_CONFIG_PASSPHRASE=''", a.stack.Name, choose)
+	if !terminal {
+		return nil // Pulumi says that it is missing
+	}
+	passphrase, err := a.readPassphrase("Passphrase of the stack " + a.stack.Name + ": ")
+	if err == nil && passphrase != "" && isNew && own.Salt == "" {
+		var again string
+		if again, err = a.readPassphrase("Again: "); err == nil && again != passphrase {
+			return errors.New("the passphrases differ. Nothing was created. Fix: run the command again")
+		}
+	}
 	if err == nil {
-		a.env.set("PULUMI_CONFIG_PASSPHRASE", string(passphrase))
+		a.env.set("PULUMI_CONFIG_PASSPHRASE", passphrase)
 	}
 	return err
+}
+
+func (a *app) readPassphrase(prompt string) (string, error) {
+	fmt.Fprint(a.stderr, prompt)
+	passphrase, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(a.stderr)
+	return string(passphrase), err
+}
+
+// sayCopied says that a new stack's file is a copy, which has the other stack's passphrase.
+func (a *app) sayCopied(salt string) {
+	for _, name := range stacksIn(a.root) {
+		var other secrets
+		if name == a.stack.Short() || readYAML(filepath.Join(a.root, "Pulumi."+name+".yaml"), &other) != nil || other.Salt != salt {
+			continue
+		}
+		file := filepath.Base(a.stack.File())
+		a.say("Note: the line encryptionsalt in %[1]s is that of Pulumi.%[2]s.yaml, so Pulumi accepts only the passphrase of the stack %[2]s\n"+
+			"  (\"incorrect passphrase\" with another one). To give the stack %[3]s a passphrase of its own, remove the line:\n"+
+			"    sed -i.bak -E '/%[4]s/d' %[1]s && rm %[1]s.bak", file, name, a.stack.Name, ofOneStack)
+		return
+	}
 }
 
 // prepareUpdate also compiles the program and repairs what a killed command left.
@@ -94,8 +163,12 @@ func (a *app) loggedIn() error {
 		return nil // its backend is a folder
 	}
 	var said strings.Builder
-	err := a.pulumi(call{args: []string{"whoami"}, stdout: io.Discard, stderr: &said})
+	var backend strings.Builder
+	err := a.pulumi(call{args: []string{"whoami", "--json"}, stdout: &backend, stderr: &said})
 	if err == nil {
+		var answer struct{ URL string }
+		_ = json.Unmarshal([]byte(backend.String()), &answer) // it is read for the question about the passphrase only
+		a.keepsSecrets = answer.URL == "" || strings.HasPrefix(answer.URL, "http")
 		return nil
 	}
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")

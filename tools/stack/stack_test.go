@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -818,9 +819,122 @@ func TestBackend_NotLoggedIn_Explained(t *testing.T) {
 	require.Empty(t, calls())
 	a.stack.Emulated = false
 	require.NoError(t, a.loggedIn())
-	require.Equal(t, "whoami --color auto --non-interactive\n", calls())
+	require.Equal(t, "whoami --json --color auto --non-interactive\n", calls())
 	a.cli.Path = "/bin/false"
 	require.ErrorContains(t, a.loggedIn(), "the backend that keeps this stack's state does not answer")
+}
+
+// realApp is a stack dev in an AWS account whose backend is a folder and does not have it yet. The caller sets no passphrase.
+func realApp(t *testing.T, files map[string]string) (*app, *bytes.Buffer, func() string) {
+	a, out, calls := testApp(t, "", emptyState)
+	a.root = project(t, files)
+	s, err := Load(a.root, "dev")
+	require.NoError(t, err)
+	a.stack, a.env = s, &Environment{}
+	script := "#!/bin/sh\necho \"$* passphrase:${PULUMI_CONFIG_PASSPHRASE-none}\" >> " + filepath.Join(filepath.Dir(a.cli.Path), "calls") + "\n" +
+		"case \"$*\" in whoami*) echo '{\"user\": \"u\", \"url\": \"file:///state\"}';; *--create*) ;; 'stack select'*) echo 'error: no stack named dev found' >&2; exit 6;; esac\n"
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte(script), 0o755))
+	return a, out, calls
+}
+
+// A copy of a stack's file is announced before Pulumi says "incorrect passphrase", and the command that is printed removes the
+// lines of the other stack. That Pulumi then accepts another passphrase is not proved here.
+func TestSelectStack_CopiedFile_NamesTheLine(t *testing.T) {
+	const copied = "config:\n  aws:region: us-east-2\nencryptionsalt: v1:x\nencryptedkey: k\nsecretsprovider: passphrase\n"
+	a, out, calls := realApp(t, map[string]string{"Pulumi.dev.yaml": copied, "Pulumi.first.yaml": copied, "Pulumi.other.yaml": "encryptionsalt: v1:y\n"})
+	a.environ = append(a.environ, "PULUMI_CONFIG_PASSPHRASE=p")
+	require.NoError(t, a.selectStack(true))
+	assert.Contains(t, out.String(), "Note: the line encryptionsalt in Pulumi.dev.yaml is that of Pulumi.first.yaml, so Pulumi accepts only the passphrase of the stack first\n")
+	assert.Equal(t, "stack select dev --color auto --non-interactive passphrase:p\nstack select dev --create --color auto --non-interactive passphrase:p\n", calls())
+	runPrinted(t, a.root, out.String(), "sed ")
+	file, err := os.ReadFile(a.stack.File())
+	require.NoError(t, err)
+	assert.Equal(t, "config:\n  aws:region: us-east-2\n", string(file))
+	out.Reset()
+	require.NoError(t, a.selectStack(true))
+	assert.NotContains(t, out.String(), "Note")
+
+	_, err = Load(a.root, "prod")
+	require.ErrorContains(t, err, "Fix, for a new stack:\n    grep ")
+	require.NoError(t, os.WriteFile(a.stack.File(), []byte(copied), 0o644))
+	runPrinted(t, a.root, err.Error(), "grep ")
+	file, err = os.ReadFile(filepath.Join(a.root, "Pulumi.prod.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, "config:\n  aws:region: us-east-2\n", string(file))
+}
+
+// runPrinted runs the line of a message that begins with a text.
+func runPrinted(t *testing.T, folder, message, begin string) {
+	t.Helper()
+	for line := range strings.Lines(message) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, begin) {
+			cmd := exec.Command("sh", "-c", line)
+			cmd.Dir = folder
+			said, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s: %s", line, said)
+			return
+		}
+	}
+	t.Fatalf("no line begins with %q in %s", begin, message)
+}
+
+func TestSelectStack_Passphrase_AskedOnceAndExplained(t *testing.T) {
+	const variable = "    export PULUMI_CONFIG_PASSPHRASE=''\n"
+	for name, c := range map[string]struct {
+		file, typed, says, passphrase, refused string
+		exists                                 bool
+	}{
+		"new, empty":              {typed: "\n", says: "The program has no secrets, so an empty one is enough: press Enter.", passphrase: ""},
+		"new, chosen":             {typed: "p\np\n", says: "an empty one is enough", passphrase: "p"},
+		"new, mistyped":           {typed: "p\nq\n", says: "an empty one is enough", refused: "the passphrases differ. Nothing was created"},
+		"new, with a salt":        {file: "encryptionsalt: x\n", typed: "p\n", says: "If it was created with an empty one, press Enter.", passphrase: "p"},
+		"exists":                  {file: "encryptionsalt: x\n", exists: true, typed: "p\n", says: "If it was created with an empty one, press Enter.", passphrase: "p"},
+		"new, with a KMS key":     {file: "secretsprovider: awskms://k\n", passphrase: "none"},
+		"new, without a terminal": {says: "The program has no secrets, so an empty one is enough", passphrase: "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, out, calls := realApp(t, map[string]string{"Pulumi.dev.yaml": c.file})
+			require.NoError(t, a.loggedIn())
+			if c.exists {
+				require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n"), 0o755))
+			}
+			a.environ = []string{"PATH=" + os.Getenv("PATH")}
+			stdin := os.Stdin
+			t.Cleanup(func() { os.Stdin = stdin })
+			if c.typed == "" {
+				null, err := os.Open(os.DevNull)
+				require.NoError(t, err)
+				defer null.Close()
+				os.Stdin = null
+			} else {
+				user, terminal, err := pty.Open()
+				require.NoError(t, err)
+				defer user.Close()
+				defer terminal.Close()
+				os.Stdin = terminal
+				_, err = user.WriteString(c.typed)
+				require.NoError(t, err)
+			}
+			err := a.selectStack(true)
+			if c.refused != "" {
+				require.ErrorContains(t, err, c.refused)
+				assert.NotContains(t, calls(), "--create")
+				return
+			}
+			require.NoError(t, err)
+			if c.says == "" {
+				assert.NotContains(t, out.String(), "passphrase")
+			} else {
+				assert.Contains(t, out.String(), c.says)
+				assert.Contains(t, out.String(), variable)
+			}
+			if c.exists {
+				assert.Equal(t, c.passphrase, a.env.values["PULUMI_CONFIG_PASSPHRASE"])
+			} else {
+				assert.Contains(t, calls(), "--create --color auto --non-interactive passphrase:"+c.passphrase+"\n")
+			}
+		})
+	}
 }
 
 func TestLoad_StackNames_OfOrganizationsAndWithDots(t *testing.T) {
