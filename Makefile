@@ -25,91 +25,92 @@ with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 # A stack's name where a target belongs. The commands before it would act on the stack local.
 misplaced := $(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(MAKECMDGOALS))
 $(if $(misplaced),$(error $(firstword $(misplaced)) is a stack. Fix: make $(firstword $(filter-out $(misplaced),$(MAKECMDGOALS)) TARGET) STACK=$(firstword $(misplaced))))
-.PHONY: docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command
+.PHONY: docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command ci-preview ci-drift
 
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo
-	@echo '  STACK=name chooses the stack: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, in the local emulator).'
-	@echo '  ARGS="…" is passed to pulumi, as in: make preview ARGS=--expect-no-changes'
-	@echo '  V=1 prints each aws command that a command about sessions runs.'
+##@ Deploy
 
-up: command ## create or update the stack's resources (DIFF=1: with every property)
+up: command ## create or update the stack's resources: DIFF=1 (show every property)
 	@$(run) up $(call switch,DIFF,diff) -- $(ARGS)
 
-preview: command ## show what `make up` would change, one line for each resource (DIFF=1: every property)
+preview: command ## show what `make up` would change, one line for each resource: DIFF=1
 	@$(run) preview $(call switch,DIFF,diff) -- $(ARGS)
-
-destroy: command ## delete the stack's resources (DIFF=1: show every property, CUT_OFF=1: also VPC endpoints that others use)
-	@$(run) destroy $(call switch,DIFF,diff) $(call switch,CUT_OFF,cut-off) -- $(ARGS)
 
 outputs: command ## print the stack's outputs as JSON
 	@$(run) outputs -- $(ARGS)
 
-env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)" (UNDO=1: what it was before)
-	@$(run) env $(call switch,UNDO,undo)
+upgrade: command ## replace an instance, or a fleet in batches, by the newest image: | INSTANCE=name, or FLEET=name BATCH=5 TIMEOUT=10m
+	@$(run) upgrade $(call option,INSTANCE,instance) $(call option,FLEET,fleet) $(call option,BATCH,batch) $(call option,TIMEOUT,timeout) -- $(ARGS)
+
+destroy: command ## delete the stack's resources: | DIFF=1 CUT_OFF=1 (also VPC endpoints that others use)
+	@$(run) destroy $(call switch,DIFF,diff) $(call switch,CUT_OFF,cut-off) -- $(ARGS)
+
+##@ Sessions
+
+connect: command ## open a session: INSTANCE=name or ID, REASON="why"
+	@$(run) connect $(call option,INSTANCE,instance) $(call option,REASON,reason) $(call switch,V,verbose) $(ARGS)
 
 status: command ## show what is deployed, who is in a session, and when recording was last verified
 	@$(run) status $(call switch,V,verbose) $(ARGS)
 
-wait: command ## wait until the instances are online, or print what is missing: INSTANCE= TIMEOUT=10m NETWORK=1
+wait: command ## wait until the instances are online, or print what is missing: | INSTANCE= TIMEOUT=10m NETWORK=1
 	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,NETWORK,network) $(call switch,V,verbose) $(ARGS)
 
-connect: command ## open a session: INSTANCE=name or id, REASON="why", which the history keeps
-	@$(run) connect $(call option,INSTANCE,instance) $(call option,REASON,reason) $(call switch,V,verbose) $(ARGS)
-
-history: command ## list sessions: FORMAT=table|json|csv WHO= INSTANCE= SINCE= UNTIL= LIMIT= NEXT= ALL=1
+history: command ## list sessions: | WHO= INSTANCE= SINCE= UNTIL= LIMIT= NEXT= ALL=1 FORMAT=table|json|csv
 	@$(run) history $(call option,FORMAT,format) $(call option,WHO,who) $(call option,INSTANCE,instance) $(call option,SINCE,since) $(call option,UNTIL,until) \
 		$(call option,LIMIT,limit) $(call option,NEXT,next) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
 
-record: command ## print the session log of a session: SESSION=id (default: your last), RAW=1: its bytes
+record: command ## print a session log: | SESSION=ID (default: your last session) RAW=1 (unchanged bytes)
 	@$(run) record $(call option,SESSION,session) $(call switch,RAW,raw) $(call switch,V,verbose) $(ARGS)
 
-end: command ## end your sessions: SESSION=id or INSTANCE= (ALL=1: those of all users, YES=1: do not ask)
+end: command ## end your sessions: | SESSION=ID or INSTANCE=, ALL=1 (those of all users) YES=1 (do not ask)
 	@$(run) end $(call option,SESSION,session) $(call option,INSTANCE,instance) $(call switch,ALL,all) $(call switch,YES,yes) $(call switch,V,verbose) $(ARGS)
 
-verify: command ## verify that sessions are recorded: INSTANCE= TIMEOUT=5m (ALL=1: on all instances, ten at a time)
+verify: command ## verify that sessions are recorded: | INSTANCE= TIMEOUT=5m ALL=1 (on all instances)
 	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
 
-audit: command ## compare sessions with session logs: SINCE= FORMAT=table|json|csv ALLOW=documents TOPIC=arn ALL=1 WITHOUT_CLOUDTRAIL=1 OUTPUTS=file
+audit: command ## compare sessions with session logs: | SINCE= ALLOW=documents TOPIC=ARN OUTPUTS=file ALL=1 WITHOUT_CLOUDTRAIL=1 | FORMAT=table|json|csv
 	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) $(call option,OUTPUTS,outputs) \
 		$(call switch,ALL,all) $(call switch,WITHOUT_CLOUDTRAIL,without-cloudtrail) $(call switch,V,verbose) $(ARGS)
 
-picture: up executable-tmp ## regenerate docs/session.svg from a session on the stack local
-	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
+##@ This machine
 
-bench: executable-tmp command ## compare the speed with Terraform: BENCH_INSTANCES="1 50" BENCH_ROUNDS=3, WRITE=1 for docs/bench.md as well
-	@cd tools && go run ./cmd/bench -project .. $(if $(BENCH_INSTANCES),-instances '$(BENCH_INSTANCES)') \
-		$(if $(BENCH_ROUNDS),-rounds '$(BENCH_ROUNDS)') $(if $(WRITE),-write)
-
-docs: executable-tmp ## regenerate docs/configuration.md from Pulumi.yaml
-	@go test -count=1 -run TestConfigurationPage ./docs -update
-
-plugin: command ## build the AWS CLI's session-manager-plugin from its source, if none is installed
+plugin: command ## build the Session Manager plugin from source, if none is installed
 	@$(command) plugin
 
-upgrade: command ## replace an instance, or a fleet in batches, by the newest image: INSTANCE=name, or FLEET=name BATCH=5 TIMEOUT=10m
-	@$(run) upgrade $(call option,INSTANCE,instance) $(call option,FLEET,fleet) $(call option,BATCH,batch) $(call option,TIMEOUT,timeout) -- $(ARGS)
+env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)" | UNDO=1 (what it was before)
+	@$(run) env $(call switch,UNDO,undo)
 
-check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only Go and takes less than a minute
+down: command ## stop the local emulator
+	@$(command) down
+
+clean: command ## stop the local emulator and delete .local; stacks in AWS accounts stay
+	@$(command) clean
+
+help: ## list these commands
+	@echo 'make COMMAND STACK=name OPTION=value'
+	@echo '  STACK= is one of: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, in the local emulator).'
+	@echo '  ARGS="…" is passed to pulumi, as in: make preview ARGS=--expect-no-changes'
+	@echo '  V=1 prints each aws command that a command about sessions runs.'
+	@echo '  An option counts only after make: make history V=1, not V=1 make history.'
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { gsub(/ \| /, sprintf("\n%20s", ""), $$2); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ For maintainers and pipelines
+
+check: lint-go ## format, vet, staticcheck, wording and unit tests; needs only Go
 	@scripts/check
 
-e2e: command executable-tmp ## RUN=pattern: end-to-end tests by name, as `go test -run` takes it
-	@if [ -z '$(RUN)' ]; then echo 'error: RUN: the name of a test is missing. Example: make e2e RUN=TestRecipe' >&2; exit 1; fi
-	@$(with_test_tools) && scripts/test '$(RUN)'
-
-test: lint command ## lint, and run the tests of all modules (RACE=1: those of tools with the race detector)
+test: lint command ## lint and all tests: RACE=1 (tools with the race detector)
 	@$(with_test_tools) && RACE='$(RACE)' scripts/test
 
 # A test that does more with LONG=1 has a name that this -run matches; the tests check that.
-test-long: command executable-tmp ## the long tests: commands killed at every moment, every combination, every setting, every finding of the preview, every partition, 200 instances, a scan. Writes five tables in docs/
+test-long: command executable-tmp ## the long tests, more than an hour; they write tables in docs/
 	@$(with_test_tools) && cd e2e && LONG=1 go test -count=1 -parallel 4 -timeout 90m -v -run 'Kill|EveryCombination|EverySetting|EveryFinding|EveryMutation|EveryPartition|Scanner|TwoHundred|TwoInOneVPC' .
 
-record-upgrade-fixture: executable-tmp command ## VERSION=x: save what this release deploys, for the upgrade test of later ones
-	@test -n '$(VERSION)' || { echo 'error: VERSION is empty. Fix: make record-upgrade-fixture VERSION=0.1' >&2; exit 1; }
-	@$(with_test_tools) && cd e2e && go test -count=1 -timeout 30m -run 'TestUpgrade$$' . -record-upgrade '$(VERSION)'
+e2e: command executable-tmp ## end-to-end tests by name: RUN=pattern, as `go test -run` takes it
+	@if [ -z '$(RUN)' ]; then echo 'error: RUN: the name of a test is missing. Example: make e2e RUN=TestRecipe' >&2; exit 1; fi
+	@$(with_test_tools) && scripts/test '$(RUN)'
 
-test-breaks: executable-tmp ## break the program on purpose in one way after the other, and name the test that fails
+test-breaks: executable-tmp ## break the program on purpose in many ways; a test must notice each
 	@cd tools && go run ./cmd/breaks -project ..
 
 lint: lint-go ## check format, vet, staticcheck, the workflows, the policies and the wording
@@ -123,19 +124,33 @@ lint-go: executable-tmp
 	@"$(CURDIR)/.local/bin/staticcheck" ./... && (cd tools && "$(CURDIR)/.local/bin/staticcheck" ./...) && (cd e2e && "$(CURDIR)/.local/bin/staticcheck" ./...)
 	@cd tools && go run ./cmd/wording -project ..
 
-vet-platforms: ## check that the tools compile for Windows and macOS
-	@cd tools && GOOS=windows go vet ./... && GOOS=darwin go vet ./...
-
 # go run and go test start programs from the temporary folder.
 executable-tmp:
 	@file="$$(mktemp)" && printf '#!/bin/sh\n' > "$$file" && chmod +x "$$file" && { "$$file" 2>/dev/null; code=$$?; rm -f "$$file"; [ $$code = 0 ] || \
 		{ echo "error: no program can be started in the temporary folder $${TMPDIR:-/tmp} (mounted noexec?). Fix: TMPDIR=FOLDER make …, with another folder" >&2; exit 1; }; }
 
-down: command ## stop the local emulator
-	@$(command) down
+vet-platforms: ## check that the tools compile for Windows and macOS
+	@cd tools && GOOS=windows go vet ./... && GOOS=darwin go vet ./...
 
-clean: command ## stop the local emulator and delete .local (stacks in AWS accounts are not changed)
-	@$(command) clean
+docs: executable-tmp ## regenerate docs/configuration.md from Pulumi.yaml
+	@go test -count=1 -run TestConfigurationPage ./docs -update
+
+picture: up executable-tmp ## regenerate docs/session.svg from a session on the stack local
+	@cd tools && go run ./cmd/picture -project .. -to ../docs/session.svg
+
+bench: executable-tmp command ## compare the speed with Terraform: BENCH_INSTANCES="1 50" BENCH_ROUNDS=3 WRITE=1
+	@cd tools && go run ./cmd/bench -project .. $(if $(BENCH_INSTANCES),-instances '$(BENCH_INSTANCES)') \
+		$(if $(BENCH_ROUNDS),-rounds '$(BENCH_ROUNDS)') $(if $(WRITE),-write)
+
+record-upgrade-fixture: executable-tmp command ## save what this release deploys, for the upgrade test: VERSION=x
+	@test -n '$(VERSION)' || { echo 'error: VERSION is empty. Fix: make record-upgrade-fixture VERSION=0.1' >&2; exit 1; }
+	@$(with_test_tools) && cd e2e && go test -count=1 -timeout 30m -run 'TestUpgrade$$' . -record-upgrade '$(VERSION)'
+
+ci-preview: ## what a pull request's pipeline runs: the preview as Markdown, in .local/ci
+	@scripts/ci/report '$(STACK)' preview $(ARGS)
+
+ci-drift: ## what the daily pipeline runs: compare the stack with the program
+	@scripts/ci/drift '$(STACK)'
 
 .DEFAULT:
 	@echo 'error: there is no target $@. Fix: make help lists them' >&2; exit 2
@@ -144,13 +159,3 @@ command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }
 	@test -e $(command) || echo '• build the command of this checkout (usually half a minute the first time)' >&2
 	@cd tools && go build -o ../$(command) ./cmd/stack
-
-# Pipelines
-
-.PHONY: ci-preview ci-drift
-
-ci-preview: ## what a pull request's pipeline runs: the preview as Markdown, in .local/ci
-	@scripts/ci/report '$(STACK)' preview $(ARGS)
-
-ci-drift: ## what the daily pipeline runs: is what is there what the program says? same or differs
-	@scripts/ci/drift '$(STACK)'

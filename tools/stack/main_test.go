@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
@@ -205,6 +206,38 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		assert.Equal(t, want != "make up", err != nil, "%s", line)
 		assert.Contains(t, string(out), want, line)
 		assert.NotContains(t, string(out), ".local/bin/stack", line)
+	}
+}
+
+// `make help` fits a terminal of 100 columns, has every target that has a description, and lists what users need, which is
+// what README.md and docs/sessions.md name, before what maintainers need.
+func TestMakeHelp_CommandsOfUsersFirst(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	cmd := exec.Command("make", "-C", "../..")
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=--no-print-directory", "MAKELEVEL=")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for line := range strings.Lines(string(out)) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 100, line)
+	}
+	users, maintainers, found := strings.Cut(string(out), "\nFor maintainers")
+	require.True(t, found)
+	makefile, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	for _, target := range regexp.MustCompile(`(?m)^([a-z0-9-]+):.*## `).FindAllStringSubmatch(string(makefile), -1) {
+		assert.Equal(t, 1, strings.Count(string(out), "\n  make "+target[1]+" "), target[1])
+	}
+	for _, page := range []string{"README.md", "docs/sessions.md"} {
+		text, err := os.ReadFile("../../" + page)
+		require.NoError(t, err)
+		named := regexp.MustCompile("(?m)(?:^|`)make (?:-s )?([a-z-]+)").FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, named)
+		for _, target := range named {
+			assert.Contains(t, users, "\n  make "+target[1]+" ", page)
+			assert.NotContains(t, maintainers, "\n  make "+target[1]+" ", page)
+		}
 	}
 }
 
