@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -151,6 +152,35 @@ func TestCommandsInPages_AreMakeTargets(t *testing.T) {
 	for page, text := range pages(t) {
 		for _, found := range command.FindAllStringSubmatch(text, -1) {
 			require.Regexp(t, "(?m)^"+found[1]+":", string(makefile), "%s: make %s", page, found[1])
+		}
+	}
+}
+
+// The command in team.md for a project with another name changes every name in both templates, except the key of the tag.
+// The tables of the page have every parameter of the templates.
+func TestTeamPage_FollowsBothTemplates(t *testing.T) {
+	page, err := os.ReadFile("team.md")
+	require.NoError(t, err)
+	command := regexp.MustCompile(`(?m)^sed .*$`).FindString(string(page))
+	require.Contains(t, command, "NAME")
+	folder := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(folder, "bootstrap"), os.DirFS("../bootstrap")))
+	run := exec.Command("bash", "-c", strings.ReplaceAll(command, "NAME", "shells"))
+	run.Dir = folder
+	out, err := run.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	templates, err := os.ReadDir(filepath.Join(folder, "bootstrap"))
+	require.NoError(t, err)
+	require.Len(t, templates, 2)
+	for _, file := range templates {
+		text, err := os.ReadFile(filepath.Join(folder, "bootstrap", file.Name()))
+		require.NoError(t, err)
+		require.Positive(t, strings.Count(string(text), "shells-deploy"), file.Name())
+		require.Zero(t, strings.Count(strings.ReplaceAll(string(text), "private-ec2-access:stack", ""), "private-ec2-access"), file.Name())
+		_, parameters, _ := strings.Cut(string(text), "\nParameters:\n")
+		parameters, _, _ = strings.Cut(parameters, "\n\n")
+		for _, parameter := range regexp.MustCompile(`(?m)^  (\w+):$`).FindAllStringSubmatch(parameters, -1) {
+			require.True(t, regexp.MustCompile("(?m)^\\| [^|]*`"+parameter[1]+"`").Match(page), "the tables of team.md do not have %s of %s", parameter[1], file.Name())
 		}
 	}
 }
