@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"charm.land/huh/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -134,14 +135,29 @@ func (r *run) pick(ctx context.Context) (named, error) {
 	for i, n := range all {
 		options = append(options, huh.NewOption(n.String(), i))
 	}
+	const title = "A session on which instance?"
 	chosen := 0
-	question := huh.NewSelect[int]().Title("A session on which instance?").Options(options...).Value(&chosen)
+	question := huh.NewSelect[int]().Title(title).Options(options...).Value(&chosen).Filtering(true)
 	if len(all) > maxNamed {
-		// What is typed filters the list.
-		question = question.Height(maxNamed + 4).Filtering(true)
+		question = question.Height(maxNamed + 4)
 	}
-	err = r.ask(question)
+	// The filter takes the place of the question's own title.
+	err = r.ask(title+" Type to filter, Enter to choose.", filtered{question})
 	return all[chosen], err
+}
+
+// filtered is a list that is filtered by what is typed. While nothing matches it takes only text: a key that moves the cursor of an
+// empty list would have Enter choose what was under it before.
+type filtered struct{ *huh.Select[int] }
+
+func (f filtered) Update(m tea.Msg) (huh.Model, tea.Cmd) {
+	if k, is := m.(tea.KeyPressMsg); is && k.Text == "" && k.Code != tea.KeyBackspace {
+		if _, matches := f.Hovered(); !matches {
+			return f, nil
+		}
+	}
+	_, cmd := f.Select.Update(m)
+	return f, cmd
 }
 
 // matching are the instances that INSTANCE= means: a name or an ID, a tag, or the beginning of names; all without it.
@@ -195,13 +211,13 @@ func (r *run) tagged(ctx context.Context, tag string) ([]named, error) {
 	return all, nil
 }
 
-// ask runs one question. On a terminal that cannot move its cursor it is asked in plain lines.
-func (r *run) ask(question huh.Field) error {
+// ask runs one question, below a title if it has none of its own. On a terminal that cannot move its cursor it is asked in plain lines.
+func (r *run) ask(title string, question huh.Field) error {
 	theme := huh.ThemeFunc(huh.ThemeBase)
 	if r.colours(r.Err) {
 		theme = huh.ThemeCharm
 	}
-	form := huh.NewForm(huh.NewGroup(question)).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
+	form := huh.NewForm(huh.NewGroup(question).Title(title)).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
 		WithAccessible(process.Variable(r.Environ, "TERM") == "dumb")
 	err := form.Run()
 	if errors.Is(err, huh.ErrUserAborted) {

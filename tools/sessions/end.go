@@ -75,7 +75,7 @@ func (r *run) end(ctx context.Context) error {
 			r.say("The stack %s: %s.", r.Stack, r.Where)
 		}
 		sure := false
-		if err := r.ask(huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", screen.Count(len(mine), "session"), n)).Value(&sure)); err != nil {
+		if err := r.ask("", huh.NewConfirm().Title(fmt.Sprintf("End %s on %s?", screen.Count(len(mine), "session"), n)).Value(&sure)); err != nil {
 			return err
 		}
 		if !sure {

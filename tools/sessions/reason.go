@@ -59,7 +59,7 @@ func (r *run) askReason() (string, error) {
 		return "", process.Usagef("the stack %s requires a reason for each session (session.reason), and there is no terminal to ask on.\n  Fix: %s",
 			r.Stack, r.command("connect REASON='TEXT'"))
 	}
-	err := r.ask(huh.NewInput().Title("Reason for this session?").CharLimit(maxReason).Value(&text).Validate(func(text string) error {
+	err := r.ask("", huh.NewInput().Title("Reason for this session?").CharLimit(maxReason).Value(&text).Validate(func(text string) error {
 		if strings.TrimSpace(text) == "" {
 			return errors.New("this stack requires a reason")
 		}

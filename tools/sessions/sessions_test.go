@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -207,60 +208,81 @@ func TestPickInstance_PrefixAndTag(t *testing.T) {
 	}
 }
 
-// On a terminal, what is typed filters a long list of instances.
-func TestPickInstance_Many_FilteredByTyping(t *testing.T) {
+// On a terminal, what is typed filters the list of instances from the first key on, and Enter without a match opens nothing.
+func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 	t.Parallel()
-	screen, terminal, err := pty.Open()
-	require.NoError(t, err)
-	defer screen.Close()
-	defer terminal.Close()
-	require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
-	ids := map[string]string{}
+	many := map[string]string{}
 	for i := range 200 {
-		ids[fmt.Sprintf("web-%03d", i+1)] = fmt.Sprintf("i-%d", i+1)
+		many[fmt.Sprintf("web-%03d", i+1)] = fmt.Sprintf("i-%d", i+1)
 	}
-	r := &run{Setting: Setting{Stack: "dev", In: terminal, Err: terminal, Environ: []string{"TERM=xterm"}}, outputs: outputs.Values{InstanceIDs: ids}}
-	shown := make(chan string, 1000)
-	go func() {
-		for buffer := make([]byte, 4096); ; {
-			n, err := screen.Read(buffer)
-			if err != nil {
-				return
+	two := map[string]string{"app": "i-1", "db": "i-2"}
+	escapes := regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
+	const up, halfPageDown, backspace, enter = "\x1b[A", "\x04", "\x7f", "\r"
+	for name, c := range map[string]struct {
+		ids   map[string]string
+		types []string // each followed by what the terminal then shows
+		want  named
+	}{
+		"many":                          {many, []string{"137", "web-137", enter, ""}, named{"web-137", "i-137"}},
+		"two":                           {two, []string{"db", "db (i-2)", enter, ""}, named{"db", "i-2"}},
+		"keys that move in other lists": {map[string]string{"app": "i-1", "jk": "i-2"}, []string{"jk", "jk (i-2)", enter, ""}, named{"jk", "i-2"}},
+		"the arrow keys":                {two, []string{"\x1b[B", "> db", enter, ""}, named{"db", "i-2"}},
+		"no match":                      {two, []string{"#", "#", enter + up + enter + halfPageDown + enter + backspace, "> app", "db", "db (i-2)", enter, ""}, named{"db", "i-2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			screen, terminal, err := pty.Open()
+			require.NoError(t, err)
+			defer screen.Close()
+			defer terminal.Close()
+			require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
+			r := &run{Setting: Setting{Stack: "dev", In: terminal, Err: terminal, Environ: []string{"TERM=xterm"}}, outputs: outputs.Values{InstanceIDs: c.ids}}
+			shown := make(chan string, 1000)
+			go func() {
+				for buffer := make([]byte, 4096); ; {
+					n, err := screen.Read(buffer)
+					if err != nil {
+						return
+					}
+					shown <- string(buffer[:n])
+				}
+			}()
+			var picked named
+			ended := make(chan error, 1)
+			sees := func(text string) {
+				seen, deadline := "", time.After(10*time.Second)
+				for !strings.Contains(escapes.ReplaceAllString(seen, ""), text) {
+					select {
+					case more := <-shown:
+						seen += more
+					case <-ended:
+						require.Fail(t, "it chose", "%v", picked)
+					case <-deadline:
+						require.Fail(t, "not shown: "+text, "%q", seen)
+					}
+				}
 			}
-			shown <- string(buffer[:n])
-		}
-	}()
-	sees := func(text string) {
-		seen := ""
-		for !strings.Contains(seen, text) {
+			go func() {
+				var err error
+				picked, err = r.pick(t.Context())
+				ended <- err
+			}()
+			defer func() { _, _ = screen.WriteString("\x03") }() // a test that failed ends the question
+			sees("A session on which instance? Type to filter")
+			for i := 0; i < len(c.types); i += 2 {
+				_, err = screen.WriteString(c.types[i])
+				require.NoError(t, err)
+				sees(c.types[i+1])
+			}
 			select {
-			case more := <-shown:
-				seen += more
+			case err := <-ended:
+				require.NoError(t, err)
 			case <-time.After(10 * time.Second):
-				require.Fail(t, "not shown: "+text, "%q", seen)
+				require.Fail(t, "it still asks")
 			}
-		}
+			require.Equal(t, c.want, picked)
+		})
 	}
-	var picked named
-	ended := make(chan error, 1)
-	go func() {
-		var err error
-		picked, err = r.pick(t.Context())
-		ended <- err
-	}()
-	sees("web-001")
-	_, err = screen.WriteString("137")
-	require.NoError(t, err)
-	sees("web-137")
-	_, err = screen.WriteString("\r")
-	require.NoError(t, err)
-	select {
-	case err := <-ended:
-		require.NoError(t, err)
-	case <-time.After(10 * time.Second):
-		require.Fail(t, "it still asks")
-	}
-	require.Equal(t, named{"web-137", "i-137"}, picked)
 }
 
 func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {
