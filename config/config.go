@@ -84,6 +84,7 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 			found.Add(m)
 		}
 	}
+	found = append(found, literals.Outside(project, c)...)
 	found = append(found, checkRegion(raw, env)...)
 	found = append(found, literals.Changed(project, raw)...)
 	if !concerns(unread, "emulated") {

@@ -41,13 +41,21 @@ func newStack(t *testing.T, lines string, environ []string) stack {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(s.folder, "Pulumi.yaml"), project, 0o644))
 	var own struct{ Config map[string]any }
+	outside := ""
+	for line := range strings.Lines(lines) {
+		if line[0] >= 'a' && line[0] <= 'z' {
+			break // a key that does not belong below config, and what is below it
+		}
+		outside += line
+	}
+	lines, outside = outside, strings.TrimPrefix(lines, outside)
 	require.NoError(t, yaml.Unmarshal([]byte("config:\n"+lines), &own))
 	for key, value := range pulumitest.LocalConfig("us-east-2") {
 		if _, given := own.Config[key]; !given && own.Config[pulumitest.Project+":"+key] == nil {
 			lines += fmt.Sprintf("  %s: %q\n", key, fmt.Sprint(value))
 		}
 	}
-	require.NoError(t, os.WriteFile(s.file(), []byte("config:\n"+lines), 0o644))
+	require.NoError(t, os.WriteFile(s.file(), []byte("config:\n"+lines+outside), 0o644))
 	return s
 }
 
@@ -135,6 +143,49 @@ func (s *stack) run(t *testing.T, command string) {
 	default:
 		t.Fatalf("no rule for the command %s", command)
 	}
+}
+
+// edit does what a user does with the lines of a fix: it removes the keys that
+// the commands remove, and writes the lines.
+func (s *stack) edit(t *testing.T, fix mistake.Fix) {
+	t.Helper()
+	for _, command := range fix.Commands {
+		if strings.HasPrefix(command, "pulumi config rm ") {
+			s.run(t, command)
+		}
+	}
+	text, err := os.ReadFile(s.file())
+	require.NoError(t, err)
+	var file struct{ Config map[string]any }
+	require.NoError(t, yaml.Unmarshal(text, &file))
+	var lines map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(strings.NewReplacer("NUMBER", "2", "instanceId: VALUE", "instanceId: i-0123456789abcdef2", "NAME", "renamed").Replace(fix.Lines)), &lines))
+	for key, value := range lines {
+		if !strings.Contains(key, ":") {
+			for written := range file.Config {
+				if written == key {
+					delete(file.Config, key)
+				}
+			}
+			key = pulumitest.Project + ":" + key
+		}
+		file.Config[key] = merge(file.Config[key], value)
+	}
+	text, err = yaml.Marshal(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(s.file(), text, 0o644))
+}
+
+func merge(into, from any) any {
+	a, mapping := into.(map[string]any)
+	b, both := from.(map[string]any)
+	if !mapping || !both {
+		return from
+	}
+	for key, value := range b {
+		a[key] = merge(a[key], value)
+	}
+	return a
 }
 
 // config does what pulumi config does: ParseConfigKey and configSetCmd.Run in
@@ -258,6 +309,8 @@ func fill(t *testing.T, name, command string) string {
 		value = "{}"
 	}
 	switch last := len(words) - 1; words[last] {
+	case `'{"NAME":"VALUE"}'`, `'{"NAME":{"count":"NUMBER"}}'`, `'{"NAME":{"instanceId":"VALUE"}}'`:
+		words[last] = strings.NewReplacer("NUMBER", "2", "instanceId\":\"VALUE", "instanceId\":\"i-0123456789abcdef2", "NAME", "renamed").Replace(words[last])
 	case "VALUE", "NUMBER", "REGION", "VPC", "SUBNET", "'{…}'", "'[…]'":
 		words[last] = settings.Quote(value)
 	}
@@ -311,11 +364,19 @@ func TestFixes_EachAlone_RemovesItsMistake(t *testing.T) {
 						fixed.run(t, fill(t, name, command))
 					}
 					others := slices.Delete(slices.Clone(before), i, i+1)
-					for _, left := range fixed.mistakes(t) {
-						text, err := os.ReadFile(fixed.file())
-						require.NoError(t, err)
-						require.True(t, slices.ContainsFunc(others, func(o mistake.Mistake) bool { return o.Problem == left.Problem }),
-							"after the fix %v of\n%s\nthere is\n%s\nin\n%s", fix.Commands, m, left, text)
+					requireFixed := func(fixed stack) {
+						for _, left := range fixed.mistakes(t) {
+							text, err := os.ReadFile(fixed.file())
+							require.NoError(t, err)
+							require.True(t, slices.ContainsFunc(others, func(o mistake.Mistake) bool { return o.Problem == left.Problem }),
+								"after the fix %v of\n%s\nthere is\n%s\nin\n%s", fix.Commands, m, left, text)
+						}
+					}
+					requireFixed(fixed)
+					if fix.Lines != "" {
+						edited := newStack(t, s.lines, s.environ)
+						edited.edit(t, fix)
+						requireFixed(edited)
 					}
 				}
 			}

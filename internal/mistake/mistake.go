@@ -20,11 +20,12 @@ type Mistake struct {
 // Fix is one way to fix a mistake. Placeholders in commands are in capitals.
 type Fix struct {
 	Text     string   // empty where the commands say it
+	Lines    string   // YAML of the stack's file, below config; the commands write the same
 	Commands []string // to run in this order
 }
 
 // Do is a fix in words, with the commands that it needs.
-func Do(text string, commands ...string) []Fix { return []Fix{{text, commands}} }
+func Do(text string, commands ...string) []Fix { return []Fix{{Text: text, Commands: commands}} }
 
 // Run is a fix that its commands explain.
 func Run(commands ...string) []Fix { return Do("", commands...) }
@@ -46,6 +47,9 @@ func (m Mistake) String() string {
 		fmt.Fprintf(&b, "\n     %s:", label)
 		if fix.Text != "" {
 			fmt.Fprintf(&b, " %s", fix.Text)
+		}
+		if fix.Lines != "" {
+			fmt.Fprintf(&b, "\n         %s\n       or run:", strings.ReplaceAll(fix.Lines, "\n", "\n         "))
 		}
 		for _, command := range fix.Commands { // on a line of its own, to be pasted
 			fmt.Fprintf(&b, "\n       %s", command)

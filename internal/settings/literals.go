@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ import (
 type Literals struct {
 	values map[string]literal // by key
 	names  map[string]literal // of the members of objects, by the member's key
+	// outside are the keys of the stack's file that are not below config; file is its name.
+	outside map[string]any
+	file    string
 }
 
 // literal is a scalar as it is written, and as the engine hands it over.
@@ -36,7 +40,7 @@ type literal struct {
 // config of a stack: Pulumi.STACK.yaml, and Pulumi.yaml for the defaults. It
 // passes over a file that it cannot read: the engine could, or there is none.
 func ReadLiterals(folder, namespace, stack string) Literals {
-	l := Literals{map[string]literal{}, map[string]literal{}}
+	l := Literals{values: map[string]literal{}, names: map[string]literal{}, outside: map[string]any{}, file: "Pulumi." + stack + ".yaml"}
 	var project struct {
 		StackConfigDir string               `yaml:"stackConfigDir"`
 		Config         map[string]yaml.Node `yaml:"config"`
@@ -52,13 +56,51 @@ func ReadLiterals(folder, namespace, stack string) Literals {
 	}
 	var own struct {
 		Config map[string]yaml.Node `yaml:"config"`
+		Others map[string]any       `yaml:",inline"`
 	}
-	if text, err := os.ReadFile(filepath.Join(folder, project.StackConfigDir, "Pulumi."+stack+".yaml")); err == nil && yaml.Unmarshal(text, &own) == nil {
+	if text, err := os.ReadFile(filepath.Join(folder, project.StackConfigDir, l.file)); err == nil && yaml.Unmarshal(text, &own) == nil {
 		for key, value := range own.Config {
 			l.read(strings.TrimPrefix(key, namespace+":"), &value)
 		}
+		for key, value := range own.Others {
+			if !slices.Contains(besidesConfig, key) {
+				l.outside[strings.TrimPrefix(key, namespace+":")] = value
+			}
+		}
 	}
 	return l
+}
+
+// besidesConfig are the keys of a stack's file, config aside: ProjectStack in
+// pulumi/sdk's workspace package.
+var besidesConfig = []string{"secretsprovider", "encryptedkey", "encryptionsalt", "environment"}
+
+// Outside reports the keys that are not below config. Pulumi ignores them, and
+// drops them when it writes the file.
+func (l Literals) Outside(namespace string, into any) (found mistake.List) {
+	known := fieldNames(reflect.TypeOf(into).Elem())
+	for _, key := range slices.Sorted(maps.Keys(l.outside)) {
+		value := l.outside[key]
+		in, name := namespace, key
+		if other, rest, foreign := strings.Cut(key, ":"); foreign {
+			in, name = other, rest
+		} else if !slices.Contains(known, strings.Split(name, ".")[0]) {
+			m := mistake.Mistake{Key: key, Got: Show(value), Problem: "not a key of " + l.file + ", so Pulumi ignores it", Fix: mistake.Do("remove it")}
+			if meant := Nearest(key, append([]string{"config"}, besidesConfig...)); meant != "" {
+				m.Fix = mistake.Do("did you mean " + meant + ":?")
+			}
+			found.Add(m)
+			continue
+		}
+		found.Add(mistake.Mistake{
+			Key: key, Got: Show(value), Problem: "outside of config: in " + l.file + ", where Pulumi ignores it",
+			Fix: []mistake.Fix{{
+				Text: "indent it below config:", Lines: strings.Join(block(map[string]any{key: value}, ""), "\n"),
+				Commands: []string{SetCommand(in, name, word(value))},
+			}},
+		})
+	}
+	return found
 }
 
 func (l Literals) read(key string, node *yaml.Node) {

@@ -44,6 +44,8 @@ type decoder struct {
 	literals  Literals
 	mistakes  mistake.List
 	misread   mistake.List
+	// unjudged are groups that are empty by mistake, so that their keys are missing.
+	unjudged []string
 }
 
 // parse reads a top-level value. A text field takes it as it is; everything
@@ -61,8 +63,17 @@ func (d *decoder) parse(name, text string, of reflect.Type) any {
 
 // wrong reports a value of another type than the key's.
 func (d *decoder) wrong(key string, got any, of reflect.Type) {
-	m := mistake.Mistake{Key: key, Got: Show(got), Allowed: article(of)}
-	m.Problem = "not " + m.Allowed
+	m := mistake.Mistake{Key: key, Got: Show(got), Problem: "not " + article(of), Allowed: article(of)}
+	if empty(got) {
+		m.Got, m.Problem = "", "it is empty"
+	}
+	name := key[strings.LastIndex(key, ".")+1:]
+	switch of.Kind() {
+	case reflect.Map:
+		m.Allowed += ": one line for each name, indented below " + name + ":"
+	case reflect.Struct:
+		m.Allowed += " with the keys " + strings.Join(fieldNames(of), ", ")
+	}
 	switch {
 	case strings.Contains(key, ":{"): // db:{a: b} is the key "db:{a" with the value "b}"
 		m.Fix = mistake.Do("in the file, put a blank between the colon and the brace, as in NAME: {…}; or remove it:", RemoveCommand(d.namespace, key))
@@ -70,6 +81,9 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 		m.Fix = mistake.Do("to use the defaults of all its keys:", RemoveCommand(d.namespace, key))
 	case of.Kind() == reflect.Struct:
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, "'{}'"))
+	case of.Kind() == reflect.Map:
+		meant := namesOf(got, of)
+		m.Fix = inFile("in the stack's file, write:", key, meant, SetCommand(d.namespace, key, Quote(Show(meant))))
 	default:
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, again(got, of)))
 	}
@@ -94,7 +108,7 @@ func article(of reflect.Type) string {
 	case reflect.Slice:
 		return "a list"
 	case reflect.Map, reflect.Struct:
-		return "an object"
+		return "a mapping"
 	}
 	return "a text"
 }
@@ -158,6 +172,7 @@ func (d *decoder) value(key string, value any, target reflect.Value) {
 			d.wrong(key, value, target.Type())
 			return
 		}
+		members = d.tooShallow(key, members, target.Type().Elem())
 		object := reflect.MakeMap(target.Type())
 		for _, name := range slices.Sorted(maps.Keys(members)) {
 			at := Member(key, name)
@@ -231,6 +246,7 @@ func (d *decoder) name(key, handed string) (text string, changed bool) {
 }
 
 func (d *decoder) structure(key string, members map[string]any, target reflect.Value) {
+	members = d.sameLevel(key, members, target.Type())
 	known := fieldNames(target.Type())
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !slices.Contains(known, name) {
@@ -245,6 +261,7 @@ func (d *decoder) structure(key string, members map[string]any, target reflect.V
 		value, present := members[name]
 		at, field := Member(key, name), target.FieldByIndex(f.Index)
 		switch {
+		case slices.Contains(d.unjudged, at):
 		case present:
 			d.value(at, value, field)
 		case field.Kind() == reflect.Struct:
@@ -269,12 +286,11 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		steps, remove = strings.Split(name, "."), "pulumi config rm "+Quote(d.namespace+":"+name)
 	}
 	meant, of := nearestPath(parent, steps, in)
+	if homes := homesOf(name, value, in); len(homes) > 0 && len(steps) == 1 && (meant == "" || distance(name, meant[strings.LastIndex(meant, ".")+1:]) > max(1, len(name)/3)) {
+		return d.indent(parent, homes, name, value, remove)
+	}
 	switch {
 	case meant == "":
-		if home := listOf(value, in); home != "" {
-			at := Member(Member(parent, home), name)
-			return mistake.Do("did you mean "+at+"? In the file, indent it below "+home+":", remove, SetCommand(d.namespace, at, Quote(Show(value))))
-		}
 		return mistake.Run(remove)
 	case of.Kind() == reflect.Struct && required(of): // the engine cannot merge defaults into a group that is a text
 		meant, of = Member(meant, "KEY"), reflect.TypeFor[string]()
@@ -284,28 +300,6 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		return mistake.Do("a key with a dot needs --path:", remove, set)
 	}
 	return mistake.Do("did you mean "+strings.TrimSuffix(meant, ".KEY")+"?", remove, set)
-}
-
-// listOf names the first field with named objects of which the value could be one: it stands beside it instead of in it.
-func listOf(value any, in reflect.Type) string {
-	members, _ := value.(map[string]any)
-	if len(members) == 0 {
-		return ""
-	}
-	for _, f := range fields(in) {
-		if f.Type.Kind() != reflect.Map || f.Type.Elem().Kind() != reflect.Struct {
-			continue
-		}
-		name, _ := tag(f)
-		known, fits := fieldNames(f.Type.Elem()), true
-		for member := range members {
-			fits = fits && slices.Contains(known, member)
-		}
-		if fits {
-			return name
-		}
-	}
-	return ""
 }
 
 // plainWord is a value that YAML and the shell leave as it is.
@@ -331,31 +325,9 @@ func again(value any, of reflect.Type) string {
 			return Quote(Show([]any{value}))
 		}
 	case reflect.Map:
-		if names := plainNames(value); names != nil && of.Elem().Implements(reflect.TypeFor[Named]()) {
-			return Quote(Show(names))
-		}
+		return Quote(Show(namesOf(value, of)))
 	}
 	return placeholder(of)
-}
-
-// Named is an object that needs no more than its name.
-type Named interface{ Named() }
-
-// plainNames is an object of the names in a text or a list; nil if they are not all names.
-func plainNames(value any) map[string]any {
-	list, isList := value.([]any)
-	if !isList {
-		list = []any{value}
-	}
-	names := map[string]any{}
-	for _, item := range list {
-		name, isText := item.(string)
-		if !isText || !plainName.MatchString(name) {
-			return nil
-		}
-		names[name] = map[string]any{}
-	}
-	return names
 }
 
 // nearestPath walks into a type, at each step to the member that is spelt most
@@ -385,11 +357,15 @@ func nearestPath(parent string, names []string, of reflect.Type) (key string, fo
 func Nearest(word string, candidates []string) string {
 	best, least := "", max(2, len(word)/3)+1
 	for _, candidate := range candidates {
-		if d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(candidate), nil); d < least {
+		if d := distance(word, candidate); d < least {
 			best, least = candidate, d
 		}
 	}
 	return best
+}
+
+func distance(a, b string) int {
+	return levenshtein.Distance(strings.ToLower(a), strings.ToLower(b), nil)
 }
 
 // Show writes a value as the user would recognise it.

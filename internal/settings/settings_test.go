@@ -233,3 +233,19 @@ func TestReadLiterals_DefaultsOfTheProject(t *testing.T) {
 	var got sample
 	require.Len(t, decode(config, settings.ReadLiterals(folder, "p", "test"), &got), 2)
 }
+
+// A key beside config that no stack's file has is one that is misspelt, or one
+// that does not exist.
+func TestOutside_UnknownKeys_Reported(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.dev.yaml"), []byte("confg:\n  size: 3\nanything: 1\nencryptionsalt: x\nenvironment: [e]\nsecretsprovider: x\nencryptedkey: x\n"), 0o600))
+	var into struct {
+		Size int `json:"size"`
+	}
+	require.EqualError(t, settings.ReadLiterals(folder, "p", "dev").Outside("p", &into).Err(), `2 mistakes in the stack's config; nothing was changed:
+  1. anything: not a key of Pulumi.dev.yaml, so Pulumi ignores it (got 1)
+     Fix: remove it
+  2. confg: not a key of Pulumi.dev.yaml, so Pulumi ignores it (got {"size":3})
+     Fix: did you mean config:?`)
+}

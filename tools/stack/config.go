@@ -238,9 +238,32 @@ func readYAML(path string, into any) error {
 		return err
 	}
 	if err := yaml.Unmarshal(content, into); err != nil {
-		return fmt.Errorf("%s is not valid YAML: %w", path, err)
+		return fmt.Errorf("%s is not valid YAML: %w%s", path, err, likelyCause(string(content)))
 	}
 	return nil
+}
+
+// holdsText matches a key of a stack's file with its value on the same line.
+var holdsText = regexp.MustCompile(`^(\w+): *[^ #]`)
+
+// likelyCause names the line that the words of the YAML package do not lead to.
+func likelyCause(content string) string {
+	above := ""
+	for i, line := range strings.Split(content, "\n") {
+		switch text := strings.TrimLeft(line, " \t"); {
+		case text == "" || text[0] == '#':
+		case strings.Contains(line[:len(line)-len(text)], "\t"):
+			return fmt.Sprintf("\n  Line %d is indented with a tab. Fix: use blanks", i+1)
+		case text != line && above != "":
+			return fmt.Sprintf("\n  Line %d (%s) is indented, but nothing can be below the text of %s. Fix: move the line up, below the keys of config:", i+1, text, above)
+		case text == line:
+			above = ""
+			if key := holdsText.FindStringSubmatch(line); key != nil {
+				above = key[1]
+			}
+		}
+	}
+	return ""
 }
 
 // existing lists the stacks there are, as the end of an error.
