@@ -52,11 +52,16 @@ type Finding struct {
 // Report is the result of an audit.
 type Report struct {
 	Findings []Finding // the newest first
-	// Sessions are how many were judged; Logged those whose log is there and is
-	// as it should be.
-	Sessions, Logged int
-	// Open are the sessions that have not ended, Settling those whose log may still come.
-	Open, Settling int
+	// Sessions are how many were judged. Each is in one of the numbers that follow.
+	Sessions int
+	// Logged are those whose log is there and is as it should be.
+	Logged int
+	// WithFindings are those that a finding is about.
+	WithFindings int
+	// Open are the sessions that have not ended, Refused those that never opened.
+	Open, Refused int
+	// Settling are those that have ended and whose log, or a copy of it, may still come.
+	Settling int
 	// Undecided are the sessions whose log may be where it could not be read.
 	Undecided int
 	// Tunnels are the sessions under the stack's own documents that forward a
@@ -120,31 +125,33 @@ func (j *judge) session(s Session) {
 		return
 	}
 	j.report.Sessions++
+	before := len(j.report.Findings)
 	if j.ReasonRequired && s.Reason == "" && s.Status != "Failed" {
 		found(NoReason, s.Start, "", "the session has no reason, although the stack requires one")
 	}
-	before := len(j.report.Findings)
 	logs := j.logs[keyOf(s.ID)]
 	if logs == nil {
 		logs = &logged{}
 	}
+	var kind *int
 	switch {
 	case s.Active:
-		j.report.Open++
+		kind = &j.report.Open
 		if s.Status != "Terminating" && s.Status != "Terminated" {
 			for _, o := range logs.objects {
 				found(LogWhileOpen, o.At, o.where(), "an object was written at %s, and the session has not ended; the agent writes after the end", stamp(o.At))
 			}
 		}
-		return
 	case s.Status == "Failed":
-		return // it never opened
+		kind = &j.report.Refused
+	default:
+		j.objects(s, logs.objects, found)
+		kind = j.copies(s, logs, found)
 	}
-	j.objects(s, logs.objects, found)
-	j.copies(s, logs, found)
-	if before == len(j.report.Findings) && (len(logs.objects) > 0 || len(logs.streams) > 0) {
-		j.report.Logged++
+	if before < len(j.report.Findings) {
+		kind = &j.report.WithFindings
 	}
+	*kind++
 }
 
 type finder func(kind Kind, at time.Time, where, format string, args ...any)
@@ -207,30 +214,29 @@ func (j *judge) misplaced(o Object, id string) bool {
 	return inside
 }
 
-// copies judges whether a session is logged in each location that it should be.
-func (j *judge) copies(s Session, logs *logged, found finder) {
+// copies judges whether a session is logged in each location that it should be, and returns the number that it belongs to unless
+// something is found.
+func (j *judge) copies(s Session, logs *logged, found finder) *int {
 	for _, t := range logs.streams {
 		if !t.Last.IsZero() && j.StopsEarly(s, t) {
 			found(StreamStopped, t.Last, "log group "+t.Group, "the last event is of %s, and the session ended at %s", stamp(t.Last), stamp(s.End))
 		}
 	}
-	if !j.settled(s) {
-		j.report.Settling++
-		return
-	}
 	hasStream := func(group string) bool {
 		return slices.ContainsFunc(logs.streams, func(t Stream) bool { return (group == "" || t.Group == group) && !t.Last.IsZero() })
 	}
 	if len(logs.objects) == 0 && !hasStream("") {
-		if len(j.Unread) > 0 {
-			j.report.Undecided++
-			return
+		switch {
+		case !j.settled(s):
+			return &j.report.Settling
+		case len(j.Unread) > 0:
+			return &j.report.Undecided
 		}
 		found(NoLog, j.ended(s), strings.Join(j.expected(s), " "), "the session ended at %s, and there is no session log", stamp(j.ended(s)))
-		return
+		return nil
 	}
 	if !j.underCurrent(s) {
-		return
+		return &j.report.Logged
 	}
 	for _, l := range j.Current {
 		there := hasStream(l.LogGroup)
@@ -238,10 +244,15 @@ func (j *judge) copies(s Session, logs *logged, found finder) {
 			// A deleted log is reported as that.
 			there = slices.ContainsFunc(logs.objects, func(o Object) bool { return o.Bucket == l.Bucket })
 		}
-		if !there && !slices.Contains(j.Unread, l) {
+		switch {
+		case there || slices.Contains(j.Unread, l):
+		case !j.settled(s):
+			return &j.report.Settling
+		default:
 			found(CopyMissing, j.ended(s), l.String(), "the session is logged elsewhere, but not in this location")
 		}
 	}
+	return &j.report.Logged
 }
 
 // expected are the locations in which the log of a session should be.

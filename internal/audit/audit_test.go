@@ -125,6 +125,42 @@ func TestJudge_HonestSessions_NothingIsFound(t *testing.T) {
 	require.Empty(t, Judge(f).Findings, "without a log group, and without knowing since when")
 }
 
+// Each session is in one number of the report, so that they add up.
+func TestJudge_Counts_AddUpToTheSessions(t *testing.T) {
+	t.Parallel()
+	seen := map[string]int{}
+	for name, change := range map[string]func(*Facts){
+		"as it should be":           func(*Facts) {},
+		"no objects":                func(f *Facts) { f.Objects = nil },
+		"no session logs":           func(f *Facts) { f.Objects, f.Streams = nil, nil },
+		"a location cannot be read": func(f *Facts) { f.Objects, f.Streams, f.Unread = nil, nil, []session.Location{bucket} },
+		"no reasons": func(f *Facts) {
+			for i := range f.Sessions {
+				f.Sessions[i].Reason = ""
+			}
+		},
+	} {
+		f := honest(1000)
+		change(&f)
+		r := Judge(f)
+		for number, n := range map[string]int{"logged": r.Logged, "findings": r.WithFindings, "open": r.Open, "refused": r.Refused, "settling": r.Settling, "undecided": r.Undecided} {
+			seen[number] += n
+		}
+		require.Equal(t, r.Sessions, r.Logged+r.WithFindings+r.Open+r.Refused+r.Settling+r.Undecided, "%s: %+v", name, r)
+	}
+	for number, n := range seen {
+		require.NotZero(t, n, number)
+	}
+
+	// A session that ended a moment ago is logged once all its copies are there; before, they may still come.
+	f := honest(1)
+	f.Objects = nil
+	require.Equal(t, []int{0, 1}, []int{Judge(f).Logged, Judge(f).Settling})
+	s := f.Sessions[0]
+	f.Objects = append(f.Objects, Object{Bucket: "logs", Key: bucket.Key(s.ID), Version: "1", At: s.End.Add(time.Second), Size: 40})
+	require.Equal(t, []int{1, 0}, []int{Judge(f).Logged, Judge(f).Settling})
+}
+
 // victim is a session whose logs are as they should be, in both locations.
 func victim(t *testing.T, f *Facts) *Session {
 	t.Helper()

@@ -131,7 +131,8 @@ func (a *auditRun) counts(report audit.Report) []string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{report.Open, "open"}, {report.Settling, "ended less than 15 minutes ago"}, {report.Undecided, "not decided"},
+	}{{report.WithFindings, "with findings"}, {report.Open, "open"}, {report.Refused, "refused"},
+		{report.Settling, "ended less than 15 minutes ago, so the log may still come"}, {report.Undecided, "not decided"},
 		{report.Tunnels, "more that forwarded a port of the config, without a session log"}} {
 		if c.n > 0 {
 			first += fmt.Sprintf(", %d %s", c.n, c.what)

@@ -50,20 +50,22 @@ func (a *auditRun) row(f audit.Finding) finding {
 
 // auditJSON is the report in JSON.
 type auditJSON struct {
-	Stack      string    `json:"stack"`
-	Region     string    `json:"region"`
-	Document   string    `json:"document"`
-	At         string    `json:"at"`
-	Since      string    `json:"since"`
-	Complete   bool      `json:"complete"`
-	NotChecked []string  `json:"notChecked"`
-	Sessions   int       `json:"sessions"`
-	Logged     int       `json:"logged"`
-	Open       int       `json:"open"`
-	Settling   int       `json:"settling"`
-	Undecided  int       `json:"undecided"`
-	Tunnels    int       `json:"tunnels"`
-	Findings   []finding `json:"findings"`
+	Stack        string    `json:"stack"`
+	Region       string    `json:"region"`
+	Document     string    `json:"document"`
+	At           string    `json:"at"`
+	Since        string    `json:"since"`
+	Complete     bool      `json:"complete"`
+	NotChecked   []string  `json:"notChecked"`
+	Sessions     int       `json:"sessions"`
+	Logged       int       `json:"logged"`
+	WithFindings int       `json:"withFindings"`
+	Open         int       `json:"open"`
+	Refused      int       `json:"refused"`
+	Settling     int       `json:"settling"`
+	Undecided    int       `json:"undecided"`
+	Tunnels      int       `json:"tunnels"`
+	Findings     []finding `json:"findings"`
 }
 
 // write writes the findings to standard output.
@@ -84,7 +86,7 @@ func (a *auditRun) write(report audit.Report) error {
 		text, err := json.MarshalIndent(auditJSON{
 			Stack: a.Stack, Region: a.outputs.Region, Document: a.outputs.SessionDocument, At: rfc(a.now), Since: rfc(a.facts.Since),
 			Complete: len(a.unread) == 0, NotChecked: append(append([]string{}, a.skipped...), a.unread...),
-			Sessions: report.Sessions, Logged: report.Logged, Open: report.Open, Settling: report.Settling, Undecided: report.Undecided, Tunnels: report.Tunnels, Findings: rows,
+			Sessions: report.Sessions, Logged: report.Logged, WithFindings: report.WithFindings, Open: report.Open, Refused: report.Refused, Settling: report.Settling, Undecided: report.Undecided, Tunnels: report.Tunnels, Findings: rows,
 		}, "", "  ")
 		if err != nil {
 			return err

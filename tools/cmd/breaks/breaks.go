@@ -95,7 +95,7 @@ var breaks = []breakage{
 	{"a key for every bucket", []edit{{"internal/iam/key.go", "Condition: throughS3(s, s.BucketARN(u.Bucket)),\n			},\n			Statement{", "},\n			Statement{"}}},
 	{"a session key without its context", []edit{{"internal/iam/key.go", "Condition: ofASession(),\n	})\n}\n\nvar", "})\n}\n\nvar"}}},
 	{"Object Lock that stays when it is turned off", []edit{{"components/log_archive.go", "}, child, pulumi.RetainOnDelete(false), pulumi.DeletedWith(bucket), pulumi.DependsOn([]pulumi.Resource{versioning})); err", "}, append(with, pulumi.DependsOn([]pulumi.Resource{versioning}))...); err"}}},
-	{"an audit that takes an unread log location for an empty one", []edit{{"internal/audit/audit.go", "if len(j.Unread) > 0 {", "if false {"}}},
+	{"an audit that takes an unread log location for an empty one", []edit{{"internal/audit/audit.go", "case len(j.Unread) > 0:", "case false:"}}},
 	{"an audit that trusts another account's session document", []edit{{"internal/audit/facts.go", "parts[4] == f.Account", "true"}}},
 	{"an audit that takes a stopped trail for one that logs", []edit{{"internal/audit/audit.go", "case !t.Logging:", "case false:"}}},
 	{"previous versions that expire early", []edit{{"components/log_archive.go", "NoncurrentDays: pulumi.Int(retentionDays)", "NoncurrentDays: pulumi.Int(1)"}}},
