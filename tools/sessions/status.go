@@ -134,8 +134,7 @@ func (r *run) openSessions(ctx context.Context) []string {
 		if !r.underDocument(s) && !r.ownTunnel(s) {
 			continue
 		}
-		since := r.now().Sub(s.StartDate.Time).Round(time.Minute)
-		line := fmt.Sprintf("%s on %s since %s (%s): %s", s.who(), r.byID(s.Target), s.StartDate.UTC().Format(minute), strings.TrimSuffix(since.String(), "0s"), s.SessionID)
+		line := fmt.Sprintf("%s on %s since %s (%s): %s", s.who(), r.byID(s.Target), s.StartDate.UTC().Format(minute), lasting(r.now().Sub(s.StartDate.Time)), s.SessionID)
 		if r.ownTunnel(s) {
 			line += ", a forwarded port without a session log"
 		}
@@ -149,6 +148,14 @@ func (r *run) openSessions(ctx context.Context) []string {
 		return append([]string{screen.Count(n, "session") + " open"}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", n-mostStatusLines+2, r.command("history")))...)
 	}
 	return lines
+}
+
+// lasting is a duration in minutes, and a short one in seconds. The clock of AWS may be ahead.
+func lasting(d time.Duration) string {
+	if d = max(d, 0); d < time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }
 
 // lastVerified finds the newest session that verify opened.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,7 @@ func statusAnswers(open, history string, more ...answer) []answer {
 
 func TestStatus_OpenSessionsAndLastVerification_Shown(t *testing.T) {
 	t.Parallel()
-	open := sessionJSON("bob-1", "i-2", "bob", "", "2026-03-01T10:45:00Z", "") + "," +
+	open := sessionJSON("bob-1", "i-2", "bob", "", "2026-03-01T10:45:00Z", "") + "," + sessionJSON("carl-2", "i-1", "carl", "", "2026-03-01T11:59:55Z", "") + "," +
 		strings.Replace(sessionJSON("eve-1", "i-1", "eve", "", "2026-03-01T10:45:00Z", ""), "SSM-SessionManagerRunShell", "other", 1)
 	history := sessionJSON("carl-1", "i-1", "carl", "", "2026-03-01T09:00:00Z", "2026-03-01T09:10:00Z") + "," +
 		sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
@@ -37,9 +38,20 @@ Deployed:
 Instances:     app (i-1): online, agent 3.3.0
                web (i-2): ConnectionLost since 2026-03-01 09:30 UTC
 Sessions:      bob on web (i-2) since 2026-03-01 10:45 UTC (1h15m): bob-1
+               carl on app (i-1) since 2026-03-01 11:59 UTC (5s): carl-2
 Verified:      2026-02-28 23:00 UTC by alice on app (i-1): recorded
 Session logs:  s3://logs/sessions/
 `, got.out)
+}
+
+func TestLasting(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 0: "0s", 4 * time.Second: "4s", 29500 * time.Millisecond: "30s", 59 * time.Second: "59s", time.Minute: "1m", 10*time.Minute + 10*time.Second: "10m",
+		75 * time.Minute: "1h15m", 20 * time.Hour: "20h0m",
+	} {
+		assert.Equal(t, want, lasting(d), "%s", d)
+	}
 }
 
 func TestStatus_Verification_EachResultNamed(t *testing.T) {
