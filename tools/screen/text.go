@@ -284,7 +284,7 @@ func (r *Run) Canceled(command string) string {
 		return "Cancelled. A preview changes nothing.\n"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Cancelled. AWS resources: %s.\n", r.finished())
+	fmt.Fprintf(&b, "Cancelled before everything was %s. AWS resources so far: %s.\n", map[string]string{"up": "updated", "destroy": "deleted"}[command], r.finished())
 	if cut := r.sorted(func(c *change) bool { return c.verb != stays && !c.done }); len(cut) > 0 {
 		var names []string
 		for _, c := range cut {
@@ -332,7 +332,18 @@ var gerunds = map[verb]string{
 	deletes: "deletion", replaces: "replacement", keeps: "removal from the state", updates: "update", imports: "import", creates: "creation",
 }
 
-// Done is how many changes have ended.
-func (r *Run) Done() int {
-	return len(r.sorted(func(c *change) bool { return c.verb != stays && c.done }))
+// Progress is what a terminal shows beside the time: how many changes have ended, and what the run is waiting for.
+func (r *Run) Progress(cancelling bool) string {
+	waiting := r.Waiting()
+	if cancelling {
+		return "waiting for what AWS has begun" + strings.TrimSuffix(": "+waiting, ": ")
+	}
+	var parts []string
+	if done := len(r.sorted(func(c *change) bool { return c.verb != stays && c.done })); done > 0 {
+		parts = append(parts, fmt.Sprintf("%d done", done))
+	}
+	if waiting != "" {
+		parts = append(parts, waiting)
+	}
+	return strings.Join(parts, ", ")
 }

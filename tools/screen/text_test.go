@@ -100,9 +100,12 @@ func TestWaiting_NamesTheOldestAndWhyItTakesLong(t *testing.T) {
 	assert.Equal(t, "creation of aws:ec2:Vpc v and 1 more", r.Waiting())
 	r.Add(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: vpc}})
 	assert.Equal(t, "the provider watches the new lifecycle rules for a minute: creation of aws:s3:BucketLifecycleConfigurationV2 logs", r.Waiting())
-	assert.Equal(t, 1, r.Done())
+	assert.Equal(t, "1 done, "+r.Waiting(), r.Progress(false))
+	assert.Equal(t, "waiting for what AWS has begun: "+r.Waiting(), r.Progress(true))
 	r.Add(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: rules}})
 	assert.Empty(t, r.Waiting())
+	assert.Equal(t, "2 done", r.Progress(false))
+	assert.Equal(t, "waiting for what AWS has begun", r.Progress(true))
 }
 
 // A list is cut at its end, so what can do damage is first, and everything is counted.

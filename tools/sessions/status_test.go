@@ -92,8 +92,9 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		err      error
 		deployed string
 	}{
-		{Setting{Out: out}, NotDeployed{"dev", "not from here"}, "nothing"},
-		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3 AWS resources", nil }}, nil, "3 AWS resources"},
+		{Setting{Out: out}, NotDeployed{"dev", "not from here"}, "nothing\nNext:          make up STACK=dev"},
+		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3 AWS resources", nil }}, nil, "3 AWS resources\nNext:          make up STACK=dev"},
+		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3. Next: make up STACK=dev", nil }}, nil, "3. Next: make up STACK=dev"},
 	} {
 		r := &run{open: func(string) (Setting, error) { return c.setting, c.err }}
 		command := statusCommand(r)
@@ -101,6 +102,6 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		require.NoError(t, command.Execute())
 		text, err := os.ReadFile(out.Name())
 		require.NoError(t, err)
-		assert.True(t, strings.HasSuffix(string(text), "Stack:         dev\nDeployed:      "+c.deployed+"\nNext:          make up STACK=dev\n"), "%s", text)
+		assert.True(t, strings.HasSuffix(string(text), "Stack:         dev\nDeployed:      "+c.deployed+"\n"), "%s", text)
 	}
 }

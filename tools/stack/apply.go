@@ -193,7 +193,7 @@ func (a *app) follow(command, path string, ended <-chan struct{}, r *screen.Run,
 	live := process.IsTerminal(to) && process.Variable(a.environ, "TERM") != "dumb"
 	line := screen.NewLine(to, live)
 	defer line.Clear()
-	start, since, shown, canceled := time.Now(), time.Now(), "", int32(0)
+	activity, start, since, shown, canceled := doing[command], time.Now(), time.Now(), "", int32(0)
 	e := &eventFile{path: path, add: r.Add}
 	defer e.close()
 	for last := false; ; {
@@ -204,18 +204,14 @@ func (a *app) follow(command, path string, ended <-chan struct{}, r *screen.Run,
 			return nil
 		}
 		if n := interrupts.Load(); n > canceled {
-			canceled = n
+			canceled, activity, start = n, "cancelling", time.Now()
 			line.Clear()
-			a.say("Cancelling: Pulumi first ends what it has begun. Ctrl-C again stops it at once; the state may then lack the result.")
+			a.say("Cancelling: waiting for what AWS has begun. Ctrl-C again stops at once; the state may then lack the result.")
 		}
 		waiting := r.Waiting()
 		switch {
 		case live:
-			done := ""
-			if n := r.Done(); n > 0 {
-				done = fmt.Sprintf("%d done, ", n)
-			}
-			line.Show(fmt.Sprintf("  %s %s", doing[command], time.Since(start).Round(time.Second)), strings.TrimSuffix("  "+done+waiting, ", "))
+			line.Show(fmt.Sprintf("  %s %s", activity, time.Since(start).Round(time.Second)), "  "+r.Progress(canceled > 0))
 		case waiting != shown:
 			shown, since = waiting, time.Now()
 		case waiting != "" && time.Since(since) > patience:

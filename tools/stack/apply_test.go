@@ -3,11 +3,14 @@ package stack
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -111,6 +114,27 @@ func TestDestroy_CtrlC_SaysThatItWasCancelled(t *testing.T) {
 	assert.Equal(t, process.Exit{Code: 130}, a.destroyPrepared(nil))
 	assert.Contains(t, out.String(), "Deleted 0 AWS resources of the stack local.\n"+
 		"Cancelled: 2 AWS resources left.\nNext: make destroy continues from there. make up creates again what was deleted.\n")
+}
+
+// After Ctrl-C, the line on a terminal says at once that the run is being cancelled, and what it waits for, before the terminal cuts it.
+func TestFollow_CtrlC_LineSaysCancelling(t *testing.T) {
+	a, _, _ := testApp(t, "", emptyState)
+	a.environ = []string{"TERM=xterm"}
+	seen, terminal, err := pty.Open()
+	require.NoError(t, err)
+	require.NoError(t, pty.Setsize(seen, &pty.Winsize{Rows: 24, Cols: 80}))
+	a.stderr = terminal
+	begun, _, _ := strings.Cut(createsTopic, "\n")
+	withEvents(t, a, begun+"\n")
+	ended, interrupts := make(chan struct{}), atomic.Int32{}
+	interrupts.Add(1)
+	close(ended)
+	require.NoError(t, a.follow("up", filepath.Join(a.root, "events.jsonl"), ended, &screen.Run{Stack: "local"}, &interrupts))
+	terminal.Close()
+	text, _ := io.ReadAll(seen) // the end of a terminal is an error
+	assert.Contains(t, string(text), "Cancelling: waiting for what AWS has begun. Ctrl-C again stops at once")
+	assert.Contains(t, string(text), "\x1b[K  cancelling 0s  waiting for what AWS has begun: creation of aws:sns:Topic t")
+	assert.NotContains(t, string(text), "updating")
 }
 
 func TestDestroy_NothingDeployed_SaysSo(t *testing.T) {
