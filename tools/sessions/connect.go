@@ -244,7 +244,11 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 			// Also when the plugin was killed and could not do it.
 			defer func() { _ = term.Restore(in, before) }()
 		}
-		defer foreground(cmd, in)()
+		takeBack, err := foreground(cmd, in)
+		if err != nil {
+			r.say("Note: this is not the controlling terminal of the command, as under `su -c`, so Ctrl-C and Ctrl-Z may not reach the session. They do with `su -P -c`, or in a shell that `su -` opens.")
+		}
+		defer takeBack()
 	}
 	if err := cmd.Start(); err != nil {
 		return "", 0, err

@@ -11,15 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// foreground makes a command the foreground process group of a terminal. The returned function takes the terminal back.
-func foreground(cmd *exec.Cmd, tty int) (takeBack func()) {
+// foreground makes a command the foreground process group of a terminal. The returned function takes the terminal back. It fails
+// on a terminal that is not the controlling one, such as that of `su -c`: a command then shares its process group with this program.
+func foreground(cmd *exec.Cmd, tty int) (takeBack func(), err error) {
+	if _, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP); err != nil {
+		return func() {}, err
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Foreground: true, Ctty: tty}
 	return func() {
 		// This program is in the background here, where taking the terminal would stop it.
 		signal.Ignore(syscall.SIGTTOU)
 		_ = unix.IoctlSetPointerInt(tty, unix.TIOCSPGRP, unix.Getpgrp())
 		signal.Reset(syscall.SIGTTOU)
-	}
+	}, nil
 }
 
 // signalForeground sends a signal to a command, and to its process group if it has one of its own.

@@ -285,6 +285,26 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 	}
 }
 
+// A terminal that is not the controlling one, as under su -c, has no foreground process group. The session opens all the same, and
+// the user is told what does not work there.
+func TestHandOver_TerminalOfAnotherSession_OpensWithANote(t *testing.T) {
+	t.Parallel()
+	screen, terminal, err := pty.Open()
+	require.NoError(t, err)
+	defer screen.Close()
+	defer terminal.Close()
+	printed, err := os.Create(filepath.Join(t.TempDir(), "printed"))
+	require.NoError(t, err)
+	defer printed.Close()
+	r := &run{Setting: Setting{Stack: "dev", In: terminal, Out: printed, Err: printed}, aws: &client{path: "/bin/sh"}}
+	_, code, err := r.handOver([]string{"-c", "test -t 0 && echo opened; exit 3"})
+	require.NoError(t, err)
+	require.Equal(t, 3, code)
+	text, err := os.ReadFile(printed.Name())
+	require.NoError(t, err)
+	require.Regexp(t, "(?s)^Note: this is not the controlling terminal of the command, as under `su -c`.*\nopened\n$", string(text))
+}
+
 func TestStartSession_DefaultDocument_IsNotNamed(t *testing.T) {
 	t.Parallel()
 	r := &run{outputs: outputs.Values{Region: "us-east-2", SessionDocument: sessiondoc.DefaultDocument}}
