@@ -86,7 +86,7 @@ func (d *decoder) below(parent, home string, keys, members map[string]any, of re
 		}
 	}
 	d.mistakes.Add(mistake.Mistake{
-		Key: at, Problem: "it is empty; " + strings.Join(names, ", ") + " must be indented one level deeper, below it",
+		Key: at, Problem: "it is empty; indent " + strings.Join(names, ", ") + " one level deeper, below it",
 		Fix: inFile("in the stack's file, indent below "+home+":", at, filled(keys), commands...),
 	})
 	members = maps.Clone(members)

@@ -69,7 +69,7 @@ func (s *Stack) fleetOf(instance string) string {
 
 // fleetInstances are the names of a fleet's instances, as far as the file is valid: the program judges it.
 func (s *Stack) fleetInstances(fleet string) []string {
-	text, _ := json.Marshal(s.Fleets[fleet])
+	text, _ := json.Marshal(mapping(s.Fleets[fleet]))
 	var f config.Fleet
 	_ = json.Unmarshal(text, &f)
 	return (&config.Config{Fleets: map[string]config.Fleet{fleet: f}}).FleetInstances(fleet)
@@ -155,13 +155,12 @@ func Load(root, name string) (*Stack, error) {
 		s.KeepRecords = fmt.Sprint(v)
 	}
 	s.ProtectEndpoints = slices.Contains([]any{true, "true"}, member("endpoints", "protect"))
-	instances, _ := value(s.Project + ":instances").(map[string]any)
-	s.Instances = slices.Collect(maps.Keys(instances))
-	s.Fleets, _ = value(s.Project + ":fleets").(map[string]any)
+	s.Instances = slices.Collect(maps.Keys(mapping(value(s.Project + ":instances"))))
+	s.Fleets = mapping(value(s.Project + ":fleets"))
 	for fleet := range s.Fleets {
 		s.Instances = append(s.Instances, s.fleetInstances(fleet)...)
 	}
-	existing, _ := value(s.Project + ":existingInstances").(map[string]any)
+	existing := mapping(value(s.Project + ":existingInstances"))
 	s.BringsIn = len(existing) > 0
 	s.Instances = slices.AppendSeq(s.Instances, maps.Keys(existing))
 	slices.Sort(s.Instances)
@@ -196,13 +195,25 @@ func (s *Stack) config() (map[string]any, error) {
 	return full, err
 }
 
-// nested gives a member of an object in the stack's file, which may be JSON in a text.
-func nested(object any, key string) any {
+// nested gives a member of an object in the stack's file.
+func nested(object any, key string) any { return mapping(object)[key] }
+
+// mapping gives an object of the stack's file, which may be JSON in a text: pulumi config set writes it so.
+func mapping(object any) map[string]any {
 	if text, is := object.(string); is {
 		_ = yaml.Unmarshal([]byte(text), &object) // JSON is YAML; the program judges what is neither
 	}
 	members, _ := object.(map[string]any)
-	return members[key]
+	return members
+}
+
+// canSet fails if a member of a setting is JSON in a text, in which pulumi config set --path cannot set a key.
+func (s *Stack) canSet(setting, name string, member any) error {
+	if text, is := member.(string); is && text != "" {
+		return fmt.Errorf("%s.%s in %s is a text, in which pulumi cannot set a key. Nothing was changed.\n  Fix: in the file, remove its quotation marks: %[2]s: %[4]s",
+			setting, name, filepath.Base(s.File()), text)
+	}
+	return nil
 }
 
 // projectValue returns what an entry under config in Pulumi.yaml gives to every stack: it is a value, or a description

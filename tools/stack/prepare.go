@@ -105,7 +105,7 @@ func (a *app) askPassphrase(isNew bool) error {
 		choose = "The program has no secrets, so an empty one is enough: press Enter."
 	}
 	a.say("Pulumi encrypts secrets in the config and the state of the stack %s with a passphrase. %s\n"+
-		"Not to be asked again, set it beforehand (here to an empty one), or name a file in PULUMI_CONFIG_PASSPHRASE_FILE:\n"+
+		"To avoid this question, set it beforehand (here to an empty one), or name a file in PULUMI_CONFIG_PASSPHRASE_FILE:\n"+
 		"    export PULUMI_CONFIG_PASSPHRASE=''", a.stack.Name, choose)
 	if !terminal {
 		return nil // Pulumi says that it is missing

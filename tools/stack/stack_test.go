@@ -571,6 +571,20 @@ func TestLoad_Fleets_InstancesNamed(t *testing.T) {
 	assert.Equal(t, []string{"app", "web-001", "web-003"}, a.stack.Instances)
 }
 
+// pulumi config set writes an object as JSON in a text, as the fixes of mistakes do.
+func TestLoad_ObjectsAsJSON_Read(t *testing.T) {
+	root := project(t, map[string]string{"Pulumi.dev.yaml": `config:
+  private-ec2-access:instances: "{\"app\":{}}"
+  private-ec2-access:existingInstances: '{"billing": {"instanceId": "i-1"}}'
+  private-ec2-access:fleets:
+    web: '{"count": 2}'
+`})
+	s, err := Load(root, "dev")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"app", "billing", "web-001", "web-002"}, s.Instances)
+	assert.True(t, s.BringsIn)
+}
+
 func TestPinnedImage(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:instances: {web: {imageId: ami-1}, app: {}}", emptyState)
 	image, err := a.pinnedImage("web", 2)
@@ -579,6 +593,12 @@ func TestPinnedImage(t *testing.T) {
 	image, err = a.pinnedImage("app", 2)
 	require.NoError(t, err)
 	assert.Empty(t, image)
+	a, _, _ = testApp(t, `private-ec2-access:instances: '{"web": {"imageId": "ami-1"}, "app": "{\"volumeSize\": 8}"}'`, emptyState)
+	image, err = a.pinnedImage("web", 2)
+	require.NoError(t, err)
+	assert.Equal(t, "ami-1", image)
+	_, err = a.pinnedImage("app", 2)
+	require.ErrorContains(t, err, `instances.app in Pulumi.local.yaml is a text, in which pulumi cannot set a key. Nothing was changed.`+"\n  Fix: in the file, remove its quotation marks: app: {\"volumeSize\": 8}")
 	a, _, _ = testApp(t, "", emptyState)
 	_, err = a.pinnedImage("app", 1)
 	require.NoError(t, err)

@@ -115,15 +115,14 @@ func (a *app) pinnedImage(instance string, instances int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	own, _ := config[a.stack.Project+":instances"].(map[string]any)
+	own := mapping(config[a.stack.Project+":instances"])
 	if own == nil && instances > 1 {
 		return "", fmt.Errorf("the stack %s uses the instances in Pulumi.yaml. Nothing was changed.\n"+
 			"  Fix: copy %s:instances with all of them to %s, because naming only one there would delete the others",
 			a.stack.Name, a.stack.Project, filepath.Base(a.stack.File()))
 	}
-	settings, _ := own[instance].(map[string]any)
-	image, _ := settings["imageId"].(string)
-	return image, nil
+	image, _ := nested(own[instance], "imageId").(string)
+	return image, a.stack.canSet("instances", instance, own[instance])
 }
 
 // pin writes an image into the stack's file, in place of the pinned one.

@@ -122,6 +122,9 @@ func (a *app) pinNewest(fleet, member, pinned string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := a.stack.canSet("fleets", fleet, a.stack.Fleets[fleet]); err != nil {
+		return "", err
+	}
 	key := fmt.Sprintf(`%s:fleets["%s"].imageId`, a.stack.Project, fleet)
 	image, err := a.readParameter(key, parameters[member])
 	if err != nil || image == pinned {
@@ -131,7 +134,4 @@ func (a *app) pinNewest(fleet, member, pinned string) (string, error) {
 }
 
 // fleetSetting is what the config says of a fleet.
-func (a *app) fleetSetting(fleet, key string) any {
-	settings, _ := a.stack.Fleets[fleet].(map[string]any)
-	return settings[key]
-}
+func (a *app) fleetSetting(fleet, key string) any { return nested(a.stack.Fleets[fleet], key) }
