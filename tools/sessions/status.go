@@ -3,6 +3,7 @@ package sessions
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -72,7 +73,9 @@ func (r *run) statusOfNothing(n NotDeployed) error {
 	text := "nothing"
 	if r.Deployed != nil {
 		var err error
-		if text, err = r.Deployed(); err != nil {
+		if text, err = r.Deployed(); errors.As(err, &n) {
+			text = "nothing: " + n.Problem
+		} else if err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,6 @@ func (a *app) outputs(args []string) error {
 		} else if err = a.emulatedEnvironment(); err != nil {
 			return err
 		}
-		return a.pulumi(call{args: append([]string{"stack", "output", "--json", "--stack", a.stack.Name}, args...), stdout: pipe{a.stdout}})
+		return a.onExisting(call{args: append([]string{"stack", "output", "--json", "--stack", a.stack.Name}, args...), stdout: pipe{a.stdout}})
 	})
 }

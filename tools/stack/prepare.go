@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,15 +48,15 @@ func (a *app) selectStack(create bool) error {
 	if a.stack.Emulated {
 		return a.pulumi(created)
 	}
-	var said strings.Builder
-	c.stderr = &said
-	err := a.pulumi(c)
+	find := a.onExisting
+	if create {
+		c.stderr, find = io.Discard, a.pulumi // the next call repeats any other error
+	}
+	err := find(c)
 	switch {
 	case err == nil:
 		return a.askPassphrase(false)
 	case !create:
-		fmt.Fprint(a.stderr, said.String())
-		a.say("If the stack does not exist yet, make up STACK=%s creates it.", a.stack.Name)
 		return err
 	}
 	if err = a.askPassphrase(true); err == nil {

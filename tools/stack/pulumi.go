@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -75,9 +76,21 @@ func (a *app) pulumi(c call) error {
 // delays it by seconds.
 type pipe struct{ io.Writer }
 
-// read runs Pulumi and returns what it prints.
+// read runs Pulumi on the stack and returns what it prints.
 func (a *app) read(args ...string) (string, error) {
 	var out strings.Builder
-	err := a.pulumi(call{args: args, stdout: &out})
+	err := a.onExisting(call{args: args, stdout: &out})
 	return out.String(), err
+}
+
+// onExisting runs Pulumi on the stack, and fails with sessions.NotDeployed if the backend has no such stack.
+func (a *app) onExisting(c call) error {
+	var said strings.Builder
+	c.stderr = &said
+	err := a.pulumi(c)
+	if err != nil && strings.Contains(said.String(), "no stack named ") {
+		return a.notDeployed()
+	}
+	fmt.Fprint(a.stderr, said.String())
+	return err
 }

@@ -42,9 +42,13 @@ func (a *app) exportText() (*deployment, string, error) {
 	return &d, text, nil
 }
 
-// notDeployed is the error of a command that needs the outputs of an emulated stack.
+// notDeployed is the error of a command that needs a stack which does not exist.
 func (a *app) notDeployed() error {
-	return sessions.NotDeployed{Stack: a.stack.Name, Problem: fmt.Sprintf("the stack %s is not deployed from this checkout", a.stack.Name)}
+	problem := fmt.Sprintf("the stack %s is not deployed from this checkout", a.stack.Name)
+	if !a.stack.Emulated {
+		problem = fmt.Sprintf("the backend that you are logged in to has no stack %s yet (pulumi whoami --verbose names the backend)", a.stack.Name)
+	}
+	return sessions.NotDeployed{Stack: a.stack.Name, Problem: problem}
 }
 
 // lost is the error, or the note, where emulatorRestarted.

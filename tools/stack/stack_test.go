@@ -20,6 +20,7 @@ import (
 
 	"private-ec2-access/internal/pasted"
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/sessions"
 	"private-ec2-access/tools/toolchain"
 )
 
@@ -859,6 +860,26 @@ func realApp(t *testing.T, files map[string]string) (*app, *bytes.Buffer, func()
 		"case \"$*\" in whoami*) echo '{\"user\": \"u\", \"url\": \"file:///state\"}';; *--create*) ;; 'stack select'*) echo 'error: no stack named dev found' >&2; exit 6;; esac\n"
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte(script), 0o755))
 	return a, out, calls
+}
+
+// A stack that the backend does not have is no error of Pulumi's: each command says what to do.
+func TestStack_NotInTheBackend_SaysHowToGoOn(t *testing.T) {
+	const problem = "the backend that you are logged in to has no stack dev yet (pulumi whoami --verbose names the backend)"
+	a, out, calls := realApp(t, map[string]string{"Pulumi.dev.yaml": "config: {}\n"})
+	script, err := os.ReadFile(a.cli.Path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte(strings.ReplaceAll(string(script), "'stack select'*)", "stack*)")), 0o755))
+	for name, err := range map[string]error{
+		"select": a.selectStack(false),
+		"output": func() error { _, err := a.setting().Outputs(); return err }(),
+		"state":  func() error { _, err := a.setting().Deployed(); return err }(),
+	} {
+		require.ErrorAs(t, err, new(sessions.NotDeployed), name)
+		require.EqualError(t, err, problem+".\n  Fix: make up STACK=dev", name)
+	}
+	require.EqualError(t, a.explainPreview(a.notDeployed()), problem+".\n  Fix: make up STACK=dev creates it there, shows the preview, and asks before it creates anything in AWS")
+	assert.Empty(t, out.String(), "Pulumi's own words")
+	assert.NotContains(t, calls(), "--create")
 }
 
 // A copy of a stack's file is announced before Pulumi says "incorrect passphrase", and the command that is printed removes the
