@@ -147,12 +147,13 @@ func (r *run) pick(ctx context.Context) (named, error) {
 }
 
 // filtered is a list that is filtered by what is typed. While nothing matches it takes only text: a key that moves the cursor of an
-// empty list would have Enter choose what was under it before.
+// empty list would have Enter choose what was under it before. The key / begins a filter elsewhere, and is in no name.
 type filtered struct{ *huh.Select[int] }
 
 func (f filtered) Update(m tea.Msg) (huh.Model, tea.Cmd) {
-	if k, is := m.(tea.KeyPressMsg); is && k.Text == "" && k.Code != tea.KeyBackspace {
-		if _, matches := f.Hovered(); !matches {
+	if k, is := m.(tea.KeyPressMsg); is {
+		_, matches := f.Hovered()
+		if k.Text == "/" || !matches && k.Text == "" && k.Code != tea.KeyBackspace {
 			return f, nil
 		}
 	}
@@ -211,13 +212,13 @@ func (r *run) tagged(ctx context.Context, tag string) ([]named, error) {
 	return all, nil
 }
 
-// ask runs one question, below a title if it has none of its own. On a terminal that cannot move its cursor it is asked in plain lines.
+// ask runs one question, below a title that also says which keys it takes, if it has none of its own. On a terminal that cannot move its cursor it is asked in plain lines.
 func (r *run) ask(title string, question huh.Field) error {
 	theme := huh.ThemeFunc(huh.ThemeBase)
 	if r.colours(r.Err) {
 		theme = huh.ThemeCharm
 	}
-	form := huh.NewForm(huh.NewGroup(question).Title(title)).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
+	form := huh.NewForm(huh.NewGroup(question).Title(title).WithShowHelp(title == "")).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
 		WithAccessible(process.Variable(r.Environ, "TERM") == "dumb")
 	err := form.Run()
 	if errors.Is(err, huh.ErrUserAborted) {
