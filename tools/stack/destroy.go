@@ -39,7 +39,7 @@ func (a *app) destroy(args []string) error {
 		return err
 	}
 	if err := a.prepare(false); err != nil {
-		return err
+		return a.explainMissing("destroy", err)
 	}
 	if err := a.checkArguments("destroy", args); err != nil {
 		return err

@@ -1,13 +1,11 @@
 package stack
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/tools/screen"
-	"private-ec2-access/tools/sessions"
 )
 
 func (a *app) previewCommand() *cobra.Command {
@@ -21,7 +19,7 @@ func (a *app) previewCommand() *cobra.Command {
 
 func (a *app) preview(args []string) error {
 	if err := a.prepare(false); err != nil {
-		return a.explainPreview(err)
+		return a.explainMissing("preview", err)
 	}
 	a.announce()
 	notice := a.hostManagementNotice()
@@ -55,13 +53,4 @@ func (a *app) preview(args []string) error {
 		a.say("Next: %s applies this; %s shows every property.", screen.Make(a.stack.Name, "up"), screen.Make(a.stack.Name, "preview DIFF=1"))
 	}
 	return nil
-}
-
-// explainPreview says how to see the preview of a stack that does not exist. Pulumi has none without a stack in the backend, which may
-// be shared.
-func (a *app) explainPreview(err error) error {
-	if errors.As(err, new(sessions.NotDeployed)) && a.stack.ConfirmChanges {
-		return fmt.Errorf("%w creates it there, shows the preview, and asks before it creates anything in AWS", err)
-	}
-	return err
 }

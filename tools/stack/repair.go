@@ -51,6 +51,20 @@ func (a *app) notDeployed() error {
 	return sessions.NotDeployed{Stack: a.stack.Name, Problem: problem}
 }
 
+// explainMissing adds to notDeployed what it means for a command. Pulumi has no preview without a stack in the backend, which may be
+// shared, so only up creates it there.
+func (a *app) explainMissing(command string, err error) error {
+	var missing sessions.NotDeployed
+	switch {
+	case !errors.As(err, &missing):
+	case command == "destroy":
+		return fmt.Errorf("%s. Nothing was deleted", missing.Problem)
+	case command == "preview" && a.stack.ConfirmChanges:
+		return fmt.Errorf("%w creates it there, shows the preview, and asks before it creates anything in AWS", err)
+	}
+	return err
+}
+
 // lost is the error, or the note, where emulatorRestarted.
 func (a *app) lost() error {
 	return fmt.Errorf("the emulator was restarted and has lost the resources of the stack %s.\n  Fix: %s", a.stack.Name, screen.Make(a.stack.Name, "up"))

@@ -877,7 +877,9 @@ func TestStack_NotInTheBackend_SaysHowToGoOn(t *testing.T) {
 		require.ErrorAs(t, err, new(sessions.NotDeployed), name)
 		require.EqualError(t, err, problem+".\n  Fix: make up STACK=dev", name)
 	}
-	require.EqualError(t, a.explainPreview(a.notDeployed()), problem+".\n  Fix: make up STACK=dev creates it there, shows the preview, and asks before it creates anything in AWS")
+	require.EqualError(t, a.explainMissing("preview", a.notDeployed()), problem+".\n  Fix: make up STACK=dev creates it there, shows the preview, and asks before it creates anything in AWS")
+	require.EqualError(t, a.explainMissing("destroy", a.notDeployed()), problem+". Nothing was deleted")
+	require.Equal(t, process.Exit{Code: 2}, a.explainMissing("destroy", process.Exit{Code: 2}))
 	assert.Empty(t, out.String(), "Pulumi's own words")
 	assert.NotContains(t, calls(), "--create")
 }
