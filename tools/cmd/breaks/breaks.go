@@ -90,6 +90,7 @@ var breaks = []breakage{
 	{"a log location taken from open sessions", []edit{{"internal/decide/logs.go", "if keeps(location) ||", "if keeps(location) || true ||"}}},
 	{"an abandoned default document without notice", []edit{{"internal/decide/document.go", "{d.facts.Document, d.facts.DefaultDocument}", "{d.facts.Document}"}}},
 	{"logging required with S3 alone", []edit{{"config/logging.go", `v.check(l.CloudWatch, "logging.cloudWatch"`, `v.check(true, "logging.cloudWatch"`}}},
+	{"a check of the log group promised without a key", []edit{{"internal/decide/logs.go", `case p.LogGroupName != "" && p.LogGroupEncrypted:`, `case p.LogGroupName != "":`}}},
 	{"a log group that need not be encrypted", []edit{{"internal/session/document.go", `p.LogGroupName != "" && p.LogGroupEncrypted`, `false`}}},
 	{"a duration that AWS may refuse", []edit{{"config/session.go", "minutes%100 < 40", "minutes%100 < 99"}}},
 	{"a key for every bucket", []edit{{"internal/iam/key.go", "Condition: throughS3(s, s.BucketARN(u.Bucket)),\n			},\n			Statement{", "},\n			Statement{"}}},
