@@ -441,6 +441,67 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 	requireTable(t, "The pipelines' roles: the verdicts", table)
 }
 
+// What the templates deny stays denied beside another policy that allows everything, such as one that somebody attaches later.
+//
+// It does not prove that nobody takes the denials away: docs/team.md says who can.
+func TestBootstrapRoles_Denials_HoldBesideAnotherPolicy(t *testing.T) {
+	t.Parallel()
+	b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, nil)
+	b.resources = maps.Clone(b.resources)
+	b.resources["Everything"] = map[string]any{"Type": "AWS::IAM::ManagedPolicy", "Properties": map[string]any{
+		"Roles": []any{"private-ec2-access-deploy", "private-ec2-access-preview"},
+		"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+			"Effect": "Allow", "Action": "*", "Resource": "*",
+		}}},
+	}}
+	const (
+		bucket    = "arn:aws:s3:::private-ec2-access-logs-2026"
+		log       = bucket + "/sessions/a.log"
+		group     = "arn:aws:logs:us-east-2:" + here + ":log-group:/private-ec2-access/dev/sessions"
+		stream    = group + ":log-stream:user-0123"
+		key       = "arn:aws:kms:us-east-2:" + here + ":key/another"
+		role      = "arn:aws:iam::" + here + ":role/private-ec2-access-instance-1"
+		existing  = "arn:aws:iam::" + here + ":policy/private-ec2-access-instance-existing-1"
+		otherRole = "arn:aws:iam::" + here + ":role/admin"
+	)
+	closed := map[string]string{"aws:ResourceTag/Name": "private-ec2-access-dev-default-closed", "aws:TagKeys": "Name"}
+	unbounded := map[string]string{"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
+	var both []ask
+	for on, actions := range map[string][]string{
+		log:                 {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectRetention", "s3:BypassGovernanceRetention"},
+		group:               {"logs:DeleteLogGroup", "logs:FilterLogEvents", "logs:StartQuery", "logs:PutSubscriptionFilter"},
+		stream:              {"logs:GetLogEvents", "logs:PutLogEvents", "logs:DeleteLogStream"},
+		key:                 {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:ScheduleKeyDeletion", "kms:DisableKey"},
+		b.values["Key.Arn"]: {"kms:Encrypt", "kms:PutKeyPolicy", "kms:TagResource", "kms:CreateGrant", "kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:CreateAlias"},
+		bucket:              {"s3:PutReplicationConfiguration", "s3:PutBucketAcl", "s3:PutBucketLogging"},
+		boundary:            {"iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion"},
+		existing:            {"iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicy"},
+		role:                {"iam:UpdateAssumeRolePolicy", "iam:DeleteRolePermissionsBoundary"},
+		otherRole:           {"iam:UpdateAssumeRolePolicy", "iam:DeleteRolePermissionsBoundary"},
+	} {
+		for _, action := range actions {
+			both = append(both, ask{action, on, nil})
+		}
+	}
+	for _, action := range []string{"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"} {
+		both = append(both, ask{action, role, nil}, ask{action, role, unbounded}, ask{action, otherRole, unbounded})
+	}
+	for _, action := range []string{"ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:RunInstances", "ec2:CreateTags", "ec2:DeleteTags"} {
+		both = append(both, ask{action, "arn:aws:ec2:us-east-2:" + here + ":security-group/sg-1", closed})
+	}
+	requireDenied(t, b, "DeployRole", both)
+	changes := []ask{
+		{"ec2:RunInstances", "arn:aws:ec2:us-east-2:" + here + ":instance/new", nil}, {"ssm:StartSession", "arn:aws:ec2:us-east-2:" + here + ":instance/i-1", nil},
+		{"s3:PutBucketPolicy", bucket, nil}, {"kms:PutKeyPolicy", key, nil}, {"iam:PassRole", role, toEC2}, {"iam:DeletePolicy", boundary, nil},
+		{"logs:PutRetentionPolicy", group, nil}, {"ssm:UpdateDocument", "arn:aws:ssm:us-east-2:" + here + ":document/" + preferencesName, nil},
+		{"s3:PutBucketPolicy", chainState, nil}, {"iam:DetachRolePolicy", "arn:aws:iam::" + here + ":role/private-ec2-access-preview", nil},
+	}
+	requireDenied(t, b, "PreviewRole", append(both, changes...))
+	// The other policy counts: what no statement denies is allowed by it.
+	requireAllowed(t, b, "DeployRole", []ask{{"ec2:TerminateInstances", "arn:aws:ec2:us-east-2:" + here + ":instance/i-1", nil}})
+	requireAllowed(t, b, "PreviewRole", []ask{{"ec2:DescribeFlowLogs", "*", nil}})
+}
+
 // The trust policies allow only the configured repository, branch and environment to assume the roles.
 //
 // It does not prove that GitHub's tokens have these subjects; they are as GitHub documents them.

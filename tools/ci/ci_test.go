@@ -4,6 +4,7 @@ package ci
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -321,10 +322,18 @@ func TestDeploy_OlderCommit_Skipped(t *testing.T) {
 }
 
 type workflow struct {
+	On          map[string]any
 	Permissions map[string]string
-	Jobs        map[string]struct {
-		Permissions map[string]string
-		Strategy    struct{ Matrix map[string][]string }
+	Jobs        map[string]job
+}
+
+type job struct {
+	If          string
+	Permissions map[string]string
+	Strategy    struct{ Matrix map[string][]string }
+	Steps       []struct {
+		Uses, Run string
+		With      map[string]string
 	}
 }
 
@@ -360,6 +369,49 @@ func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
 		}
 	}
 	assert.Positive(t, seen)
+}
+
+// A pull request brings code of anybody. Where it runs, it gets an AWS identity only if it is neither a fork's nor Dependabot's,
+// and the job that writes at GitHub runs nothing of it: the scripts are the base branch's, and they are all that runs.
+//
+// It does not prove what GitHub makes of an event or a condition. TestRender_HostileArtifact_StaysText tests the renderer.
+func TestWorkflows_PullRequest_RunsWithoutWriteAccess(t *testing.T) {
+	identities, writers := 0, 0
+	for file, w := range workflows(t) {
+		for _, event := range []string{"pull_request_target", "workflow_run", "issue_comment"} {
+			assert.NotContains(t, w.On, event, "%s: this event gives the code of a fork the identity and the secrets of the repository", file)
+		}
+		if _, found := w.On["pull_request"]; !found {
+			continue
+		}
+		for name, job := range w.Jobs {
+			writes := slices.Contains(slices.Collect(maps.Values(job.Permissions)), "write")
+			switch {
+			case job.Permissions["id-token"] == "write":
+				identities++
+				var conditions []string
+				for condition := range strings.SplitSeq(job.If, "&&") {
+					conditions = append(conditions, strings.TrimSpace(condition))
+				}
+				assert.Contains(t, conditions, "github.event.pull_request.head.repo.full_name == github.repository", "%s, %s", file, name)
+				assert.Contains(t, conditions, "github.event.pull_request.user.login != 'dependabot[bot]'", "%s, %s", file, name)
+			case writes:
+				writers++
+				for _, step := range job.Steps {
+					action, _, _ := strings.Cut(step.Uses, "@")
+					assert.Contains(t, []string{"", "actions/checkout", "actions/download-artifact"}, action, "%s, %s", file, name)
+					if action == "actions/checkout" {
+						assert.Equal(t, "${{ github.event.pull_request.base.sha }}", step.With["ref"], "%s, %s", file, name)
+					}
+					for line := range strings.Lines(step.Run) {
+						assert.Regexp(t, `^scripts/ci/(render|github\.py) `, line, "%s, %s", file, name)
+					}
+				}
+			}
+		}
+	}
+	assert.Positive(t, identities)
+	assert.Positive(t, writers)
 }
 
 // One job hands a preview to another under the stack's place in the list: a stack's name may have a slash in it, an artifact's not.
