@@ -1,6 +1,7 @@
 package scope_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,5 +60,21 @@ func TestAgentBuckets_Suffixes(t *testing.T) {
 		for _, bucket := range buckets {
 			require.NotContains(t, bucket, "*")
 		}
+	}
+}
+
+// Each Region that has such a bucket is known. Whether a suffix is the right one
+// only AWS's page tells.
+func TestAgentBuckets_SuffixedRegions_Complete(t *testing.T) {
+	t.Parallel()
+	for region := range strings.FieldsSeq(`af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2
+		ap-southeast-3 ap-southeast-4 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3
+		il-central-1 me-central-1 me-south-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2`) {
+		buckets := scope.Scope{Region: region}.AgentBuckets()
+		require.Len(t, buckets, 8, region)
+		require.Regexp(t, "^aws-patch-manager-"+region+"-[0-9a-f]+$", buckets[7])
+	}
+	for _, region := range []string{"af-south-1", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "eu-south-2", "me-south-1"} {
+		require.Regexp(t, "^patch-baseline-snapshot-"+region+"-[0-9a-z]{8}$", scope.Scope{Region: region}.AgentBuckets()[6])
 	}
 }

@@ -172,7 +172,7 @@ func (c *client) show(line []string) {
 		}
 		b.WriteString(" " + word)
 	}
-	fmt.Fprintf(c.echo, "+ aws%s\n", visible(b.String()))
+	fmt.Fprintf(c.echo, "+ aws%s\n", printable(b.String()))
 }
 
 func (c *client) output(ctx context.Context, line []string) ([]byte, error) {

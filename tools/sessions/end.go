@@ -65,7 +65,7 @@ func (r *run) end(ctx context.Context) error {
 		return nil
 	}
 	for _, s := range mine {
-		r.say("  %s, %s, since %s", s.SessionID, s.who(), s.StartDate.Format(time.RFC3339))
+		r.say("  %s, %s, since %s", s.SessionID, printable(s.who()), s.StartDate.Format(time.RFC3339))
 	}
 	if !r.yes {
 		if !process.IsTerminal(r.In) || !process.IsTerminal(r.Err) {
@@ -103,7 +103,7 @@ func (r *run) endOne(ctx context.Context, me Identity) error {
 		return nil
 	case s.Owner != me.ARN && !r.all:
 		return fmt.Errorf("the session %s is open by %s and you are %s. Nothing was ended; to end it all the same: %s",
-			s.SessionID, s.Owner, me.ARN, r.command("end SESSION="+s.SessionID+" ALL=1"))
+			s.SessionID, printable(s.Owner), me.ARN, r.command("end SESSION="+s.SessionID+" ALL=1"))
 	}
 	return r.terminate(ctx, s)
 }
@@ -116,6 +116,6 @@ func (r *run) terminate(ctx context.Context, s session) error {
 	if r.unrecorded(s) {
 		log = ", which has no session log"
 	}
-	r.print("ended %s of %s on %s%s", s.SessionID, s.who(), r.byID(s.Target), log)
+	r.print("ended %s of %s on %s%s", s.SessionID, printable(s.who()), r.byID(s.Target), log)
 	return nil
 }

@@ -148,7 +148,7 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (e evidence,
 		e.notes = append(e.notes, fmt.Sprintf("The instance reported the log location %s. It was not read from there: only the stack's own log locations are read.", printable(url)))
 	}
 	if s.DocumentName != "" && s.DocumentName != r.outputs.SessionDocument {
-		e.notes = append(e.notes, fmt.Sprintf("The session ran under the document %s. The log locations of that document were not read: only the stack's own are.", s.DocumentName))
+		e.notes = append(e.notes, fmt.Sprintf("The session ran under the document %s. The log locations of that document were not read: only the stack's own are.", printable(s.DocumentName)))
 	}
 	return e, nil
 }

@@ -2,10 +2,13 @@ package sessions
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 )
 
@@ -108,18 +111,26 @@ func TestSessionLog_WithoutID_IsLastOfCaller(t *testing.T) {
 func TestHostileValues_AreNotTakenForFilesOrOptions(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"file:x", "a,b-0123456789abcdef0", "--endpoint-url=http:x", "-x"} {
-		for _, command := range []string{"record", "end"} {
-			got := runFake(t, command, append([]answer{noSessions}, recorded()...), "--session="+id)
-			require.NotZero(t, got.code)
+		open := oneSession(active, "Connected")
+		open.Stdout = strings.ReplaceAll(open.Stdout, aliceID, id)
+		for command, answers := range map[string][]answer{"record": recorded(), "end": {me, open, {Contains: "terminate-session"}}} {
+			got := runFake(t, command, append(answers, noSessions), "--session="+id)
+			require.Equal(t, command == "end", got.code == 0, got.err)
 			require.NotZero(t, got.count("describe-sessions"))
+			require.Equal(t, command == "end", got.count(`terminate-session --region us-east-2 --output json --cli-input-json {"SessionId":"`+id+`"}`) == 1)
 			for _, call := range got.calls {
 				for _, word := range strings.Fields(call) {
 					require.NotEqual(t, id, word)
 					require.False(t, strings.HasPrefix(word, "file:"), call)
 				}
 			}
-			require.Contains(t, got.calls[0]+got.calls[len(got.calls)-1]+strings.Join(got.calls, ""), `"value":"`+id+`"`)
+			require.Contains(t, strings.Join(got.calls, ""), `"value":"`+id+`"`)
 		}
+	}
+	for _, id := range []string{"\x1b[2J", "a\nb", "../x", "a b"} {
+		got := runFake(t, "record", nil, "--session="+id)
+		require.Equal(t, 2, got.code, got.err)
+		require.Empty(t, got.calls)
 	}
 	c := &client{}
 	line, err := c.line("s3api", "head-object", input{"Key": "file:///etc/passwd", "Bucket": "http://x"})
@@ -166,6 +177,81 @@ func TestUntrustedText_DoesNotReachTheTerminal(t *testing.T) {
 		"x;=1": "x;'=1", "x; +1;-2": "x;' +1;'-2", `x;"@a`: `x;'"@a`, "a;b": "a;b",
 	} {
 		require.Equal(t, want, cell(text))
+	}
+}
+
+// What AWS hands on was written by others: the name of a role session, a reason, what an instance reports, the key of an object,
+// the text of an error.
+func TestUntrustedText_OfEveryField_IsPrintable(t *testing.T) {
+	t.Parallel()
+	const bad = "\x1b]52;c;eA==\x07\u009b2J\u202e\nforged"
+	text := func(value any) string {
+		text, err := json.Marshal(value)
+		require.NoError(t, err)
+		return string(text)
+	}
+	listed := func(status string) string {
+		return text(map[string]any{"Sessions": []map[string]any{{
+			"SessionId": aliceID, "Target": "i-1", "Status": status, "StartDate": 1772362800, "EndDate": 1772362805, "Owner": "x/al" + bad, "Reason": "r" + bad,
+			"Details": "d" + bad, "DocumentName": "doc" + bad, "OutputUrl": map[string]string{"S3OutputUrl": "https://s3/x" + bad},
+		}}})
+	}
+	key := "other" + bad + "/" + aliceID + ".log"
+	versions := []map[string]any{}
+	for _, id := range []string{"v1", "v2"} {
+		versions = append(versions, map[string]any{"Key": key, "VersionId": id, "LastModified": "2026-03-01T10:00:00Z", "Owner": map[string]string{"ID": "o" + bad}})
+	}
+	history := []answer{me, document, {Contains: `"State":"Active"`, Stdout: "{}"}, {Contains: "describe-sessions", Stdout: listed("Failed" + bad)}, emptyList, noStream, noVersions}
+	found := append([]answer{
+		{Contains: "list-objects-v2", Stdout: text(map[string]any{"Contents": []map[string]any{{"Key": key}}})}, {Contains: "get-object", File: "typed\n"},
+		{Contains: `"Prefix":"other`, Stdout: text(map[string]any{"Versions": versions})},
+	}, history...)
+	open := []answer{me, {Contains: "describe-sessions", Stdout: listed("Connected" + bad)}, {Contains: "terminate-session"}}
+	for name, c := range map[string]struct {
+		answers []answer
+		line    []string
+		shown   string
+	}{
+		"history":         {history, []string{"history", "--all"}, "r?]52"},
+		"history, CSV":    {history, []string{"history", "--all", "--format", "csv"}, "r?]52"},
+		"no session log":  {history, []string{"record", "--session", aliceID}, "x?]52"},
+		"a hostile key":   {found, []string{"record", "--session", aliceID}, "==> s3://"},
+		"commands of V=1": {found, []string{"record", "--session", aliceID, "--verbose"}, "--key=other?]52"},
+		"end":             {open, []string{"end", "--instance", "app", "--all", "--yes"}, "ended " + aliceID + " of al?]52"},
+		"audit":           {append([]answer{{Contains: `"State":"History"`, Stdout: listed("Terminated")}}, wellLogged()...), []string{"audit"}, "al?]52"},
+		"audit, CSV":      {append([]answer{{Contains: `"State":"History"`, Stdout: listed("Terminated")}}, wellLogged()...), []string{"audit", "--format", "csv"}, "al?]52"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runFake(t, c.line[0], c.answers, c.line[1:]...)
+			require.Contains(t, got.out+got.err, c.shown)
+			require.NotContains(t, got.out+got.err, "\nforged", "no line of its own")
+			for _, r := range strings.NewReplacer("\n", "", "\t", "").Replace(got.out + got.err) {
+				require.False(t, steers(r), "%q in %q", r, got.out+got.err)
+			}
+		})
+	}
+}
+
+// On a terminal the bytes come with a warning, and into a file without.
+func TestRaw_OnATerminal_Warns(t *testing.T) {
+	t.Parallel()
+	terminal, theirs, err := pty.Open()
+	require.NoError(t, err)
+	defer terminal.Close()
+	defer theirs.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer file.Close()
+	for out, want := range map[*os.File]string{theirs: "Warning: RAW=1", file: ""} {
+		messages, err := os.Create(filepath.Join(t.TempDir(), "err"))
+		require.NoError(t, err)
+		defer messages.Close()
+		require.NoError(t, (&run{Setting: Setting{Out: out, Err: messages}, raw: true}).output([]byte("x\n")))
+		said, err := os.ReadFile(messages.Name())
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(said), want), "%q", said)
+		require.Equal(t, want == "", len(said) == 0)
 	}
 }
 

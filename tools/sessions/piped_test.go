@@ -13,6 +13,13 @@ import (
 // pipedInto runs a session without a terminal against a script in place of aws.
 func pipedInto(t *testing.T, script, input string) (out, said string, code int) {
 	t.Helper()
+	out, _, said, code = against(t, script, input, (*run).piped)
+	return out, said, code
+}
+
+// against opens a session against a script in place of aws. Said is what the script said, and shown what of it the user sees.
+func against(t *testing.T, script, input string, open func(*run, []string) (string, int, error)) (out, shown, said string, code int) {
+	t.Helper()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "aws")
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755))
@@ -24,11 +31,13 @@ func pipedInto(t *testing.T, script, input string) (out, said string, code int) 
 		return f
 	}
 	r := &run{Setting: Setting{In: file("in", input), Out: file("out", ""), Err: file("err", "")}, aws: &client{path: path, environ: os.Environ()}}
-	said, code, err := r.piped([]string{"ssm", "start-session"})
+	said, code, err := open(r, []string{"ssm", "start-session"})
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(folder, "out"))
 	require.NoError(t, err)
-	return string(text), said, code
+	errors, err := os.ReadFile(filepath.Join(folder, "err"))
+	require.NoError(t, err)
+	return string(text), string(errors), said, code
 }
 
 const pipedShell = "stty sane -echo; echo; echo 'Starting session with SessionId: alice-1'; sleep 0.2; printf '$ '\n"
@@ -56,4 +65,14 @@ func TestPiped_Refused_ErrorSeparateFromOutput(t *testing.T) {
 	assert.Contains(t, said, "TargetNotConnected")
 	assert.Empty(t, out)
 	assert.Less(t, time.Since(start), 5*time.Second)
+}
+
+// An error of aws may quote what others wrote. What the session itself prints is the session's.
+func TestSession_ErrorOfTheClient_CannotControlTheTerminal(t *testing.T) {
+	for name, open := range map[string]func(*run, []string) (string, int, error){"piped": (*run).piped, "on a terminal": (*run).handOver} {
+		_, shown, said, code := against(t, `printf 'refused: \033]52;c;eA==\007\n' >&2; exit 254`, "", open)
+		assert.Equal(t, 254, code, name)
+		assert.Equal(t, "refused: ?]52;c;eA==?\n", shown, name)
+		assert.Equal(t, "refused: \x1b]52;c;eA==\a\n", said, name)
+	}
 }

@@ -231,7 +231,7 @@ func because(details string) string {
 	if details == "" {
 		return ""
 	}
-	return " (" + details + ")"
+	return " (" + printable(details) + ")"
 }
 
 // unrecorded tells whether a session forwards a port or SSH, which no session preferences record.

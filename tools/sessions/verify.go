@@ -236,7 +236,7 @@ func (r *run) notOpened(ctx context.Context, n named, t talk, err error) error {
 		id = m[1]
 		r.say("The agent refused the session: %s", printable(m[2]))
 	} else if s, _, err := r.aws.findSession(ctx, id); id != "" && err == nil && s.Status == "Failed" {
-		r.say("The agent refused the session%s", because(printable(s.Details)))
+		r.say("The agent refused the session%s", because(s.Details))
 	}
 	if id == "" {
 		id = "SESSION"

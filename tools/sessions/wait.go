@@ -202,7 +202,7 @@ func (r *run) shellHint(text string) string {
 
 // mark prints a line whose first words have a colour.
 func (r *run) mark(colour, indent, first, rest string) {
-	fmt.Fprintln(r.Err, indent+r.paint(r.Err, colour, first), visible(rest))
+	fmt.Fprintln(r.Err, indent+r.paint(r.Err, colour, first), printable(rest))
 }
 
 // shortList names the first instances of a list.
