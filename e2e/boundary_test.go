@@ -80,6 +80,41 @@ func TestBoundary_BucketOfAnotherAccount_Denied(t *testing.T) {
 	}
 }
 
+// Whatever the policies of the role allow, the boundary lets it read AWS's public parameters, and those below the path that a
+// parameter of the template names. AmazonSSMManagedInstanceCore allows those of the whole account.
+func TestBoundary_OtherParameters_Denied(t *testing.T) {
+	t.Parallel()
+	core := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Action": []any{"ssm:GetParameter", "ssm:GetParameters"}, "Resource": "*",
+	}}}
+	const aws, app, other = "aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", "app/password", "application/password"
+	cases := []struct {
+		path, parameter string
+		allowed         bool
+	}{
+		{"", aws, true}, {"", app, false}, {"", "aws/reference/secretsmanager/x", false},
+		{"/app/", aws, true}, {"/app/", app, true}, {"/app/", other, false},
+	}
+	var simulations []map[string]any
+	for _, c := range cases {
+		b := readBootstrap(t, sharedState{key: "arn:aws:kms:us-east-2:" + here + ":key/0123"}, map[string]string{"ParameterPath": c.path})
+		for _, action := range []string{"ssm:GetParameter", "ssm:GetParameters"} {
+			simulations = append(simulations, map[string]any{
+				"identityPolicies":           []any{map[string]any{"name": "core", "policy": core}},
+				"permissionBoundaryPolicies": []any{map[string]any{"name": "boundary", "policy": b.properties(t, "Boundary")["PolicyDocument"]}},
+				"request": map[string]any{
+					"principal": "arn:aws:iam::" + here + ":role/private-ec2-access-instance-1", "action": action, "contextVariables": map[string]string{},
+					"resource": map[string]any{"resource": "arn:aws:ssm:us-east-2:" + here + ":parameter/" + c.parameter, "accountId": here},
+				},
+			})
+		}
+	}
+	for i, v := range evaluate(t, nil, simulations) {
+		require.Empty(t, v.Error, "%+v", cases[i/2])
+		require.Equal(t, cases[i/2].allowed, v.allowed(), "%+v", cases[i/2])
+	}
+}
+
 // The resource control policy in docs/team.md refuses whom the deploy role may let in by the trust of a new role or the policy of
 // a bucket, and nobody else.
 func TestTeamPage_ResourceControlPolicy_RefusesOutsiders(t *testing.T) {

@@ -10,6 +10,9 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
+
+	sessiondoc "private-ec2-access/internal/session"
+	"private-ec2-access/tools/process"
 )
 
 const aliceKey = "sessions/" + aliceID + ".log"
@@ -33,7 +36,7 @@ func TestSessionLogInDoubt_ShowsEveryVersion(t *testing.T) {
 			[]string{"was written at 2026-03-01T10:58:00Z, before the session ended at 2026-03-01T11:00:05Z"}, []string{"version v1, 2026-03-01T10:58:00Z, 6 bytes, owner owner-id", "forged\n"}},
 		"two versions, compared with the stream": {[]answer{versionsOf(aliceKey, "2026-03-01T11:00:07Z", "2026-03-01T11:00:09Z"), first, second, streamed},
 			[]string{"There are 2 versions; the agent writes one."},
-			[]string{"version v1, 2026-03-01T11:00:07Z, 6 bytes, owner owner-id; another text than in log group /before", "version v2, 2026-03-01T11:00:09Z, 6 bytes, owner owner-id; the same text as in log group /before", "forged\n", "typed\n"}},
+			[]string{"version v1, 2026-03-01T11:00:07Z, 6 bytes, owner owner-id; another text than in log group /before", "version v2, 2026-03-01T11:00:09Z, 6 bytes, owner owner-id; the same text as in log group /before", "forged\n", "typed\n", "==> log group /before, stream " + aliceID + " <==\ntyped\n"}},
 		"deleted": {[]answer{{Contains: "list-object-versions", Stdout: `{"DeleteMarkers": [{"Key": "` + aliceKey + `", "VersionId": "v9", "LastModified": "2026-03-01T11:30:00Z"}]}`}},
 			[]string{aliceKey + " was deleted at 2026-03-01T11:30:00Z."}, []string{"version v9, 2026-03-01T11:30:00Z, delete marker"}},
 		"versions not listed": {[]answer{refused("list-object-versions"), {Contains: "head-bucket"}, {Contains: "get-object", File: "typed\n"}},
@@ -64,6 +67,33 @@ func TestSessionLog_WrittenWhileOpen_IsInDoubt(t *testing.T) {
 	got := runFake(t, "record", []answer{me, document, oneSession(active, "Connected"), latest, {Contains: "get-object", File: "forged\n"}, noVersions, noStream}, "--session", aliceID)
 	require.Equal(t, codeDoubt, got.code, got.err)
 	require.Contains(t, got.err, "and the session has not ended")
+}
+
+// The token is in the session log, but so it is in what somebody else wrote beside it or before the end.
+func TestVerify_SessionLogInDoubt_Fails(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		times []string
+		want  error
+	}{
+		"one, after the end":  {[]string{"2026-03-01T11:00:09Z"}, nil},
+		"one, before the end": {[]string{"2026-03-01T10:58:00Z"}, process.Exit{Code: codeDoubt}},
+		"two":                 {[]string{"2026-03-01T11:00:07Z", "2026-03-01T11:00:09Z"}, process.Exit{Code: codeDoubt}},
+	} {
+		folder := fakeFolder(t, recorded(versionsOf(aliceKey, c.times...), answer{Contains: "get-object", File: "verify-1\n"}))
+		shown, err := os.Create(filepath.Join(folder, "shown"))
+		require.NoError(t, err)
+		defer shown.Close()
+		r := &run{
+			Setting: Setting{Stack: "dev", Out: shown, Err: shown}, now: time.Now, timeout: time.Minute,
+			aws: newClient([]string{"PATH=" + folder, "FAKE_AWS=" + folder}, "us-east-2"),
+		}
+		require.Equal(t, c.want, r.recorded(t.Context(), named{"app", "i-1"}, []sessiondoc.Location{{Bucket: "logs", Prefix: "sessions"}}, aliceID, "verify-1"), name)
+		text, err := os.ReadFile(shown.Name())
+		require.NoError(t, err)
+		require.Equal(t, c.want != nil, strings.Contains(string(text), "DOUBT: "), "%s", text)
+		require.Equal(t, c.want == nil, strings.Contains(string(text), "are recorded."), "%s", text)
+	}
 }
 
 func TestSessionLog_IsReadOnlyFromOwnLocations(t *testing.T) {

@@ -509,7 +509,9 @@ esac`)
 	assert.Equal(t, tools.Path("venv", "bin", "python3"), python)
 	pips, err := os.ReadFile(filepath.Join(bin, "pips"))
 	require.NoError(t, err)
-	assert.Contains(t, string(pips), "--require-hashes", "no package without its hash")
+	for _, flag := range []string{"--require-hashes", "--no-deps", "--only-binary=:all:"} {
+		assert.Contains(t, string(pips), flag, "no package without its hash, none that the list lacks, none that runs a program when it is installed")
+	}
 	out.Reset()
 	_, err = tools.EnsurePython()
 	require.NoError(t, err)
