@@ -156,6 +156,18 @@ func TestCommandsInPages_AreMakeTargets(t *testing.T) {
 	}
 }
 
+// The page about security names what is not promised, and what narrows it. It does not prove that the page is right.
+func TestSecurityPage_NamesEveryLimit(t *testing.T) {
+	_, page, _ := strings.Cut(pages(t)["docs/security.md"], "\n## What is not promised\n")
+	page, _, _ = strings.Cut(page, "\n## ")
+	for _, limit := range []string{
+		"* `session.runAsEnabled`", "* `logging.cloudWatch` with `logging.streaming`", "* `logging.objectLock`",
+		"| an EC2 Instance Connect endpoint |", "| the EC2 serial console |", "\n* DNS.", "**Within the security group**",
+	} {
+		require.Contains(t, page, limit)
+	}
+}
+
 // The command in team.md for a project with another name changes every name in both templates, except the key of the tag.
 // The tables of the page have every parameter of the templates.
 func TestTeamPage_FollowsBothTemplates(t *testing.T) {

@@ -111,6 +111,32 @@ func TestSessionLog_IsReadOnlyFromOwnLocations(t *testing.T) {
 	}
 }
 
+// Whoever changes the session document names a bucket of another account in it; the stack's config does not.
+func TestSessionLog_ForeignBucketOfTheDocument_IsNotRead(t *testing.T) {
+	t.Parallel()
+	elsewhere := document
+	elsewhere.Stdout = strings.Replace(document.Stdout, `\"logs\"`, `\"evil\"`, 1)
+	got := runFake(t, "record", recorded(elsewhere,
+		answer{Contains: `head-bucket --region us-east-2 --output json --cli-input-json {"Bucket":"evil","ExpectedBucketOwner":"1"}`, Code: 254, Stderr: "\nAn error occurred (403) when calling the HeadBucket operation: Forbidden\n"},
+		answer{Contains: "head-bucket"},
+		answer{Contains: `list-object-versions --region us-east-2 --output json --cli-input-json {"Bucket":"evil","ExpectedBucketOwner"`, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectVersions operation: Access Denied\n"},
+		versionsOf(aliceKey, "2026-03-01T11:00:09Z"), answer{Contains: "get-object", File: "forged\n"}), "--session", aliceID)
+	require.Contains(t, got.err, "the bucket evil does not belong to the account 1 of the stack any more, so it was not read")
+	for _, call := range got.calls {
+		require.False(t, strings.Contains(call, "evil") && !strings.Contains(call, "head-bucket") && !strings.Contains(call, "ExpectedBucketOwner"), call)
+	}
+}
+
+// An instance may write everywhere below the prefix, and no agent puts a session log there.
+func TestSessionLog_UnderAnotherPrefix_IsInDoubt(t *testing.T) {
+	t.Parallel()
+	const key = "sessions/other/" + aliceID + ".log"
+	listed := answer{Contains: `list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "` + key + `"}]}`}
+	got := runFake(t, "record", recorded(listed, versionsOf(key, "2026-03-01T11:00:09Z"), answer{Contains: "get-object", File: "forged\n"}), "--session", aliceID)
+	require.Equal(t, codeDoubt, got.code, got.err)
+	require.Contains(t, got.err, "DOUBT: s3://logs/"+key+" is where instances may write, but where no session document of the stack puts a session log.")
+}
+
 func TestSessionLog_FailedLookUp_IsNoAnswer(t *testing.T) {
 	t.Parallel()
 	soon := time.Date(2026, 3, 1, 11, 1, 0, 0, time.UTC)
