@@ -112,7 +112,7 @@ func TestSessionLog_IsReadOnlyFromOwnLocations(t *testing.T) {
 }
 
 // Whoever changes the session document names a bucket of another account in it; the stack's config does not.
-func TestSessionLog_ForeignBucketOfTheDocument_IsNotRead(t *testing.T) {
+func TestSessionLog_BucketThatOnlyTheDocumentNames_IsNotRead(t *testing.T) {
 	t.Parallel()
 	elsewhere := document
 	elsewhere.Stdout = strings.Replace(document.Stdout, `\"logs\"`, `\"evil\"`, 1)
