@@ -3,6 +3,9 @@
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
 options := STACK ARGS INSTANCE FLEET BATCH SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC OUTPUTS WITHOUT_CLOUDTRAIL \
 	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
+# A stack that was exported is told to be ignored, where it has a config file: make would act on the stack local.
+exported := $(if $(filter environment%,$(origin STACK)),$(filter-out local,$(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(notdir $(value STACK)))))
+$(if $(exported),$(shell echo 'note: make ignores the environment variable STACK=$(exported) and acts on the stack local. To act on $(exported): make $(MAKECMDGOALS) STACK=$(exported)' >&2))
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 # Another name is a slip, such as stack=dev, which would act on the stack local. Environment variables, such as AWS_PROFILE, may be given too.
 strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach v,$(.VARIABLES),$(if $(filter command%,$(origin $v)),$(if $(findstring _,$v),,$v))))

@@ -209,6 +209,21 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 	}
 }
 
+// An exported STACK is ignored as every option is. Where it is a stack that has a config file, that is said.
+func TestMake_ExportedStack_NamesTheOption(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	for environment, note := range map[string]bool{"STACK=dev": true, "STACK=acme/dev": true, "STACK=local": false, "STACK=prod": false, "STACK=": false} {
+		cmd := exec.Command("make", "-n", "-C", "../..", "destroy")
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=", environment)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Contains(t, string(out), "--stack 'local' destroy", environment)
+		assert.Equal(t, note, strings.Contains(string(out), "note: make ignores the environment variable STACK=dev and acts on the stack local. To act on dev: make destroy STACK=dev"), "%s: %s", environment, out)
+	}
+}
+
 // `make help` fits a terminal of 100 columns, has every target that has a description, and lists what users need, which is
 // what README.md and docs/sessions.md name, before what maintainers need.
 func TestMakeHelp_CommandsOfUsersFirst(t *testing.T) {
