@@ -40,6 +40,8 @@ func TestAudit_EverythingLogged_EndsWith0(t *testing.T) {
 	require.Empty(t, got.out)
 	require.Contains(t, got.err, "1 session under SSM-SessionManagerRunShell since 2026-01-30T12:00:00Z: 1 logged as they should be.\nNothing was found.\n")
 	require.Zero(t, got.count(`"Bucket":"old"`), "kept buckets are read only for sessions without a log")
+	require.NotZero(t, got.count("list-object-versions"))
+	require.Equal(t, got.count("list-object-versions"), got.count(`"ExpectedBucketOwner":"1"`), "a bucket that went to another account is not read")
 	require.Zero(t, got.count("sns publish"))
 	got = runFake(t, "audit", wellLogged(), "--topic", "arn:aws:sns:us-west-2:1:alerts")
 	require.Zero(t, got.code, got.err)

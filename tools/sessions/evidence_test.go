@@ -319,6 +319,8 @@ func TestHistory_SessionBegunBeforeSince_IsNotUnknown(t *testing.T) {
 	}, "--since", "30m", "--format", "json")
 	require.Zero(t, got.code, got.err)
 	require.Equal(t, "[]\n", got.out)
+	require.NotZero(t, got.count("list-objects-v2"))
+	require.Equal(t, got.count("list-objects-v2"), got.count(`"ExpectedBucketOwner":"1"`), "a bucket that went to another account is not read")
 }
 
 func TestHistory_CommaInOwner_IsOneFilter(t *testing.T) {
