@@ -329,6 +329,7 @@ type workflow struct {
 
 type job struct {
 	If          string
+	Environment string
 	Permissions map[string]string
 	Strategy    struct{ Matrix map[string][]string }
 	Steps       []struct {
@@ -354,7 +355,7 @@ func workflows(t *testing.T) map[string]workflow {
 
 // A job with an AWS identity runs the program, with modules from elsewhere. Whatever they do, they write nothing at GitHub.
 func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
-	seen := 0
+	seen, deployers := 0, 0
 	for file, w := range workflows(t) {
 		assert.NotNil(t, w.Permissions, "%s: without permissions at the top a job has those of the repository", file)
 		assert.Empty(t, w.Permissions, file)
@@ -366,9 +367,27 @@ func TestWorkflows_JobWithAWSIdentity_OnlyReads(t *testing.T) {
 			for permission, access := range job.Permissions {
 				assert.True(t, permission == "id-token" || access == "read", "%s, %s: %s is %s", file, name, permission, access)
 			}
+			for _, step := range job.Steps {
+				switch action, _, _ := strings.Cut(step.Uses, "@"); action {
+				case "actions/checkout":
+					assert.Equal(t, "false", step.With["persist-credentials"], "%s, %s: the program could read the token of GitHub", file, name)
+				case "actions/setup-go":
+					assert.Equal(t, "false", step.With["cache"], "%s, %s: another run could have written what runs here", file, name)
+				case "aws-actions/configure-aws-credentials":
+					if !strings.Contains(step.With["role-to-assume"], "DEPLOY") {
+						continue
+					}
+					deployers++
+					assert.NotEmpty(t, job.Environment, "%s, %s: nobody reviews what is deployed", file, name)
+					assert.Len(t, w.On, 1, file)
+					push, _ := w.On["push"].(map[string]any)
+					assert.Regexp(t, `^\[[A-Za-z0-9._/-]+\]$`, fmt.Sprint(push["branches"]), "%s: the bootstrap trusts one branch", file)
+				}
+			}
 		}
 	}
 	assert.Positive(t, seen)
+	assert.Positive(t, deployers)
 }
 
 // A pull request brings code of anybody. Where it runs, it gets an AWS identity only if it is neither a fork's nor Dependabot's,

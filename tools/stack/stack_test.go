@@ -737,6 +737,12 @@ func TestEmulator_OtherProcess_NotStopped(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, stopped)
 	assert.True(t, alive(sleep.Process.Pid))
+
+	// Nor is a process without a secret an emulator: nobody could sign a call of it.
+	content, _ = json.Marshal(Running{URL: "http://127.0.0.1:1", PID: os.Getpid(), Instance: "x"})
+	require.NoError(t, os.WriteFile(filepath.Join(e.Folder, "emulator.json"), content, 0o600))
+	_, err = e.read()
+	require.ErrorContains(t, err, "emulator.json is damaged")
 }
 
 func TestKept(t *testing.T) {
