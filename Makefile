@@ -11,6 +11,8 @@ $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override 
 strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach v,$(.VARIABLES),$(if $(filter command%,$(origin $v)),$(if $(findstring _,$v),,$v))))
 $(if $(strange),$(error $(firstword $(strange)): no such option. Allowed: $(sort $(options)). Fix: make help shows which of them a command takes))
 STACK ?= local
+# What the environment says of what make changes below, for `make env UNDO=1`.
+callers := env $(foreach v,GOWORK GOFLAGS,$(if $(filter environment%,$(origin $v)),$v='$(subst ','\'',$(value $v))',-u $v))
 # Go builds for this machine, from the modules of this checkout, whoever it belongs to.
 export GOWORK := off
 export GOFLAGS := -buildvcs=false
@@ -25,10 +27,13 @@ switch = $(if $(filter-out 0 false,$($1)),--$2)
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
 .DEFAULT_GOAL := help
-# A stack's name where a target belongs. The commands before it would act on the stack local.
-misplaced := $(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(MAKECMDGOALS))
-$(if $(misplaced),$(error $(firstword $(misplaced)) is a stack. Fix: make $(firstword $(filter-out $(misplaced),$(MAKECMDGOALS)) TARGET) STACK=$(firstword $(misplaced))))
-.PHONY: docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command ci-preview ci-drift
+targets := docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command ci-preview ci-drift
+.PHONY: $(targets)
+# A word that is no target, such as the name of an instance or a stack. The commands before it would run without it.
+stray := $(firstword $(filter-out $(targets),$(MAKECMDGOALS)))
+line := make $(firstword $(filter $(targets),$(MAKECMDGOALS)) TARGET)
+$(if $(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(stray)),$(error $(stray) is a stack. Fix: $(line) STACK=$(stray)))
+$(if $(stray),$(error there is no target $(stray). Fix: $(if $(filter-out $(stray),$(MAKECMDGOALS)),if it is an instance: $(line) INSTANCE=$(stray),make help lists them)))
 
 ##@ Deploy
 
@@ -81,7 +86,7 @@ plugin: command ## build the Session Manager plugin from source, if none is inst
 	@$(command) plugin
 
 env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)" | UNDO=1 (what it was before)
-	@$(run) env $(call switch,UNDO,undo)
+	@$(callers) $(run) env $(call switch,UNDO,undo)
 
 down: command ## stop the local emulator
 	@$(command) down
@@ -154,9 +159,6 @@ ci-preview: ## what a pull request's pipeline runs: the preview as Markdown, in 
 
 ci-drift: ## what the daily pipeline runs: compare the stack with the program
 	@scripts/ci/drift '$(STACK)'
-
-.DEFAULT:
-	@echo 'error: there is no target $@. Fix: make help lists them' >&2; exit 2
 
 command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }

@@ -181,10 +181,10 @@ func (r *run) lastVerified(ctx context.Context) []string {
 		}
 		seen += len(page)
 		if token = next; token == "" {
-			return []string{"not in the last 30 days. Next: " + r.command("verify")}
+			return []string{"no make verify in the last 30 days. Next: " + r.command("verify")}
 		}
 	}
-	return []string{fmt.Sprintf("not in the newest %s. Next: %s", screen.Count(seen, "session"), r.command("verify"))}
+	return []string{fmt.Sprintf("no make verify among the newest %s. Next: %s", screen.Count(seen, "session"), r.command("verify"))}
 }
 
 // verdict says whether the session log of a session of verify is there.

@@ -195,7 +195,8 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		"destroy stack=dev":    "stack: no such option. Allowed: ALL ",
 		"end SESION=a-1":       "SESION: no such option",
 		"up dev":               "dev is a stack. Fix: make up STACK=dev",
-		"statu":                "error: there is no target statu. Fix: make help lists them",
+		"statu":                "there is no target statu. Fix: make help lists them",
+		"connect app":          "there is no target app. Fix: if it is an instance: make connect INSTANCE=app",
 		"help AWS_PROFILE=x":   "make up",
 		"help GOPROXY=off":     "make up",
 		"help STACK=dev TERM=": "make up",
@@ -206,6 +207,33 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		assert.Equal(t, want != "make up", err != nil, "%s", line)
 		assert.Contains(t, string(out), want, line)
 		assert.NotContains(t, string(out), ".local/bin/stack", line)
+	}
+}
+
+// `make env UNDO=1` gives back what the shell had, not what make sets for the Go commands that it runs.
+func TestMake_Env_GetsGoSettingsOfItsCaller(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	for want, environ := range map[string][]string{
+		"GOFLAGS=-tags=it's $HOME GOWORK=/go.work": {"GOFLAGS=-tags=it's $HOME", "GOWORK=/go.work"},
+		"GOFLAGS= GOWORK=unset":                    {"GOFLAGS="},
+		"GOFLAGS=unset GOWORK=unset":               nil,
+	} {
+		cmd := exec.Command("make", "-n", "-C", "../..", "env")
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
+			return strings.HasPrefix(entry, "GOFLAGS=") || strings.HasPrefix(entry, "GOWORK=")
+		})
+		cmd.Env = append(cmd.Env, append(environ, "MAKEFLAGS=", "MAKELEVEL=")...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		before, _, found := strings.Cut(string(out), ".local/bin/stack --stack 'local' env")
+		require.True(t, found, "%s", out)
+		shell := exec.Command("sh", "-c", before[strings.LastIndex(before, "\n")+1:]+`sh -c 'echo "GOFLAGS=${GOFLAGS-unset} GOWORK=${GOWORK-unset}"'`)
+		shell.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off") // as make exports them
+		out, err = shell.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Equal(t, want+"\n", string(out))
 	}
 }
 

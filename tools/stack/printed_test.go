@@ -78,11 +78,12 @@ func readMake(command string) error {
 		}
 	}
 	for line := range strings.Lines(runs) {
-		if !strings.Contains(line, ".local/bin/stack --stack ") {
+		at := strings.Index(line, ".local/bin/stack --stack ")
+		if at < 0 {
 			continue
 		}
 		// Bash takes the path as the name of a function.
-		args, err := words(".local/bin/stack", line)
+		args, err := words(".local/bin/stack", line[at:])
 		if err != nil {
 			return err
 		}
