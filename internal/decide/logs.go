@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"private-ec2-access/config"
+	"private-ec2-access/internal/iam"
 	"private-ec2-access/internal/mistake"
 	"private-ec2-access/internal/session"
 	"private-ec2-access/internal/settings"
@@ -156,10 +157,7 @@ func (d *decider) writers() {
 			Allowed: "a bucket whose policy lets this stack's instance role write",
 			Fix: []mistake.Fix{
 				{Text: "if another stack has the bucket, name this stack's instance role in its logging.writerRoleArns first"},
-				{Text: "if a previous deployment left the bucket, remove the limit:", Commands: []string{
-					"aws s3api get-bucket-policy --bucket " + l.BucketName + " --query Policy --output text | jq 'del(.Statement[] | select(.Sid == \"OnlyWriters\"))' > policy.json",
-					"aws s3api put-bucket-policy --bucket " + l.BucketName + " --policy file://policy.json",
-				}},
+				{Text: "if a previous deployment left the bucket, remove the limit:", Commands: iam.UnlimitCommands(l.BucketName)},
 			},
 		})
 	}

@@ -114,6 +114,14 @@ func BucketKey(policy string) (string, error) {
 	return keys[0], nil
 }
 
+// UnlimitCommands removes the limit on writers from a bucket's policy. They need jq.
+func UnlimitCommands(bucket string) []string {
+	return []string{
+		"aws s3api get-bucket-policy --bucket " + bucket + " --query Policy --output text | jq 'del(.Statement[] | select(.Sid == \"" + onlyWriters + "\"))' > policy.json",
+		"aws s3api put-bucket-policy --bucket " + bucket + " --policy file://policy.json",
+	}
+}
+
 // BucketWriters reads, from a policy that BucketPolicy made, the ARNs of the
 // roles that may write. Limited is false when the policy limits nobody.
 func BucketWriters(policy string) (roles []string, limited bool, err error) {

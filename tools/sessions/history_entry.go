@@ -29,7 +29,7 @@ type entry struct {
 }
 
 // columns are those of CSV, which has all log locations in one.
-var columns = []string{"session", "who", "owner", "instance", "instanceId", "start", "end", "seconds", "status", "details", "document", "reason", "record", "recordedAt", "source"}
+var columns = []string{"session", "who", "owner", "instance", "instanceId", "start", "end", "seconds", "status", "details", "document", "reason", "logs", "recordedAt", "source"}
 
 func (e entry) cells() []string {
 	all := []string{e.Session, e.Who, e.Owner, e.Instance, e.InstanceID, e.Start, e.End, e.seconds(), e.Status, e.Details, e.Document, e.Reason, e.record(), e.RecordedAt, e.Source}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"private-ec2-access/internal/iam"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
@@ -60,10 +61,10 @@ func (a *app) printKept(k kept, region string) {
 			"  To read:\n"+
 			"    aws s3 ls --recursive s3://%[1]s\n"+
 			"  To reuse (without it, make up creates another bucket):\n"+
+			"    # its policy lets only the role of this deployment write; this needs jq\n    %[4]s\n"+
 			"    pulumi config set --path '%[3]s:logging.bucketName' %[1]s\n"+
 			"    make up STACK=%[2]s\n"+
-			"  Its policy lets only the role of this deployment write. The preview shows how to remove that statement, OnlyWriters.\n"+
-			"  To delete:\n", bucket, a.stack.Name, a.stack.Project)
+			"  To delete:\n", bucket, a.stack.Name, a.stack.Project, strings.Join(iam.UnlimitCommands(bucket), "\n    "))
 		if a.stack.Emulated {
 			fmt.Fprintln(&b, "    make down    # the emulator keeps everything in memory")
 		} else {
