@@ -19,10 +19,15 @@ export GOFLAGS := -buildvcs=false
 unexport GOOS GOARCH GOEXPERIMENT GOBIN GO111MODULE CGO_ENABLED CC CXX BASH_ENV CDPATH
 
 command := .local/bin/stack
-run := $(command) --stack '$(STACK)'
+run = $(call use,STACK)$(command) --stack '$(STACK)'
 # The flag $2 with the value of the variable $1, if that has one; and a flag without a value, unless $1 is empty, 0 or false.
-option = $(if $($1),--$2 '$(subst ','\'',$($1))')
-switch = $(if $(filter-out 0 false,$($1)),--$2)
+option = $(call use,$1)$(if $($1),--$2 '$(subst ','\'',$($1))')
+switch = $(call use,$1)$(if $(filter-out 0 false,$($1)),--$2)
+arguments = $(call use,ARGS)$(ARGS)$(no_other_option)
+# An option that the one target does not use is a slip, as in make up INSTANCE=db, which would update everything. It stands at the end of the recipe.
+use = $(eval used += $1)
+no_other_option = $(if $(word 2,$(MAKECMDGOALS)),,$(foreach o,$(options),$(if $(filter command%,$(origin $o)),$(if $(filter $o,$(used)),,\
+	$(error make $@ does not take the option $o. Allowed: $(or $(sort $(used)),none). Fix: leave out $o)))))
 # What the tests need, such as the built stand-in; the line fails if it cannot be had.
 with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 
@@ -38,61 +43,61 @@ $(if $(stray),$(error there is no target $(stray). Fix: $(if $(filter-out $(stra
 ##@ Deploy
 
 up: command ## create or update the stack's resources: DIFF=1 (show every property)
-	@$(run) up $(call switch,DIFF,diff) -- $(ARGS)
+	@$(run) up $(call switch,DIFF,diff) -- $(arguments)
 
 preview: command ## show what `make up` would change, one line for each resource: DIFF=1
-	@$(run) preview $(call switch,DIFF,diff) -- $(ARGS)
+	@$(run) preview $(call switch,DIFF,diff) -- $(arguments)
 
 outputs: command ## print the stack's outputs as JSON
-	@$(run) outputs -- $(ARGS)
+	@$(run) outputs -- $(arguments)
 
 upgrade: command ## replace an instance, or a fleet in batches, by the newest image: | INSTANCE=name, or FLEET=name BATCH=5 TIMEOUT=10m
-	@$(run) upgrade $(call option,INSTANCE,instance) $(call option,FLEET,fleet) $(call option,BATCH,batch) $(call option,TIMEOUT,timeout) -- $(ARGS)
+	@$(run) upgrade $(call option,INSTANCE,instance) $(call option,FLEET,fleet) $(call option,BATCH,batch) $(call option,TIMEOUT,timeout) -- $(arguments)
 
 destroy: command ## delete the stack's resources: | DIFF=1 CUT_OFF=1 (also VPC endpoints that others use)
-	@$(run) destroy $(call switch,DIFF,diff) $(call switch,CUT_OFF,cut-off) -- $(ARGS)
+	@$(run) destroy $(call switch,DIFF,diff) $(call switch,CUT_OFF,cut-off) -- $(arguments)
 
 ##@ Sessions
 
 connect: command ## open a session: INSTANCE=name or ID, REASON="why"
-	@$(run) connect $(call option,INSTANCE,instance) $(call option,REASON,reason) $(call switch,V,verbose) $(ARGS)
+	@$(run) connect $(call option,INSTANCE,instance) $(call option,REASON,reason) $(call switch,V,verbose) $(arguments)
 
 status: command ## show what is deployed, who is in a session, and when recording was last verified
-	@$(run) status $(call switch,V,verbose) $(ARGS)
+	@$(run) status $(call switch,V,verbose) $(arguments)
 
 wait: command ## wait until the instances are online, or print what is missing: | INSTANCE= TIMEOUT=10m NETWORK=1
-	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,NETWORK,network) $(call switch,V,verbose) $(ARGS)
+	@$(run) wait $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,NETWORK,network) $(call switch,V,verbose) $(arguments)
 
 history: command ## list sessions: | WHO= INSTANCE= SINCE= UNTIL= LIMIT= NEXT= ALL=1 FORMAT=table|json|csv
 	@$(run) history $(call option,FORMAT,format) $(call option,WHO,who) $(call option,INSTANCE,instance) $(call option,SINCE,since) $(call option,UNTIL,until) \
-		$(call option,LIMIT,limit) $(call option,NEXT,next) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
+		$(call option,LIMIT,limit) $(call option,NEXT,next) $(call switch,ALL,all) $(call switch,V,verbose) $(arguments)
 
 record: command ## print a session log: | SESSION=ID (default: your last session) RAW=1 (unchanged bytes)
-	@$(run) record $(call option,SESSION,session) $(call switch,RAW,raw) $(call switch,V,verbose) $(ARGS)
+	@$(run) record $(call option,SESSION,session) $(call switch,RAW,raw) $(call switch,V,verbose) $(arguments)
 
 end: command ## end your sessions: | SESSION=ID or INSTANCE=, ALL=1 (those of all users) YES=1 (do not ask)
-	@$(run) end $(call option,SESSION,session) $(call option,INSTANCE,instance) $(call switch,ALL,all) $(call switch,YES,yes) $(call switch,V,verbose) $(ARGS)
+	@$(run) end $(call option,SESSION,session) $(call option,INSTANCE,instance) $(call switch,ALL,all) $(call switch,YES,yes) $(call switch,V,verbose) $(arguments)
 
 verify: command ## verify that sessions are recorded: | INSTANCE= TIMEOUT=5m ALL=1 (on all instances)
-	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,ALL,all) $(call switch,V,verbose) $(ARGS)
+	@$(run) verify $(call option,INSTANCE,instance) $(call option,TIMEOUT,timeout) $(call switch,ALL,all) $(call switch,V,verbose) $(arguments)
 
 audit: command ## compare sessions with session logs: | SINCE= ALLOW=documents TOPIC=ARN OUTPUTS=file ALL=1 WITHOUT_CLOUDTRAIL=1 | FORMAT=table|json|csv
 	@$(run) audit $(call option,SINCE,since) $(call option,FORMAT,format) $(call option,ALLOW,allow) $(call option,TOPIC,topic) $(call option,OUTPUTS,outputs) \
-		$(call switch,ALL,all) $(call switch,WITHOUT_CLOUDTRAIL,without-cloudtrail) $(call switch,V,verbose) $(ARGS)
+		$(call switch,ALL,all) $(call switch,WITHOUT_CLOUDTRAIL,without-cloudtrail) $(call switch,V,verbose) $(arguments)
 
 ##@ This machine
 
 plugin: command ## build the Session Manager plugin from source, if none is installed
-	@$(command) plugin
+	@$(command) plugin$(no_other_option)
 
 env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)" | UNDO=1 (what it was before)
-	@$(callers) $(run) env $(call switch,UNDO,undo)
+	@$(callers) $(run) env $(call switch,UNDO,undo)$(no_other_option)
 
 down: command ## stop the local emulator
-	@$(command) down
+	@$(command) down$(no_other_option)
 
 clean: command ## stop the local emulator and delete .local; stacks in AWS accounts stay
-	@$(command) clean
+	@$(command) clean$(no_other_option)
 
 help: ## list these commands
 	@echo 'make COMMAND STACK=name OPTION=value'

@@ -196,6 +196,8 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		"end SESION=a-1":       "SESION: no such option",
 		"up dev":               "dev is a stack. Fix: make up STACK=dev",
 		"statu":                "there is no target statu. Fix: make help lists them",
+		"upgrade WHO=db":       "make upgrade does not take the option WHO. Allowed: ARGS BATCH FLEET INSTANCE STACK TIMEOUT. Fix: leave out WHO",
+		"down STACK=dev":       "make down does not take the option STACK. Allowed: none.",
 		"connect app":          "there is no target app. Fix: if it is an instance: make connect INSTANCE=app",
 		"help AWS_PROFILE=x":   "make up",
 		"help GOPROXY=off":     "make up",
