@@ -24,7 +24,7 @@ run = $(call use,STACK)$(command) --stack '$(STACK)'
 option = $(call use,$1)$(if $($1),--$2 '$(subst ','\'',$($1))')
 switch = $(call use,$1)$(if $(filter-out 0 false,$($1)),--$2)
 arguments = $(call use,ARGS)$(ARGS)$(no_other_option)
-# An option that the one target does not use is a slip, as in make up INSTANCE=db, which would update everything. It stands at the end of the recipe.
+# An option that the one target does not use is a slip, as in make up INSTANCE=db, which would update everything. It goes at the end of the recipe.
 use = $(eval used += $1)
 no_other_option = $(if $(word 2,$(MAKECMDGOALS)),,$(foreach o,$(options),$(if $(filter command%,$(origin $o)),$(if $(filter $o,$(used)),,\
 	$(error make $@ does not take the option $o. Allowed: $(or $(sort $(used)),none). Fix: leave out $o)))))
