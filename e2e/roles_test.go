@@ -276,6 +276,8 @@ func TestBootstrapRoles_ForbiddenCalls_Denied(t *testing.T) {
 		{"iam:CreatePolicy", iam + "policy/somebodys", map[string]string{requested: ownStack}},
 		{"iam:DeletePolicy", iam + "policy/somebodys", ours},
 		{"iam:DeleteRole", iam + "role/somebodys", ours},
+		{"iam:AttachRolePolicy", iam + "role/somebodys", attaches},
+		{"iam:PutRolePermissionsBoundary", iam + "role/somebodys", bounded},
 		{"ssm:CreateDocument", doc + "somebodys", map[string]string{requested: ownStack}},
 		{"ssm:AddTagsToResource", doc + "somebodys", map[string]string{requested: ownStack}},
 		{"ssm:UpdateDocument", doc + "somebodys", ours},
