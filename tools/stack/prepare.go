@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+	"gopkg.in/yaml.v3"
 
 	"private-ec2-access/tools/process"
 )
@@ -46,7 +47,7 @@ func (a *app) selectStack(create bool) error {
 	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: pipe{a.stderr}}
 	created := call{args: append(slices.Clone(c.args), "--create"), stdout: c.stdout}
 	if a.stack.Emulated {
-		return a.pulumi(created)
+		return a.keepingText(func() error { return a.pulumi(created) })
 	}
 	find := a.onExisting
 	if create {
@@ -60,14 +61,42 @@ func (a *app) selectStack(create bool) error {
 		return err
 	}
 	if err = a.askPassphrase(true); err == nil {
-		err = a.pulumi(created)
+		err = a.keepingText(func() error { return a.pulumi(created) })
 	}
 	return err
+}
+
+// keepingText runs a step in which Pulumi writes the stack's file only to add how it encrypts secrets. Pulumi would write every
+// value as YAML reads it, 83 instead of 0123, and the program could not report that any more.
+func (a *app) keepingText(step func() error) error {
+	before, err := os.ReadFile(a.stack.File())
+	if err != nil {
+		return err
+	}
+	if err := step(); err != nil {
+		return err
+	}
+	var own, written secrets
+	if err := errors.Join(yaml.Unmarshal(before, &own), readYAML(a.stack.File(), &written)); err != nil || own == written {
+		return err
+	}
+	text := strings.TrimSuffix(string(before), "\n") + "\n"
+	for _, line := range [][3]string{{"secretsprovider", own.Provider, written.Provider}, {"encryptedkey", own.Key, written.Key}, {"encryptionsalt", own.Salt, written.Salt}} {
+		if line[1] == "" && line[2] != "" {
+			text += line[0] + ": " + line[2] + "\n"
+		}
+	}
+	own = secrets{}
+	if yaml.Unmarshal([]byte(text), &own) != nil || own != written {
+		return nil // something else than an addition: as Pulumi wrote it
+	}
+	return os.WriteFile(a.stack.File(), []byte(text), 0o644)
 }
 
 // secrets is what a stack's file says of how Pulumi encrypts the stack's secrets.
 type secrets struct {
 	Provider string `yaml:"secretsprovider"`
+	Key      string `yaml:"encryptedkey"`
 	Salt     string `yaml:"encryptionsalt"`
 }
 

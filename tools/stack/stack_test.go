@@ -890,6 +890,28 @@ func TestStack_NotInTheBackend_SaysHowToGoOn(t *testing.T) {
 	assert.NotContains(t, calls(), "--create")
 }
 
+// What Pulumi writes when it creates a stack is added to the stack's file. It would also write every value as YAML reads it.
+func TestSelectStack_Create_KeepsTextOfFile(t *testing.T) {
+	const text = "# mine\nconfig:\n  instances: {app: {}}\n  tags: {cost-center: 0123, version: 1.10}"
+	const rewritten = "config:\n  private-ec2-access:instances:\n    app: {}\n  private-ec2-access:tags:\n    cost-center: 83\n    version: 1.1\n"
+	for added, want := range map[string]string{
+		"encryptionsalt: v1:a=:v1:b+/c:d=\n":                      text + "\nencryptionsalt: v1:a=:v1:b+/c:d=\n",
+		"secretsprovider: awskms://alias/x\nencryptedkey: AQ==\n": text + "\nsecretsprovider: awskms://alias/x\nencryptedkey: AQ==\n",
+		"encryptionsalt: \"# no plain text\"\n":                   rewritten + "encryptionsalt: \"# no plain text\"\n",
+	} {
+		a, _, _ := realApp(t, map[string]string{"Pulumi.dev.yaml": text})
+		a.environ = append(a.environ, "PULUMI_CONFIG_PASSPHRASE=p")
+		script, err := os.ReadFile(a.cli.Path)
+		require.NoError(t, err)
+		script = []byte(strings.Replace(string(script), "*--create*) ", "*--create*) printf '"+rewritten+added+"' > '"+a.stack.File()+"' ", 1))
+		require.NoError(t, os.WriteFile(a.cli.Path, script, 0o755))
+		require.NoError(t, a.selectStack(true))
+		file, err := os.ReadFile(a.stack.File())
+		require.NoError(t, err)
+		assert.Equal(t, want, string(file))
+	}
+}
+
 // A copy of a stack's file is announced before Pulumi says "incorrect passphrase", and the command that is printed removes the
 // lines of the other stack. That Pulumi then accepts another passphrase is not proved here.
 func TestSelectStack_CopiedFile_NamesTheLine(t *testing.T) {
