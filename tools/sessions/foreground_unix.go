@@ -33,6 +33,7 @@ func signalForeground(cmd *exec.Cmd, s os.Signal) {
 		pid = -pid
 	}
 	_ = syscall.Kill(pid, s.(syscall.Signal)) // it may have ended
+	_ = syscall.Kill(pid, syscall.SIGCONT)    // a stopped process gets the signal only then
 }
 
 // controlTerminal makes a command's standard input its terminal.

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"charm.land/huh/v2"
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/term"
 
 	"private-ec2-access/internal/outputs"
 	sessiondoc "private-ec2-access/internal/session"
@@ -283,6 +285,54 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 			}
 			require.Equal(t, c.want, picked)
 		})
+	}
+}
+
+// After a question nothing of it reads from the terminal any more: the key would be lost to the session, and reading in the
+// background stops the whole process group. Without lentTerminal a reader stays in most of the rounds.
+func TestAsk_Answered_LeavesTheTerminalAlone(t *testing.T) {
+	t.Parallel()
+	for range 12 {
+		screen, terminal, err := pty.Open()
+		require.NoError(t, err)
+		require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
+		go func() {
+			seen, text := "", make([]byte, 4096)
+			for asked := false; ; {
+				n, err := screen.Read(text)
+				if seen += string(text[:n]); err != nil {
+					return
+				}
+				if !asked && strings.Contains(seen, "db") {
+					asked = true
+					_, _ = screen.WriteString("\r")
+				}
+			}
+		}()
+		r := &run{Setting: Setting{Stack: "dev", In: terminal, Err: terminal, Environ: []string{"TERM=xterm"}}}
+		chosen := 0
+		require.NoError(t, r.ask("Which?", huh.NewSelect[int]().Options(huh.NewOption("db", 1)).Value(&chosen).Filtering(true)))
+		_, err = term.MakeRaw(int(terminal.Fd()))
+		require.NoError(t, err)
+		read := make(chan string, 1)
+		for _, key := range []string{"x", "y"} { // a reader that was left behind takes the first one or the second
+			_, err = screen.WriteString(key)
+			require.NoError(t, err)
+			time.Sleep(10 * time.Millisecond)
+			go func() {
+				text := make([]byte, 1)
+				n, _ := terminal.Read(text)
+				read <- string(text[:n])
+			}()
+			select {
+			case got := <-read:
+				require.Equal(t, key, got)
+			case <-time.After(5 * time.Second):
+				require.FailNow(t, "a key that was typed after the question is lost")
+			}
+		}
+		terminal.Close()
+		screen.Close()
 	}
 }
 
