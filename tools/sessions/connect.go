@@ -143,7 +143,7 @@ func (r *run) pick(ctx context.Context) (named, error) {
 		question = question.Height(maxNamed + 4)
 	}
 	// The filter takes the place of the question's own title.
-	err = r.ask(title+" Type to filter, Enter to choose.", filtered{question})
+	err = r.ask(title+" Type to filter, Enter to choose, Ctrl-C to stop.", filtered{question})
 	return all[chosen], err
 }
 

@@ -323,6 +323,14 @@ func TestHistory_SessionBegunBeforeSince_IsNotUnknown(t *testing.T) {
 	require.Equal(t, got.count("list-objects-v2"), got.count(`"ExpectedBucketOwner":"1"`), "a bucket that went to another account is not read")
 }
 
+func TestHistory_SinceAfterUntil_Refused(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "history", nil, "--since", "2026-01-31", "--until", "2026-01-01")
+	require.Equal(t, 2, got.code, got.err)
+	require.Contains(t, got.err, "no session starts at or after SINCE=2026-01-31T00:00:00Z and before UNTIL=2026-01-01T00:00:00Z. Fix:")
+	require.Empty(t, got.calls)
+}
+
 func TestHistory_CommaInOwner_IsOneFilter(t *testing.T) {
 	t.Parallel()
 	const owner = "arn:aws:sts::1:assumed-role/r/kim,lee"

@@ -102,6 +102,9 @@ func parseTime(value string, now time.Time) (time.Time, error) {
 
 // history lists sessions, those that are open first, then the newest.
 func (r *run) history(ctx context.Context) error {
+	if from, to := r.list.since, r.list.until; !to.IsZero() && !from.Before(to) {
+		return process.Usagef("no session starts at or after SINCE=%s and before UNTIL=%s. Fix: an earlier SINCE=, or a later UNTIL=", rfc(from), rfc(to))
+	}
 	h := &historyRun{run: r, known: map[string]bool{}, limit: r.list.limit}
 	if h.limit == 0 && r.list.format == "table" && (!process.IsTerminal(r.Out) || r.list.next != "") {
 		h.limit = pageSize // The other formats are complete, and a pager reads only what it shows.
