@@ -193,7 +193,7 @@ func misread(namespace, key, shown, text, handed string) mistake.Mistake {
 		Key: shown, Got: text, Problem: "without quotation marks, YAML reads this as " + handed,
 		Allowed: "the text in quotation marks: " + Show(text),
 		// Pulumi writes the whole file as YAML reads it, also for another key.
-		Fix: mistake.Do("put it in quotation marks in the stack's file. Any pulumi config command writes "+handed+" instead, so if you run one, run this too:",
+		Fix: mistake.Do("put it in quotation marks in the stack's file. Pulumi's config commands write "+handed+" instead, so if you run one, run this too:",
 			SetTextCommand(namespace, key, Quote(text))),
 	}
 }

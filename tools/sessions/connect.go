@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -215,13 +214,11 @@ func (r *run) tagged(ctx context.Context, tag string) ([]named, error) {
 
 // ask runs one question, below a title that also says which keys it takes, if it has none of its own. On a terminal that cannot move its cursor it is asked in plain lines.
 func (r *run) ask(title string, question huh.Field) error {
-	lent := &lentTerminal{File: r.In}
-	defer lent.back.Store(true)
 	theme := huh.ThemeFunc(huh.ThemeBase)
 	if r.colours(r.Err) {
 		theme = huh.ThemeCharm
 	}
-	form := huh.NewForm(huh.NewGroup(question).Title(title).WithShowHelp(title == "")).WithInput(lent).WithOutput(r.Err).WithTheme(theme).
+	form := huh.NewForm(huh.NewGroup(question).Title(title).WithShowHelp(title == "")).WithInput(r.In).WithOutput(r.Err).WithTheme(theme).
 		WithAccessible(process.Variable(r.Environ, "TERM") == "dumb")
 	err := form.Run()
 	if errors.Is(err, huh.ErrUserAborted) {
@@ -229,21 +226,6 @@ func (r *run) ask(title string, question huh.Field) error {
 		return process.Exit{Code: 130}
 	}
 	return err
-}
-
-// lentTerminal is a terminal until it is taken back. The library of the questions can leave a reader behind that waits for the next
-// key (github.com/charmbracelet/bubbletea/issues/1599). It would read that key from the background while a session has the terminal,
-// and the kernel stops a whole process group for that: the user's shell would take over, with the session still open.
-type lentTerminal struct {
-	*os.File
-	back atomic.Bool
-}
-
-func (l *lentTerminal) Read(text []byte) (int, error) {
-	if l.back.Load() {
-		return 0, io.EOF
-	}
-	return l.File.Read(text)
 }
 
 // handOver runs aws with the terminal in its hands: it is the foreground process group, so Ctrl-C and Ctrl-Z reach the

@@ -289,7 +289,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 }
 
 // After a question nothing of it reads from the terminal any more: the key would be lost to the session, and reading in the
-// background stops the whole process group. Without lentTerminal a reader stays in most of the rounds.
+// background stops the whole process group. Bubble Tea 2.0.2 left a reader behind in most of the rounds.
 func TestAsk_Answered_LeavesTheTerminalAlone(t *testing.T) {
 	t.Parallel()
 	for range 12 {
