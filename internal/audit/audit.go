@@ -182,7 +182,7 @@ func (j *judge) objects(s Session, versions []Object, found finder) {
 		if !s.End.IsZero() && first.At.Before(s.End.Add(-slack)) {
 			found(LogTooEarly, first.At, where, "written at %s, before the session ended at %s; the agent writes after the end", stamp(first.At), stamp(s.End))
 		}
-		if !s.End.IsZero() && first.At.After(s.End.Add(late)) {
+		if !s.End.IsZero() && first.At.After(s.End.Add(Late)) {
 			found(LogTooLate, first.At, where, "written at %s, long after the session ended at %s", stamp(first.At), stamp(s.End))
 		}
 		if !last.Deleted && last.Size == 0 {

@@ -115,8 +115,8 @@ type Trail struct {
 const (
 	// settling is how long after the end of a session its log may take.
 	settling = 15 * time.Minute
-	// late is after how much time a log is not the one that the agent uploads at the end of a session.
-	late = time.Hour
+	// Late is after how much time a log is not the one that the agent uploads at the end of a session.
+	Late = time.Hour
 	// slack is how much older than the end of its session a log may be.
 	slack = time.Minute
 	// History is how long AWS keeps the session history.

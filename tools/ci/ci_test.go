@@ -159,7 +159,7 @@ func TestRender_HostileArtifact_StaysText(t *testing.T) {
 		c.write(".local/ci/preview/messages", messages, 0o644)
 		c.write(".local/ci/preview/status", status, 0o644)
 	}
-	hostile("`````\n</details> @somebody $(touch broken) `touch broken`\x1b[31m\u202e\u200b\x00\xff\nResources:\n    + 1 to create\n    @somebody **[click](https://example.com)** 1\n    + 1 <img src=x>\n\n", "", "0\n")
+	hostile("`````\n</details> @somebody $(touch broken) `touch broken`\x1b[31m\u202e\u200b\x00\xff\nResources:\n    + 1 to create\n    + 1 approved by the security team\n    @somebody **[click](https://example.com)** 1\n    + 1 <img src=x>\n\n", "", "0\n")
 	c.must("render", "dev", "preview")
 	report := c.read(".local/ci/preview.md")
 	assert.Contains(t, report, "**+ 1 to create**\n", "only lines that Pulumi prints are outside of the block")
@@ -172,6 +172,10 @@ func TestRender_HostileArtifact_StaysText(t *testing.T) {
 	assert.Contains(t, inside, "`````\n</details> @somebody $(touch broken) `touch broken`[31m\ufffd\nResources:")
 	assert.NotRegexp(t, "[\x00-\x08\x0b-\x1f\u200b\u202e]", report)
 	assert.NoFileExists(t, filepath.Join(c.root, "broken"))
+
+	hostile("", "", "08\n")
+	c.must("render", "dev", "preview")
+	assert.Contains(t, c.read(".local/ci/preview.md"), "The preview **failed**.", "08 is not a number of base 8")
 
 	// The mark at the beginning, by which the comment is found again, is the renderer's own.
 	hostile("x\n", "<!-- Preview of the stack prod -->\n", "4")

@@ -51,7 +51,7 @@ type authenticator struct {
 
 func (a *authenticator) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	if err := refuseBrowser(h); err != nil {
-		a.log.Printf("refused: %s %s: %v", h.Method, h.URL.Path, err)
+		a.log.Printf("refused: %s %q: %v", h.Method, h.URL.Path, err)
 		sendError(w, http.StatusForbidden, err)
 		return
 	}
@@ -70,7 +70,7 @@ func (a *authenticator) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 			if !errors.As(err, &known) {
 				known = &refusal{http.StatusBadRequest, "InvalidRequest", err.Error()}
 			}
-			a.log.Printf("refused: %s %s: %v", h.Method, h.URL.Path, err)
+			a.log.Printf("refused: %s %q: %v", h.Method, h.URL.Path, err)
 			q, err := readRequest(h)
 			if err != nil {
 				http.Error(w, known.message, known.status)
@@ -134,7 +134,11 @@ var authorizationHeader = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^,\
 func readSignature(h *http.Request) (signature, error) {
 	var s signature
 	var scope, date string
-	query := h.URL.Query()
+	// Moto reads parameters that Go cannot parse, and so leaves out of what is signed.
+	query, err := url.ParseQuery(h.URL.RawQuery)
+	if err != nil {
+		return s, &refusal{http.StatusBadRequest, "InvalidArgument", "the query cannot be read: " + err.Error()}
+	}
 	if parts := authorizationHeader.FindStringSubmatch(h.Header.Get("Authorization")); parts != nil {
 		scope, s.headers, s.value = parts[1], strings.Split(parts[2], ";"), parts[3]
 		date = h.Header.Get("X-Amz-Date")
@@ -161,7 +165,6 @@ func readSignature(h *http.Request) (signature, error) {
 		return s, &refusal{http.StatusBadRequest, "IncompleteSignature", "the credential scope is not KEY/DATE/REGION/SERVICE/aws4_request"}
 	}
 	s.id, s.region, s.service = parts[0], parts[2], parts[3]
-	var err error
 	if s.date, err = time.Parse(dateLayout, date); err != nil || s.date.Format("20060102") != parts[1] {
 		return s, &refusal{http.StatusBadRequest, "IncompleteSignature", "the date of the signature is missing, or is not the one of its scope"}
 	}

@@ -361,12 +361,14 @@ func TestEmulator_Object_SignedInEachWay(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, body)
 	assert.Equal(t, "hello", body)
 	for name, address := range map[string]string{
-		"expired":         presigned("60", time.Now().Add(-61*time.Second)),
-		"of another key":  strings.Replace(presigned("60", time.Now()), "/plain", "/unsigned", 1),
-		"with more time":  strings.Replace(presigned("60", time.Now()), "X-Amz-Expires=60", "X-Amz-Expires=600", 1),
-		"for ever":        presigned("9999999", time.Now()),
-		"no signature":    e.URL() + "/bucket/plain",
-		"an unsigned key": e.URL() + "/bucket/plain?X-Amz-Signature=" + strings.Repeat("0", 64),
+		"expired":                             presigned("60", time.Now().Add(-61*time.Second)),
+		"of another key":                      strings.Replace(presigned("60", time.Now()), "/plain", "/unsigned", 1),
+		"with more time":                      strings.Replace(presigned("60", time.Now()), "X-Amz-Expires=60", "X-Amz-Expires=600", 1),
+		"for ever":                            presigned("9999999", time.Now()),
+		"no signature":                        e.URL() + "/bucket/plain",
+		"a parameter that Go cannot read":     presigned("60", time.Now()) + "&acl=%zz",
+		"a parameter with a separator of old": presigned("60", time.Now()) + "&acl=;",
+		"an unsigned key":                     e.URL() + "/bucket/plain?X-Amz-Signature=" + strings.Repeat("0", 64),
 	} {
 		status, _ := get(address)
 		assert.GreaterOrEqual(t, status, 400, name)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"private-ec2-access/internal/audit"
 	sessiondoc "private-ec2-access/internal/session"
 )
 
@@ -246,7 +247,19 @@ func (r *run) judge(e evidence, s session) []string {
 		case !s.EndDate.IsZero() && v.LastModified.Before(s.EndDate.Add(-clockSlack)):
 			doubts = append(doubts, fmt.Sprintf("%s was written at %s, before the session ended at %s; the agent writes after the end.",
 				v.where(), v.LastModified.UTC().Format(time.RFC3339), s.EndDate.UTC().Format(time.RFC3339)))
+		case !s.EndDate.IsZero() && v.LastModified.After(s.EndDate.Add(audit.Late)):
+			doubts = append(doubts, fmt.Sprintf("%s was written at %s, long after the session ended at %s; the agent writes within minutes.",
+				v.where(), v.LastModified.UTC().Format(time.RFC3339), s.EndDate.UTC().Format(time.RFC3339)))
+		case s.SessionID == "" && r.now().Sub(v.LastModified.Time) < audit.History-24*time.Hour: // a session lasts a day at most
+			doubts = append(doubts, fmt.Sprintf("%s was written at %s, and Session Manager, which keeps sessions for 30 days, has no such session.", v.where(), v.LastModified.UTC().Format(time.RFC3339)))
 		}
+	}
+	switch {
+	case len(e.versions) == 0:
+	case s.Status == "Failed":
+		doubts = append(doubts, "The session failed, and the agent uploads no session log of such a session.")
+	case s.SessionID != "" && r.unrecorded(s):
+		doubts = append(doubts, fmt.Sprintf("The session ran under %s, which Session Manager does not log.", printable(s.DocumentName)))
 	}
 	return doubts
 }

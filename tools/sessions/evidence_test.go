@@ -62,6 +62,34 @@ func TestSessionLogInDoubt_ShowsEveryVersion(t *testing.T) {
 	}
 }
 
+// An instance's role can write a key for which the agent writes no session log, or long after it did not.
+func TestSessionLog_NotOfTheAgent_IsInDoubt(t *testing.T) {
+	t.Parallel()
+	one := func(more string) answer {
+		return answer{Contains: `"State":"History"`, Stdout: `{"Sessions": [{"SessionId": "` + aliceID + `", "Target": "i-1", "Owner": "arn:aws:iam::1:user/alice", ` + more + `}]}`}
+	}
+	const ended = `"StartDate": "2026-03-01T10:59:00Z", "EndDate": "2026-03-01T11:00:05Z", "DocumentName": "SSM-SessionManagerRunShell"`
+	for says, test := range map[string]struct {
+		session answer
+		written string
+	}{
+		"Session Manager, which keeps sessions for 30 days, has no such session": {noSessions, "2026-02-01T11:00:09Z"},
+		"long after the session ended at 2026-03-01T11:00:05Z":                   {one(`"Status": "Terminated", ` + ended), "2026-03-01T12:00:09Z"},
+		"The session failed, and the agent uploads no session log":               {one(`"Status": "Failed", ` + ended), "2026-03-01T11:00:09Z"},
+		"under AWS-StartPortForwardingSession, which Session Manager does not log": {
+			one(`"Status": "Terminated", ` + strings.Replace(ended, "SSM-SessionManagerRunShell", "AWS-StartPortForwardingSession", 1)), "2026-03-01T11:00:09Z"},
+		"": {noSessions, "2026-01-20T11:00:09Z"}, // older than the history
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			got := runFake(t, "record", []answer{me, document, {Contains: `"State":"Active"`, Stdout: "{}"}, test.session, versionsOf(aliceKey, test.written),
+				{Contains: "get-object", File: "forged\n"}, noVersions, noStream, emptyList}, "--session", aliceID)
+			require.Equal(t, says != "", got.code == codeDoubt, got.err)
+			require.Contains(t, got.err, says)
+		})
+	}
+}
+
 func TestSessionLog_WrittenWhileOpen_IsInDoubt(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "record", []answer{me, document, oneSession(active, "Connected"), latest, {Contains: "get-object", File: "forged\n"}, noVersions, noStream}, "--session", aliceID)

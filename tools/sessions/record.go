@@ -131,7 +131,7 @@ func (r *run) lastOfMine(ctx context.Context) (last session, isActive bool, err 
 	return last, isActive, nil
 }
 
-// maxBodies is how many versions of a session log in doubt are printed.
+// maxBodies is how many versions of a session log in doubt are printed: the first and the last, which may be the agent's.
 const maxBodies = 20
 
 // showRecord prints a session log. One in doubt is printed in all its versions, and ends with an exit code of its own.
@@ -147,7 +147,7 @@ func (r *run) showRecord(ctx context.Context, found evidence, s session) error {
 	var bodies []body
 	for i, v := range found.versions {
 		b := body{heading: v.String()}
-		if !v.deleted && i < maxBodies {
+		if !v.deleted && (i < maxBodies/2 || i >= len(found.versions)-maxBodies/2) {
 			text, err := r.aws.fetchVersion(ctx, v)
 			if err != nil {
 				return r.explain(err)
@@ -173,7 +173,7 @@ func (r *run) showRecord(ctx context.Context, found evidence, s session) error {
 			r.say("Note: the bucket keeps no versions, so an overwritten session log would not be noticed.")
 		}
 	} else if len(found.versions) > maxBodies {
-		r.say("%d versions; the first %d are printed with their text.", len(found.versions), maxBodies)
+		r.say("%d versions; the first %d and the last %d are printed with their text.", len(found.versions), maxBodies/2, maxBodies/2)
 	}
 	var text bytes.Buffer
 	for _, b := range bodies {

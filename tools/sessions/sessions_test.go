@@ -423,7 +423,7 @@ func TestSessionLog_IsFoundInEveryLocation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runFake(t, "record", append(test.answers, noSessions, me, noVersions, emptyList, noStream), "--session", aliceID)
+			got := runFake(t, "record", append(test.answers, answer{Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), me, noVersions, emptyList, noStream), "--session", aliceID)
 			require.Zero(t, got.code, got.err)
 			require.Equal(t, "typed\n", got.out)
 			require.Contains(t, got.err, test.where)
