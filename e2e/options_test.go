@@ -153,6 +153,7 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		logs = "arn:aws:s3:::private-ec2-access-logs-1"
 		key  = "arn:aws:kms:us-east-2:" + here + ":key/1"
 		tag  = "ssm:resourceTag/" + stackTag
+		open = "arn:aws:ssm:us-east-2:" + here + ":session/ana-1"
 
 		trail = "arn:aws:cloudtrail:us-east-1:" + here + ":trail/main"
 		topic = "arn:aws:sns:us-east-2:" + here + ":private-ec2-access-alerts-1"
@@ -202,6 +203,9 @@ func TestBootstrapOptions_PeopleBoundary_LimitsRoles(t *testing.T) {
 		{"stack", ask{"kms:ScheduleKeyDeletion", key, nil}, false},
 		{"stack", ask{"iam:CreateUser", "arn:aws:iam::" + here + ":user/somebody", nil}, false},
 		{"stack", ask{"sts:AssumeRole", "arn:aws:iam::" + here + ":role/admin", nil}, false},
+		{"stack", ask{"ssm:ResumeSession", open, map[string]string{"ssm:resourceTag/aws:ssmmessages:session-id": "AROA1:me", "aws:userid": "AROA1:me"}}, true},
+		{"stack", ask{"ssm:ResumeSession", open, map[string]string{"ssm:resourceTag/aws:ssmmessages:session-id": "AROA2:admin", "aws:userid": "AROA1:me"}}, false},
+		{"stack", ask{"ssm:TerminateSession", open, map[string]string{"ssm:resourceTag/aws:ssmmessages:session-id": "AROA2:admin", "aws:userid": "AROA1:me"}}, true},
 		{"stack", ask{"ec2:CreateTags", ec2, nil}, false},
 	}
 	allow := func(principal any) any {

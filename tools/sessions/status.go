@@ -175,7 +175,7 @@ func (r *run) lastVerified(ctx context.Context) []string {
 			return oneOr(err, "")
 		}
 		for _, s := range page {
-			if s.Reason == verifyReason && r.underDocument(s) {
+			if s.Reason == verifyReason && r.underDocument(s) && r.byID(s.Target).name != s.Target { // not of an instance that is gone
 				return []string{r.verdict(ctx, s)}
 			}
 		}

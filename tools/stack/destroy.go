@@ -110,6 +110,10 @@ func (a *app) refuseProtected(before *deployment) error {
 		logs = before.with(func(apitype.ResourceV3) bool { return true }, holders...)
 	}
 	again := fmt.Sprintf("    make up STACK=%[1]s\n    make destroy STACK=%[1]s", a.stack.Name)
+	if logs != nil && (c.KeepRecords == "true" || c.KeepRecords == "false") {
+		return fmt.Errorf("the stack %s is protected from destroy: it was deployed with %s:keepRecords refuse, and no update has applied %s yet. Nothing was deleted.\n  Fix:\n%s",
+			a.stack.Name, a.stack.Project, c.KeepRecords, again)
+	}
 	if logs != nil {
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs or their key in %s. Nothing was deleted.\n"+
 			"  Fix, with true to keep the session logs, with false to delete them:\n    %s\n    pulumi config set %[2]s:keepRecords true\n%[5]s",
@@ -123,6 +127,10 @@ func (a *app) refuseProtected(before *deployment) error {
 			"  Fix:\n%s\n"+
 			"  To delete the session logs too:\n    %s\n    pulumi config set %[1]s:keepRecords false\n    make destroy STACK=%[6]s",
 			a.stack.Project, c.KeepRecords, strings.Join(lost, ", "), again, screen.Environment(a.stack.Name), a.stack.Name)
+	}
+	if kept := before.with(func(r apitype.ResourceV3) bool { return r.RetainOnDelete }, holders...); kept != nil && c.KeepRecords == "false" {
+		a.say("Note: %s:keepRecords is false, but no update has applied it yet, so this destroy keeps %s. To delete the session logs too, run first: make up STACK=%s",
+			a.stack.Project, strings.Join(kept, ", "), a.stack.Name)
 	}
 	endpoints := before.with(protected, endpointType)
 	if endpoints == nil && a.stack.ProtectEndpoints {

@@ -800,7 +800,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		{`keepRecords: "false"`, retained, plain, ""},
 		{"keepRecords: true", retained, plain, ""},
 		{"", protected, plain, refused},
-		{"keepRecords: false", protected, plain, refused},
+		{"keepRecords: false", protected, plain, "it was deployed with private-ec2-access:keepRecords refuse, and no update has applied false yet. Nothing was deleted"},
 		{"keepRecords: refuse", plain, plain, refused},
 		{"keepRecords: refuse", retained, plain, refused},
 		{"keepRecords: true", plain, plain, kept},
@@ -816,7 +816,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		if setting != "" {
 			setting = "private-ec2-access:" + setting
 		}
-		a, _, calls := testApp(t, setting, `{"version":3,"deployment":{"resources":[
+		a, out, calls := testApp(t, setting, `{"version":3,"deployment":{"resources":[
 			{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1"`+c.logs+`},
 			{"type":"aws:cloudwatch/logGroup:LogGroup","custom":true,"id":"/sessions"`+c.logs+`},
 			{"type":"aws:kms/key:Key","custom":true,"id":"key-1"`+c.logs+`},
@@ -825,6 +825,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		require.NoError(t, err)
 		if err := a.refuseProtected(before); c.want == "" {
 			assert.NoError(t, err, "%+v", c)
+			assert.Equal(t, c.logs == retained && strings.Contains(c.setting, "false"), strings.Contains(out.String(), "so this destroy keeps logs-1, /sessions, key-1. To delete"), "%+v: %s", c, out)
 		} else {
 			assert.ErrorContains(t, err, c.want, "%+v", c)
 			assert.ErrorContains(t, a.destroyPrepared(nil), c.want, "%+v", c)

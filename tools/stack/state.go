@@ -102,7 +102,7 @@ func (d *deployment) summary(s *Stack) string {
 		text += ", last update ended at " + at.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	if pending := d.pending(); len(pending) > 0 {
-		text += ". A killed command left " + strings.Join(pending, ", ")
+		text += ". A command is running, or was killed, while " + strings.Join(pending, ", ")
 	} else if d.cut(s.BringsIn) {
 		text += ". The last change was not finished, so what follows may be out of date. Next: " + screen.Make(s.Name, "up")
 	}
