@@ -141,6 +141,11 @@ func TestDestroy_NothingDeployed_SaysSo(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
 	require.NoError(t, a.destroyPrepared(nil))
 	assert.Contains(t, out.String(), "Nothing to delete: the stack local has no AWS resources.\n")
+	assert.NotContains(t, out.String(), "session logs")
+
+	a, out, _ = testApp(t, `private-ec2-access:logging: {bucketName: mine}`, emptyState)
+	require.NoError(t, a.destroyPrepared(nil))
+	assert.Contains(t, out.String(), "The session logs in the bucket mine stay, because the bucket is not the stack's (logging.bucketName).\n")
 }
 
 // The outputs are written at the end of a run, so other instances than there are show that it had no end.

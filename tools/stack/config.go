@@ -37,6 +37,8 @@ type Stack struct {
 	KeepRecords string
 	// ProtectEndpoints is endpoints.protect.
 	ProtectEndpoints bool
+	// ExistingLogBucket is logging.bucketName.
+	ExistingLogBucket string
 	// SessionDocument is session.documentName.
 	SessionDocument string
 	// BringsIn: the config names existing instances.
@@ -155,6 +157,7 @@ func Load(root, name string) (*Stack, error) {
 		s.KeepRecords = fmt.Sprint(v)
 	}
 	s.ProtectEndpoints = slices.Contains([]any{true, "true"}, member("endpoints", "protect"))
+	s.ExistingLogBucket, _ = member("logging", "bucketName").(string)
 	s.Instances = slices.Collect(maps.Keys(mapping(value(s.Project + ":instances"))))
 	s.Fleets = mapping(value(s.Project + ":fleets"))
 	for fleet := range s.Fleets {

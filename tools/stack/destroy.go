@@ -89,6 +89,9 @@ func (a *app) destroyPrepared(args []string) error {
 		a.say("Its state has %d left.", remain)
 	}
 	a.printKept(left, a.region(before))
+	if bucket := a.stack.ExistingLogBucket; bucket != "" {
+		a.say("The session logs in the bucket %s stay, because the bucket is not the stack's (logging.bucketName).", bucket)
+	}
 	if err := a.restoreDocument(before); err != nil {
 		return err
 	}
