@@ -85,11 +85,19 @@ type evidence struct {
 	streams  []stream
 	// doubts are reasons not to trust it.
 	doubts []string
-	looked []string
+	// unasked: whether Session Manager has the session is not known.
+	unasked bool
+	looked  []string
 	// problems are what could not be looked at.
 	problems []error
 	// notes are locations that others reported, which are not the stack's and so were not read.
 	notes []string
+}
+
+// notAsked notes that the session could not be looked up.
+func (e *evidence) notAsked(err error) {
+	e.unasked = true
+	e.doubt("When the session ended could not be read: %s.", problem(err))
 }
 
 func (e *evidence) doubt(format string, args ...any) {
@@ -250,7 +258,7 @@ func (r *run) judge(e evidence, s session) []string {
 		case !s.EndDate.IsZero() && v.LastModified.After(s.EndDate.Add(audit.Late)):
 			doubts = append(doubts, fmt.Sprintf("%s was written at %s, long after the session ended at %s; the agent writes within minutes.",
 				v.where(), v.LastModified.UTC().Format(time.RFC3339), s.EndDate.UTC().Format(time.RFC3339)))
-		case s.SessionID == "" && r.now().Sub(v.LastModified.Time) < audit.History-24*time.Hour: // a session lasts a day at most
+		case s.SessionID == "" && !e.unasked && r.now().Sub(v.LastModified.Time) < audit.History-24*time.Hour: // a session lasts a day at most
 			doubts = append(doubts, fmt.Sprintf("%s was written at %s, and Session Manager, which keeps sessions for 30 days, has no such session.", v.where(), v.LastModified.UTC().Format(time.RFC3339)))
 		}
 	}

@@ -90,6 +90,15 @@ func TestSessionLog_NotOfTheAgent_IsInDoubt(t *testing.T) {
 	}
 }
 
+// A look-up that failed does not say that there is no such session.
+func TestSessionLog_SessionNotLookedUp_IsNotAbsence(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "record", []answer{me, document, refused("describe-sessions"), latest, {Contains: "get-object", File: "typed\n"}, noVersions, noStream}, "--session", aliceID)
+	require.Equal(t, codeDoubt, got.code, got.err)
+	require.Contains(t, got.err, "When the session ended could not be read")
+	require.NotContains(t, got.err, "no such session")
+}
+
 func TestSessionLog_WrittenWhileOpen_IsInDoubt(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "record", []answer{me, document, oneSession(active, "Connected"), latest, {Contains: "get-object", File: "forged\n"}, noVersions, noStream}, "--session", aliceID)

@@ -65,7 +65,7 @@ func (r *run) record(ctx context.Context) error {
 	}
 	if len(found.versions) > 0 || len(found.streams) > 0 {
 		if asked != nil {
-			found.doubt("When the session ended could not be read: %s.", problem(asked))
+			found.notAsked(asked)
 		}
 		return r.showRecord(ctx, found, s)
 	}

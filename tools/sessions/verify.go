@@ -323,7 +323,7 @@ func (r *run) fetch(ctx context.Context, p sessiondoc.Location, id, account stri
 func (r *run) trusted(ctx context.Context, found evidence, id string) error {
 	s, _, err := r.aws.findSession(ctx, id)
 	if err != nil {
-		found.doubt("When the session ended could not be read: %s.", problem(err))
+		found.notAsked(err)
 	}
 	if doubts := r.judge(found, s); len(doubts) > 0 {
 		r.warnDoubts(doubts)
