@@ -72,7 +72,7 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 	}
 
 	c := &Config{Upgrade: strings.FieldsFunc(env[UpgradeVariable], func(r rune) bool { return r == ',' })}
-	unread, misread := settings.Decode(project, raw, literals, c)
+	unread, misread := settings.Decode(project, raw, literals, allows(project), c)
 	found, invalid := slices.Clone(unread), c.validate(project, raw["aws:defaultTags"])
 	for _, m := range misread {
 		if !concerns(invalid, m.Key) { // quotation marks alone would not make it valid
@@ -91,6 +91,28 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 		found = append(found, guard.Check(c.Emulated, raw, env)...)
 	}
 	return c, found.Err()
+}
+
+// allows judges the text of a key by itself, as if no other key had a value.
+func allows(project string) settings.Allows {
+	return func(key, text string) bool {
+		steps := strings.Split(key, ".")
+		var value any = text
+		for _, step := range slices.Backward(steps[1:]) {
+			value = map[string]any{step: value}
+		}
+		written, isText := value.(string)
+		if !isText {
+			object, err := json.Marshal(value)
+			if err != nil {
+				return false
+			}
+			written = string(object)
+		}
+		trial := &Config{}
+		settings.Decode(project, map[string]string{project + ":" + steps[0]: written}, settings.Literals{}, nil, trial)
+		return !concerns(trial.validate(project, ""), key)
+	}
 }
 
 // concerns reports whether one of the mistakes is about the key, about

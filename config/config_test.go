@@ -171,6 +171,7 @@ var mistakes = map[string]map[string]any{
 	"tag-of-the-program":              {"tags": map[string]any{"Name": "mine"}},
 	"unknown-key":                     {"netwrok": map[string]any{"vpcId": "vpc-1"}},
 	"unknown-nested-key":              {"network.cidrblock": "10.30.0.0/16"},
+	"unknown-keys-of-choices":         {"keepRecord": "yes", "confirmChange": "true", "logging.objectlock": "on", "logging.encryptions": "kms"},
 	"volume-size":                     {"instance.volumeSize": 4},
 	"vpc-not-an-id":                   {"network.vpcId": "main", "network.subnetIds": []any{"subnet-0aaaaaaaaaaaaaaaa"}},
 	"vpc-without-subnets":             {"network.vpcId": "vpc-0123456789abcdef0"},

@@ -26,8 +26,11 @@ import (
 // A number or a boolean is a text only where its literal shows that YAML did
 // not change it: 2024 may be, 0123 may not. Misread are the texts that YAML did
 // change; into has them as they are written.
-func Decode(namespace string, config map[string]string, literals Literals, into any) (found, misread mistake.List) {
-	d := decoder{namespace: namespace, literals: literals}
+//
+// The fix of a misspelt key gives its text to the key that was meant, if that
+// allows it; nil allows every text.
+func Decode(namespace string, config map[string]string, literals Literals, allows Allows, into any) (found, misread mistake.List) {
+	d := decoder{namespace: namespace, literals: literals, allows: allows}
 	target := reflect.ValueOf(into).Elem()
 	values := map[string]any{}
 	for key, text := range config {
@@ -39,9 +42,13 @@ func Decode(namespace string, config map[string]string, literals Literals, into 
 	return d.mistakes, d.misread
 }
 
+// Allows reports whether a key may have the text as its value.
+type Allows func(key, text string) bool
+
 type decoder struct {
 	namespace string
 	literals  Literals
+	allows    Allows
 	mistakes  mistake.List
 	misread   mistake.List
 	// unjudged are groups that are empty by mistake, so that their keys are missing.
@@ -295,7 +302,11 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 	case of.Kind() == reflect.Struct && required(of): // the engine cannot merge defaults into a group that is a text
 		meant, of = Member(meant, "KEY"), reflect.TypeFor[string]()
 	}
-	set := SetCommand(d.namespace, meant, again(value, of))
+	text := again(value, of)
+	if of.Kind() == reflect.String && d.allows != nil && !d.allows(meant, text) {
+		text = placeholder(of)
+	}
+	set := SetCommand(d.namespace, meant, text)
 	if len(steps) > 1 {
 		return mistake.Do("a key with a dot needs --path:", remove, set)
 	}

@@ -34,7 +34,7 @@ func valid() map[string]string {
 }
 
 func decode(config map[string]string, literals settings.Literals, into any) mistake.List {
-	found, misread := settings.Decode("p", config, literals, into)
+	found, misread := settings.Decode("p", config, literals, nil, into)
 	return append(found, misread...)
 }
 
