@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -35,7 +36,7 @@ func (u Usage) Unwrap() error { return u.error }
 // Code prints the error, unless it is an Exit, and returns the exit code.
 func Code(stderr io.Writer, err error) int {
 	var exit Exit
-	if err == nil {
+	if err == nil || leftEarly(err) {
 		return 0
 	} else if errors.As(err, &exit) {
 		return exit.Code
@@ -45,6 +46,12 @@ func Code(stderr io.Writer, err error) int {
 		return 2
 	}
 	return 1
+}
+
+// leftEarly reports whether an error is that the reader of standard output has read enough.
+func leftEarly(err error) bool {
+	var failed *fs.PathError
+	return errors.As(err, &failed) && failed.Path == os.Stdout.Name() && errors.Is(failed, syscall.EPIPE)
 }
 
 // kinds says what is wrong with the value of a flag of a type, where Go's words do not help.

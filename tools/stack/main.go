@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +50,8 @@ type app struct {
 
 // Main runs the command and returns its exit code.
 func Main(args []string) int {
+	// A reader that has read enough, as head has, does not end the command.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
 	a.sweep, a.useNewest = a.sweepAccount, a.useNewestInAccount
 	root := a.command()

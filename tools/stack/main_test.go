@@ -77,6 +77,23 @@ func TestUsage_Mistake_IsExplained(t *testing.T) {
 }
 
 // Under make, a mistake names the option that was given to make.
+// A command whose standard output nobody reads any more ends as if it were read: make would say "Broken pipe" otherwise,
+// and an update would end half-way.
+func TestCommand_ReaderLeft_IsNoError(t *testing.T) {
+	out, in, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "PRIVATE_EC2_ACCESS_TEST_ARGUMENTS=help")
+	cmd.Stdout = in
+	said := &strings.Builder{}
+	cmd.Stderr = said
+	require.NoError(t, cmd.Run(), said)
+	require.Empty(t, said.String())
+}
+
 func TestUsage_UnderMake_NamesTheOption(t *testing.T) {
 	t.Setenv("MAKELEVEL", "1")
 	_, problems, code := commandLine(t, "history", "--since", "1x")

@@ -636,6 +636,9 @@ func TestMain(m *testing.M) {
 		fakeEmulator(mode)
 		return
 	}
+	if arguments := os.Getenv("PRIVATE_EC2_ACCESS_TEST_ARGUMENTS"); arguments != "" {
+		os.Exit(Main(strings.Fields(arguments)))
+	}
 	os.Exit(m.Run())
 }
 

@@ -188,7 +188,7 @@ func (t *Toolchain) CompileProgram() error {
 	if sources, _ := filepath.Glob(filepath.Join(t.Root, "*.go")); len(sources) == 0 {
 		return nil
 	}
-	s := step{name: "compile the Pulumi program", usual: "80 seconds and 3 GB of memory the first time, then seconds", quiet: 1500 * time.Millisecond}
+	s := step{name: "compile the Pulumi program", usual: "80 seconds and 4 GB of memory the first time, then seconds", quiet: 1500 * time.Millisecond}
 	return t.run(s, func() error {
 		unlock, err := buildtarget.Build(t.Root, t.programFlags, func(cmd *exec.Cmd) error {
 			return t.command("compile-program", "correct the error above; `go build -o /dev/null .` shows the same", cmd)
