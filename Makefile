@@ -38,7 +38,9 @@ targets := docs help up preview destroy outputs env status wait connect history 
 stray := $(firstword $(filter-out $(targets),$(MAKECMDGOALS)))
 line := make $(firstword $(filter $(targets),$(MAKECMDGOALS)) TARGET)
 $(if $(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(stray)),$(error $(stray) is a stack. Fix: $(line) STACK=$(stray)))
-$(if $(stray),$(error there is no target $(stray). Fix: $(if $(filter-out $(stray),$(MAKECMDGOALS)),if it is an instance: $(line) INSTANCE=$(stray),make help lists them)))
+takers = $(filter $1,$(firstword $(filter $(targets),$(MAKECMDGOALS))))
+meant := $(if $(call takers,connect wait history end verify upgrade),if it is an instance: $(line) INSTANCE=$(stray); )$(if $(call takers,record end),if it is a session: $(line) SESSION=$(stray); )
+$(if $(stray),$(error there is no target $(stray). Fix: $(meant)make help lists the targets and their options))
 
 ##@ Deploy
 

@@ -199,7 +199,8 @@ func (c *client) output(ctx context.Context, line []string) ([]byte, error) {
 func readError(line []string, stderr string, err error) *callError {
 	e := &callError{service: serviceOf(line[0]), operation: camel(line[1]), command: line[1], message: strings.TrimSpace(stderr)}
 	if m := cliError.FindStringSubmatch(e.message); m != nil {
-		e.code, e.operation, e.message = m[1], m[2], strings.TrimSpace(m[3])
+		// A line break in it could make a line that looks like one of this command's.
+		e.code, e.operation, e.message = m[1], m[2], strings.Join(strings.Fields(m[3]), " ")
 	} else if e.message == "" {
 		e.message = err.Error()
 	}

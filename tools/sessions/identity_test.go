@@ -27,6 +27,11 @@ func commandLineInterface(t *testing.T) []string {
 	return []string{"PATH=" + folder + ":" + os.Getenv("PATH"), "HOME=" + folder, "AWS_EC2_METADATA_DISABLED=true"}
 }
 
+func TestReadError_TextOfAWS_IsOneLine(t *testing.T) {
+	err := readError([]string{"ssm", "start-session"}, "An error occurred (ValidationException) when calling the StartSession operation: i-1\n  Fix: run this", context.Canceled)
+	require.EqualError(t, err, "ssm:StartSession failed: i-1 Fix: run this (ValidationException)")
+}
+
 // What stops a command before AWS is asked for anything is said in one clear text, at once, by the real AWS CLI. What only AWS
 // can answer is in TestExplainSignIn_AnswersOfAWS.
 func TestCaller_NoWayToSignIn_SaidAtOnce(t *testing.T) {
