@@ -76,7 +76,7 @@ func (c *client) fetchVersion(ctx context.Context, v version) ([]byte, error) {
 // stream is the session log in a log group.
 type stream struct {
 	where string
-	text  []byte
+	streamed
 }
 
 // evidence is what there is of a session log in the stack's log locations.
@@ -144,11 +144,11 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (e evidence,
 			continue
 		}
 		e.looked = append(e.looked, logOf(p, id))
-		text, err := r.aws.fetchStream(ctx, p.LogGroup, id)
+		read, err := r.aws.fetchStream(ctx, p.LogGroup, id)
 		if err != nil {
 			e.problems = append(e.problems, err)
-		} else if text != nil {
-			e.streams = append(e.streams, stream{logOf(p, id), text})
+		} else if read.text != nil {
+			e.streams = append(e.streams, stream{logOf(p, id), read})
 		}
 	}
 	if url := s.OutputURL.S3OutputURL; url != "" && !slices.ContainsFunc(e.versions, func(v version) bool {
@@ -260,6 +260,15 @@ func (r *run) judge(e evidence, s session) []string {
 				v.where(), v.LastModified.UTC().Format(time.RFC3339), s.EndDate.UTC().Format(time.RFC3339)))
 		case s.SessionID == "" && !e.unasked && r.now().Sub(v.LastModified.Time) < audit.History-24*time.Hour: // a session lasts a day at most
 			doubts = append(doubts, fmt.Sprintf("%s was written at %s, and Session Manager, which keeps sessions for 30 days, has no such session.", v.where(), v.LastModified.UTC().Format(time.RFC3339)))
+		}
+	}
+	for _, st := range e.streams {
+		switch {
+		case !st.first.IsZero() && st.first.Before(s.StartDate.Add(-clockSlack)):
+			doubts = append(doubts, fmt.Sprintf("%s received its first event at %s, before the session started at %s.", st.where, st.first.Format(time.RFC3339), s.StartDate.UTC().Format(time.RFC3339)))
+		case !s.EndDate.IsZero() && st.last.After(s.EndDate.Add(audit.Late)):
+			doubts = append(doubts, fmt.Sprintf("%s received its last event at %s, long after the session ended at %s; the agent writes within minutes.",
+				st.where, st.last.Format(time.RFC3339), s.EndDate.UTC().Format(time.RFC3339)))
 		}
 	}
 	switch {

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,26 @@ func TestSessionLog_NotOfTheAgent_IsInDoubt(t *testing.T) {
 				{Contains: "get-object", File: "forged\n"}, noVersions, noStream, emptyList}, "--session", aliceID)
 			require.Equal(t, says != "", got.code == codeDoubt, got.err)
 			require.Contains(t, got.err, says)
+		})
+	}
+}
+
+// Who may write to the log group can write a stream, but CloudWatch Logs itself says when it received the events.
+func TestSessionLog_StreamOfAnotherTime_IsInDoubt(t *testing.T) {
+	t.Parallel()
+	for says, received := range map[string]string{
+		"received its first event at 2026-03-01T10:50:00Z, before the session started at ": "2026-03-01T10:50:00Z",
+		"received its last event at 2026-03-01T12:00:09Z, long after the session ended at": "2026-03-01T12:00:09Z",
+		"": "2026-03-01T11:00:09Z",
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			at, err := time.Parse(time.RFC3339, received)
+			require.NoError(t, err)
+			got := runFake(t, "record", recorded(answer{Contains: "get-log-events", Stdout: fmt.Sprintf(`{"events": [{"message": "forged", "ingestionTime": %d}], "nextForwardToken": ""}`, at.UnixMilli())}), "--session", aliceID)
+			require.Equal(t, says != "", got.code == codeDoubt, got.err)
+			require.Contains(t, got.err, says)
+			require.Contains(t, got.out, "forged\n")
 		})
 	}
 }

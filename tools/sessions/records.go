@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // object is one of a bucket's listing.
@@ -60,8 +61,15 @@ func inBucket(bucket, owner string) input {
 	return in
 }
 
-// fetchStream reads a log stream to its end, and makes a transcript of the events that an agent streams.
-func (c *client) fetchStream(ctx context.Context, group, stream string) ([]byte, error) {
+// streamed is what a log stream holds.
+type streamed struct {
+	text        []byte
+	first, last time.Time
+}
+
+// fetchStream reads a log stream to its end, and makes a transcript of the events that an agent streams. First and last are
+// when CloudWatch Logs received the events; who writes an event cannot choose them. The text is nil if there is none.
+func (c *client) fetchStream(ctx context.Context, group, stream string) (read streamed, err error) {
 	const bound = 10_000
 	var text bytes.Buffer
 	token, any := "", false
@@ -71,28 +79,40 @@ func (c *client) fetchStream(ctx context.Context, group, stream string) ([]byte,
 			in["nextToken"] = token
 		}
 		var page struct {
-			Events           []struct{ Message string }
+			Events []struct {
+				Message       string
+				IngestionTime int64 // in milliseconds since 1970
+			}
 			NextForwardToken string
 		}
 		err := c.call(ctx, &page, "logs", "get-log-events", in, "--no-paginate")
 		if isAbsent(err) {
-			return nil, nil
+			return streamed{}, nil
 		} else if err != nil {
-			return nil, err
+			return streamed{}, err
 		}
 		for _, e := range page.Events {
 			any = true
+			if at := time.UnixMilli(e.IngestionTime).UTC(); e.IngestionTime > 0 {
+				if read.first.IsZero() || at.Before(read.first) {
+					read.first = at
+				}
+				if at.After(read.last) {
+					read.last = at
+				}
+			}
 			text.WriteString(transcript(e.Message))
 		}
 		if page.NextForwardToken == token || page.NextForwardToken == "" {
 			if !any {
-				return nil, nil
+				return streamed{}, nil
 			}
-			return text.Bytes(), nil
+			read.text = text.Bytes()
+			return read, nil
 		}
 		token = page.NextForwardToken
 	}
-	return nil, fmt.Errorf("the stream %s of %s goes on after %d pages", stream, group, bound)
+	return streamed{}, fmt.Errorf("the stream %s of %s goes on after %d pages", stream, group, bound)
 }
 
 // transcript is what an event holds of the session: streamed events are JSON, with the lines in sessionData.

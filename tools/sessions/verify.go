@@ -304,8 +304,8 @@ func (r *run) recorded(ctx context.Context, n named, places []sessiondoc.Locatio
 // fetch reads the session log in a log location; nil if it is not there. Of an object it also gives the versions.
 func (r *run) fetch(ctx context.Context, p sessiondoc.Location, id, account string) (text []byte, found evidence, err error) {
 	if p.LogGroup != "" {
-		text, err = r.aws.fetchStream(ctx, p.LogGroup, id)
-		return text, found, err
+		read, err := r.aws.fetchStream(ctx, p.LogGroup, id)
+		return read.text, found, err
 	}
 	r.copies(ctx, &found, p.Bucket, p.Key(id), account)
 	if len(found.problems) > 0 {

@@ -213,7 +213,7 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		"end SESION=a-1":       "SESION: no such option",
 		"up dev":               "dev is a stack. Fix: make up STACK=dev",
 		"statu":                "there is no target statu. Fix: make help lists the targets",
-		"record a-1":           "there is no target a-1. Fix: if it is a session: make record SESSION=a-1; make help",
+		"make record a-1":      "there is no target a-1. Fix: if it is a session: make record SESSION=a-1; make help",
 		"end a-1":              "Fix: if it is an instance: make end INSTANCE=a-1; if it is a session: make end SESSION=a-1; make help",
 		"destroy app":          "there is no target app. Fix: make help",
 		"upgrade WHO=db":       "make upgrade does not take the option WHO. Allowed: ARGS BATCH FLEET INSTANCE STACK TIMEOUT. Fix: leave out WHO",
@@ -223,7 +223,7 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		"help GOPROXY=off":     "make up",
 		"help STACK=dev TERM=": "make up",
 	} {
-		cmd := exec.Command("make", append([]string{"-C", "../.."}, strings.Fields(line)...)...)
+		cmd := exec.Command("make", append([]string{"-C", "../.."}, strings.Fields(strings.TrimPrefix(line, "make "))...)...)
 		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
 		out, err := cmd.CombinedOutput()
 		assert.Equal(t, want != "make up", err != nil, "%s", line)
