@@ -303,8 +303,13 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		meant, of = Member(meant, "KEY"), reflect.TypeFor[string]()
 	}
 	text := again(value, of)
-	if of.Kind() == reflect.String && d.allows != nil && !d.allows(meant, text) {
-		text = placeholder(of)
+	if of.Kind() == reflect.String {
+		if _, isBool := value.(bool); isBool && !strings.Contains(meant, ".") { // a text at the top level may look like one
+			text = fmt.Sprint(value)
+		}
+		if d.allows != nil && !d.allows(meant, text) {
+			text = placeholder(of)
+		}
 	}
 	set := SetCommand(d.namespace, meant, text)
 	if len(steps) > 1 {
