@@ -29,6 +29,7 @@ type Run struct {
 	told      []message
 	toldTexts map[string]bool
 	canceled  bool
+	planning  bool // a preview: nothing happens
 	seconds   int
 	before    map[string]any
 	after     map[string]any
@@ -84,6 +85,7 @@ type message struct {
 func (r *Run) Add(e apitype.EngineEvent) {
 	switch {
 	case e.ResourcePreEvent != nil:
+		r.planning = e.ResourcePreEvent.Planning
 		r.begin(e.ResourcePreEvent.Metadata)
 	case e.ResOutputsEvent != nil:
 		r.end(e.ResOutputsEvent.Metadata, false)

@@ -319,10 +319,13 @@ func (r *Run) Waiting() string {
 	}
 	oldest := r.changes[r.running[0]]
 	text := fmt.Sprintf("%s of %s %s", gerunds[oldest.verb], oldest.kind, oldest.name)
+	if r.planning {
+		text = fmt.Sprintf("checking %s %s", oldest.kind, oldest.name)
+	}
 	if others := len(r.running) - 1; others > 0 {
 		text += fmt.Sprintf(" and %d more", others)
 	}
-	if why := reasons[oldest.kind]; why != "" { // first, because a terminal cuts the end
+	if why := reasons[oldest.kind]; why != "" && !r.planning { // first, because a terminal cuts the end
 		text = why + ": " + text
 	}
 	return text
@@ -335,7 +338,12 @@ var gerunds = map[verb]string{
 // Progress is what a terminal shows beside the time: how many changes have ended, and what the run is waiting for.
 func (r *Run) Progress(cancelling bool) string {
 	waiting := r.Waiting()
-	if cancelling {
+	switch {
+	case r.planning && cancelling:
+		return ""
+	case r.planning:
+		return waiting
+	case cancelling:
 		return "waiting for what AWS has begun" + strings.TrimSuffix(": "+waiting, ": ")
 	}
 	var parts []string

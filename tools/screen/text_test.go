@@ -108,6 +108,16 @@ func TestWaiting_NamesTheOldestAndWhyItTakesLong(t *testing.T) {
 	assert.Equal(t, "waiting for what AWS has begun", r.Progress(true))
 }
 
+// A preview makes nothing, so it waits for nothing that AWS does.
+func TestWaiting_Preview_OnlyChecks(t *testing.T) {
+	r := &Run{Stack: "local"}
+	r.Add(apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Planning: true, Metadata: apitype.StepEventMetadata{
+		Op: apitype.OpCreate, Type: "aws:ec2/instance:Instance", URN: "urn:pulumi:local::p::aws:ec2/instance:Instance::app", New: &apitype.StepEventStateMetadata{Custom: true}}}})
+	assert.Equal(t, "checking aws:ec2:Instance app", r.Waiting())
+	assert.Equal(t, r.Waiting(), r.Progress(false))
+	assert.Empty(t, r.Progress(true))
+}
+
 // A list is cut at its end, so what can do damage is first, and everything is counted.
 func TestPreview_LongList_CutAfterDeletions(t *testing.T) {
 	r := &Run{Stack: "dev"}

@@ -133,7 +133,7 @@ func (r *run) pick(ctx context.Context) (named, error) {
 	}
 	var options []huh.Option[int]
 	for i, n := range all {
-		options = append(options, huh.NewOption(n.String(), i))
+		options = append(options, huh.NewOption(n.name, i)) // without its ID, which nearly every short filter would match
 	}
 	const title = "A session on which instance?"
 	chosen := 0

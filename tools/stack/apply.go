@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -88,11 +89,11 @@ func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, err
 		question = fmt.Sprintf("Delete the resources of the stack %s? Type yes: ", a.stack.Name)
 	}
 	fmt.Fprint(a.stderr, question)
-	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	answer, err := a.answer()
+	if err != nil {
 		return nil, err
 	}
-	if strings.TrimSpace(answer) != "yes" {
+	if answer != "yes" {
 		a.say("Nothing was changed.")
 		return nil, process.Exit{Code: 1}
 	}
@@ -105,6 +106,35 @@ func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, err
 		return nil, fmt.Errorf("another command has changed the stack %s since the preview. Nothing was changed.\n  Fix: %s", a.stack.Name, screen.Make(a.stack.Name, command))
 	}
 	return r, nil
+}
+
+// answer reads a line. Ctrl-C is an answer too, the empty one.
+func (a *app) answer() (string, error) {
+	interrupted := make(chan os.Signal, 1)
+	stop := process.OnSignal(func(s os.Signal) {
+		select {
+		case interrupted <- s:
+		default:
+		}
+	}, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var line string
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		line, err = bufio.NewReader(a.stdin).ReadString('\n')
+		read <- err
+	}()
+	select {
+	case <-interrupted:
+		a.say("")
+		return "", nil
+	case err := <-read:
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		return strings.TrimSpace(line), nil
+	}
 }
 
 func (a *app) stateText() (string, error) {
@@ -165,7 +195,7 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	if command != "preview" {
 		advice = "Next: remove the cause; " + screen.Make(a.stack.Name, command) + " continues from there."
 		if a.stack.Emulated {
-			advice += " If the cause is the emulator itself, start with an empty one: make down, then make up."
+			advice += " If the cause is the emulator itself, start with an empty one: make down, then " + screen.Make(a.stack.Name, "up") + "."
 		}
 	}
 	fmt.Fprint(a.stderr, r.Failed(command, shown, errorIn(path), advice))
@@ -206,7 +236,11 @@ func (a *app) follow(command, path string, ended <-chan struct{}, r *screen.Run,
 		if n := interrupts.Load(); n > canceled {
 			canceled, activity, start = n, "cancelling", time.Now()
 			line.Clear()
-			a.say("Cancelling: waiting for what AWS has begun. Ctrl-C again stops at once; the state may then lack the result.")
+			if command == "preview" {
+				a.say("Cancelling.")
+			} else {
+				a.say("Cancelling: waiting for what AWS has begun. Ctrl-C again stops at once; the state may then lack the result.")
+			}
 		}
 		waiting := r.Waiting()
 		switch {

@@ -50,6 +50,25 @@ func TestApply_Question_OnlyYesUpdates(t *testing.T) {
 	}
 }
 
+// Ctrl-C at the question says what an answer other than yes says.
+func TestApply_InterruptedQuestion_NothingChanged(t *testing.T) {
+	a, out, calls := testApp(t, "", emptyState)
+	a.stack.ConfirmChanges = true
+	withEvents(t, a, createsTopic+runEnds)
+	stays := make(chan struct{})
+	defer close(stays)
+	a.stdin = readerFunc(func([]byte) (int, error) {
+		self, err := os.FindProcess(os.Getpid())
+		require.NoError(t, err)
+		require.NoError(t, self.Signal(os.Interrupt))
+		<-stays
+		return 0, io.EOF
+	})
+	require.Equal(t, process.Exit{Code: 1}, a.apply("up", nil))
+	assert.True(t, strings.HasSuffix(out.String(), "Type yes: \nNothing was changed.\n"), out.String())
+	assert.NotContains(t, calls(), "up --stack")
+}
+
 func TestApply_StateChangedDuringQuestion_Refused(t *testing.T) {
 	a, _, calls := testApp(t, "", emptyState)
 	a.stack.ConfirmChanges = true
@@ -80,10 +99,11 @@ func TestApply_NoChanges_NotAsked(t *testing.T) {
 
 func TestWatch_NoEventWithTheCause_EndOfTheLogShown(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
+	a.stack.Name = "demo"
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho Updating\necho 'error: the stack is currently locked by 1 lock(s)'\necho '  more' >&2\nexit 255\n"), 0o755))
 	assert.Equal(t, process.Exit{Code: 255}, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "dev"}))
 	assert.Equal(t, "Everything that Pulumi printed: .local/log/up.log\nerror: the stack is currently locked by 1 lock(s)\n  more\n"+
-		"  Next: remove the cause; make up continues from there. If the cause is the emulator itself, start with an empty one: make down, then make up.\n", out.String())
+		"  Next: remove the cause; make up STACK=demo continues from there. If the cause is the emulator itself, start with an empty one: make down, then make up STACK=demo.\n", out.String())
 }
 
 func TestWatch_ExpectNoChangesNotMet_KeepsExitCodeAndShowsChanges(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"private-ec2-access/config"
+	"private-ec2-access/tools/screen"
 )
 
 // Stack is what the files Pulumi.yaml and Pulumi.<name>.yaml say that matters before Pulumi runs.
@@ -262,7 +263,7 @@ var holdsText = regexp.MustCompile(`^(\w+): *[^ #]`)
 
 // likelyCause names the line that the words of the YAML package do not lead to.
 func likelyCause(content string) string {
-	above := ""
+	above, levels := "", []int{0}
 	for i, line := range strings.Split(content, "\n") {
 		switch text := strings.TrimLeft(line, " \t"); {
 		case text == "" || text[0] == '#':
@@ -270,6 +271,8 @@ func likelyCause(content string) string {
 			return fmt.Sprintf("\n  Line %d is indented with a tab. Fix: use blanks", i+1)
 		case text != line && above != "":
 			return fmt.Sprintf("\n  Line %d (%s) is indented, but nothing can be below the text of %s. Fix: move the line up, below the keys of config:", i+1, text, above)
+		case unlike(&levels, len(line)-len(text)):
+			return fmt.Sprintf("\n  Line %d (%s) is indented by %s, unlike every line above that it could belong to. Fix: indent it as much as the keys beside it", i+1, text, screen.Count(len(line)-len(text), "blank"))
 		case text == line:
 			above = ""
 			if key := holdsText.FindStringSubmatch(line); key != nil {
@@ -277,7 +280,24 @@ func likelyCause(content string) string {
 			}
 		}
 	}
-	return ""
+	return "\n  Fix: check the indentation, the colons and the quotation marks there"
+}
+
+// unlike reports whether a line ends levels of indentation without being on the one before. It keeps the open ones.
+func unlike(levels *[]int, indented int) bool {
+	open := *levels
+	ended := false
+	for open[len(open)-1] > indented {
+		open, ended = open[:len(open)-1], true
+	}
+	if open[len(open)-1] < indented {
+		if ended {
+			return true
+		}
+		open = append(open, indented)
+	}
+	*levels = open
+	return false
 }
 
 // existing lists the stacks there are, as the end of an error.

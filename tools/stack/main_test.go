@@ -76,7 +76,6 @@ func TestUsage_Mistake_IsExplained(t *testing.T) {
 	assert.Contains(t, problems, `there is no stack "prod"`)
 }
 
-// Under make, a mistake names the option that was given to make.
 // A command whose standard output nobody reads any more ends as if it were read: make would say "Broken pipe" otherwise,
 // and an update would end half-way.
 func TestCommand_ReaderLeft_IsNoError(t *testing.T) {
@@ -94,11 +93,37 @@ func TestCommand_ReaderLeft_IsNoError(t *testing.T) {
 	require.Empty(t, said.String())
 }
 
+// Under make, a mistake names the option that was given to make.
 func TestUsage_UnderMake_NamesTheOption(t *testing.T) {
 	t.Setenv("MAKELEVEL", "1")
 	_, problems, code := commandLine(t, "history", "--since", "1x")
 	assert.Equal(t, 2, code)
 	assert.Regexp(t, `^error: SINCE: not a time. Allowed: .* \(got "1x"\)\n  Fix: make help lists the options\n$`, problems)
+}
+
+// A file of outputs is read with the caller's own credentials, which are for another place than an emulated stack, and those of
+// the emulator for another than a stack in an AWS account.
+func TestAudit_OutputsOfAnotherPlace_Refused(t *testing.T) {
+	root := project(t, map[string]string{
+		"Pulumi.local.yaml": "config:\n  aws:region: us-east-2\n  private-ec2-access:emulated: true\n",
+		"Pulumi.dev.yaml":   "config:\n  aws:region: us-east-2\n  private-ec2-access:emulated: false\n",
+	})
+	t.Chdir(root)
+	for _, c := range []struct{ name, endpoint, refused string }{
+		{"local", "", "OUTPUTS=o.json: the stack local is in the local emulator, and with OUTPUTS your own credentials are used. Nothing was asked."},
+		{"local", "http://127.0.0.1:4566", ""},
+		{"dev", "", ""},
+		{"dev", "http://127.0.0.1:4566", "AWS_ENDPOINT_URL=http://127.0.0.1:4566 is an address on this machine"},
+		{"of-somebody-else", "", ""},
+	} {
+		a := &app{name: c.name, environ: []string{"AWS_ENDPOINT_URL=" + c.endpoint}}
+		_, err := a.sessionSetting("o.json")
+		if c.refused == "" {
+			require.NoError(t, err, "%v", c)
+		} else {
+			require.ErrorContains(t, err, c.refused, "%v", c)
+		}
+	}
 }
 
 // A program that asks nothing asks the terminal nothing either: one that does not answer would delay each command by seconds.

@@ -202,7 +202,7 @@ func (a *app) removeLeftovers(state string) error {
 		err = errors.New(strings.Join(kept, "; "))
 	}
 	if err != nil {
-		return fmt.Errorf("%s, and what it left could not be deleted: %w\n  Fix: to start with an empty emulator: make down, then make up", killed, err)
+		return fmt.Errorf("%s, and what it left could not be deleted: %w\n  Fix: to start with an empty emulator: make down, then %s", killed, err, screen.Make(a.stack.Name, "up"))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/sessions"
 )
 
@@ -32,6 +33,9 @@ func (a *app) completeInstances() cobra.CompletionFunc {
 // neither the stack's config nor its state.
 func (a *app) sessionSetting(outputs string) (s sessions.Setting, err error) {
 	if outputs != "" {
+		if err := a.refuseOutputs(outputs); err != nil {
+			return s, err
+		}
 		return sessions.Setting{
 			Stack: a.name, Environ: a.environ, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 			Outputs: func() (string, error) { text, err := os.ReadFile(outputs); return string(text), err },
@@ -58,6 +62,26 @@ func (a *app) sessionSetting(outputs string) (s sessions.Setting, err error) {
 		return s, a.lost()
 	}
 	return a.setting(), nil
+}
+
+// refuseOutputs refuses a file of outputs where the caller's own credentials, by which it is read, are not those of the
+// stack: AWS would be asked about a stack in the emulator, or the emulator about a stack in an AWS account. Who has no config
+// file of the stack may have the outputs.
+func (a *app) refuseOutputs(file string) error {
+	if a.openProject() != nil {
+		return nil
+	}
+	s, err := Load(a.root, a.name)
+	switch {
+	case err != nil:
+		return nil
+	case !s.Emulated:
+		return RefuseLeak(s, a.tools, a.environ)
+	case isLoopback(process.Variable(a.environ, "AWS_ENDPOINT_URL")):
+		return nil
+	}
+	return process.Usagef("OUTPUTS=%s: the stack %s is in the local emulator, and with OUTPUTS your own credentials are used. Nothing was asked.\n"+
+		"  Fix: leave out OUTPUTS; or name the stack in an AWS account, as in: make audit STACK=dev OUTPUTS=%[1]s", file, s.Name)
 }
 
 // setting is that of a stack for which everything is prepared.
