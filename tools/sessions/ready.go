@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 // filterValues is how many values EC2 accepts in one filter.
@@ -108,7 +109,7 @@ func (r *run) verifyAll(ctx context.Context, wanted []named) error {
 	var failed []failure
 	done, shown := 0, r.progress()
 	count := func() {
-		shown.Show(fmt.Sprintf("verifying that sessions on %d instances are recorded", len(wanted)), fmt.Sprintf("  %d done, %d failed", done, len(failed)))
+		shown.Show(fmt.Sprintf("verifying that sessions on %s are recorded", screen.Count(len(wanted), "instance")), fmt.Sprintf("  %d done, %d failed", done, len(failed)))
 	}
 	count()
 	slots := make(chan struct{}, verifiedAtOnce)

@@ -100,11 +100,24 @@ func (r *run) record(ctx context.Context) error {
 		r.say("The session never opened%s, so it has no session log.", because(s.Details))
 	case r.unrecorded(s):
 		r.say("It was opened under %s: Session Manager does not log port forwarding and SSH.", s.DocumentName)
+	case r.gone(ctx, s.Target):
+		r.say("It ended at %s, on the instance %s, which does not exist any more: it was replaced, or belonged to an earlier deployment. "+
+			"Why there is no session log cannot be found out from what exists now.", s.EndDate.Format(time.RFC3339), s.Target)
+		r.say("  A destroy deletes the session logs with the bucket, unless keepRecords keeps them. If they are in a bucket or log group that this stack does not use any more, name it in logging.earlierLocations.")
 	default:
 		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
 		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), cmp.Or(s.DocumentName, r.outputs.SessionDocument), r.session))
 	}
 	return process.Exit{Code: codeNoRecord}
+}
+
+// gone tells whether the instance of a session exists no more. What cannot be looked up may exist.
+func (r *run) gone(ctx context.Context, id string) bool {
+	if !strings.HasPrefix(id, "i-") {
+		return false
+	}
+	i := r.aws.instance(ctx, named{id, id})
+	return i.Problem == "" && (i.Value.State == "" || i.Value.State == "terminated")
 }
 
 // lastOfMine is the caller's newest session under the stack's document.

@@ -460,6 +460,16 @@ func TestMissingSessionLog_IsExplained(t *testing.T) {
 	got = runFake(t, "record", late, "--session", aliceID)
 	require.Equal(t, codeNoRecord, got.code, got.err)
 	require.Contains(t, got.err, "should be there. Findings:")
+	// What there is now explains nothing about an instance that is gone.
+	for _, now := range []answer{
+		{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "terminated"}}]}]}`},
+		{Contains: "describe-instances", Code: 254, Stderr: "\nAn error occurred (InvalidInstanceID.NotFound) when calling the DescribeInstances operation: no\n"},
+	} {
+		got = runFake(t, "record", append([]answer{now}, late...), "--session", aliceID)
+		require.Equal(t, codeNoRecord, got.code, got.err)
+		require.Contains(t, got.err, "on the instance i-1, which does not exist any more")
+		require.NotContains(t, got.err, "Findings:")
+	}
 }
 
 func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {

@@ -122,7 +122,9 @@ func Load(root, name string) (*Stack, error) {
 	own, err := s.config()
 	if errors.Is(err, os.ErrNotExist) {
 		fix := ""
-		if names := stacksIn(root); len(names) > 0 {
+		if names := stacksIn(root); name == "local" {
+			fix = "\n  Fix: git checkout Pulumi.local.yaml, which belongs to the project. A copy of another file could be that of a stack in an AWS account"
+		} else if len(names) > 0 {
 			fix = "\n  Fix, for a new stack:\n    " + copyCommand(names[0], s.Short())
 		}
 		return nil, fmt.Errorf("there is no stack %q, because there is no file %s%s%s", name, filepath.Base(s.File()), existing(root), fix)

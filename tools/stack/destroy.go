@@ -118,7 +118,7 @@ func (a *app) refuseProtected(before *deployment) error {
 			a.stack.Name, a.stack.Project, c.KeepRecords, again)
 	}
 	if logs != nil {
-		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and there are session logs or their key in %s. Nothing was deleted.\n"+
+		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and it has session logs or their key: %s. Nothing was deleted.\n"+
 			"  Fix, with true to keep the session logs, with false to delete them:\n    %s\n    pulumi config set %[2]s:keepRecords true\n%[5]s",
 			a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name), again)
 	}

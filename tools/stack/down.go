@@ -17,6 +17,9 @@ func (a *app) downCommand() *cobra.Command {
 
 func (a *app) down() error {
 	return a.locked(func() error {
+		if err := a.refuseWhileRunning(); err != nil {
+			return err
+		}
 		switch ran, err := newEmulator(a.tools, a.say).Stop(); {
 		case err != nil:
 			return err
@@ -29,6 +32,24 @@ func (a *app) down() error {
 	})
 }
 
+// refuseWhileRunning refuses to take the emulator away from an update, which would go on without it.
+func (a *app) refuseWhileRunning() error {
+	locks, err := findLocks(a.tools.Path("state"), "", "")
+	if err != nil {
+		return err
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	for _, l := range locks {
+		if !l.Stale && l.Hostname == hostname {
+			return fmt.Errorf("a command is running on the stack %s in the emulator (%s). Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", l.stack(), l.who())
+		}
+	}
+	return nil
+}
+
 func (a *app) cleanCommand() *cobra.Command {
 	return a.onProject(a.clean, &cobra.Command{
 		Use:   "clean",
@@ -39,6 +60,9 @@ func (a *app) cleanCommand() *cobra.Command {
 
 func (a *app) clean() error {
 	return a.locked(func() error {
+		if err := a.refuseWhileRunning(); err != nil {
+			return err
+		}
 		ran, err := newEmulator(a.tools, a.say).Stop()
 		if err != nil {
 			return err

@@ -259,10 +259,7 @@ func (a *app) repairLocks() (bool, error) {
 	cancel := []string{"cancel", "--yes", "--stack", a.stack.Name}
 	var stale []string
 	for _, l := range locks {
-		who := fmt.Sprintf("%s@%s, process %d, since %s", l.Username, l.Hostname, l.PID, l.Timestamp.Format(time.DateTime))
-		if l.PID <= 0 {
-			who = "a damaged lock file, " + filepath.Base(l.Path)
-		}
+		who := l.who()
 		if !l.Stale {
 			hostname, _ := os.Hostname()
 			if l.Hostname == hostname {

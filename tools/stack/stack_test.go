@@ -103,7 +103,9 @@ func TestLoad_Mistake_Refused(t *testing.T) {
 		_, err := Load(root, name)
 		require.ErrorContains(t, err, want, name)
 	}
-	_, err := FindRoot(t.TempDir())
+	_, err := Load(project(t, map[string]string{"Pulumi.dev.yaml": "config:\n  aws:region: us-east-2\n"}), "local")
+	require.ErrorContains(t, err, "\n  Fix: git checkout Pulumi.local.yaml")
+	_, err = FindRoot(t.TempDir())
 	require.ErrorContains(t, err, "there is no Pulumi.yaml in")
 	inner := filepath.Join(root, "a", "b")
 	require.NoError(t, os.MkdirAll(inner, 0o755))
@@ -311,6 +313,36 @@ func fakePulumiProcess(t *testing.T) int {
 }
 
 // testApp is an emulated stack whose pulumi is a script that writes down how it was called.
+// An update would go on without the emulator that is taken away.
+func TestDown_UpdateRunning_Refused(t *testing.T) {
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	for _, l := range []struct {
+		lock    lock
+		refused bool
+	}{
+		{lock{PID: fakePulumiProcess(t), Hostname: hostname, Username: "ana"}, true},
+		{lock{PID: endedProcess(t), Hostname: hostname}, false},
+		{lock{PID: endedProcess(t), Hostname: hostname + "-other"}, false},
+	} {
+		for name, run := range map[string]func(*app) error{"down": (*app).down, "clean": (*app).clean} {
+			a, _, _ := testApp(t, "", emptyState)
+			writeLock(t, a.tools.Path("state"), "second", "a", l.lock)
+			if err := run(a); l.refused {
+				require.ErrorContains(t, err, "a command is running on the stack second in the emulator (ana@"+hostname, name)
+				require.DirExists(t, a.tools.Path("state"))
+			} else {
+				require.NoError(t, err, name)
+			}
+		}
+	}
+}
+
+func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
+	a, _, _ := testApp(t, "private-ec2-access:fleets: {web: {count: 2}}", emptyState)
+	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")
+}
+
 func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func() string) {
 	t.Helper()
 	t.Setenv("CI", "") // with CI=true nobody is asked
@@ -796,7 +828,7 @@ func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
 
 // A setting that protects from a destroy counts if the config has it or if the state has it: the stricter of the two.
 func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
-	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete logs-1, /sessions, key-1. Nothing was deleted", "allowed are auto, true, false and refuse. Nothing was deleted"
+	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete the bucket logs-1, the log group /sessions, the KMS key key-1. Nothing was deleted", "allowed are auto, true, false and refuse. Nothing was deleted"
 	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted"
 	const plain, retained, protected = "", `,"retainOnDelete":true`, `,"retainOnDelete":true,"protect":true`
 	for _, c := range []struct{ setting, logs, endpoint, want string }{
@@ -830,7 +862,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		require.NoError(t, err)
 		if err := a.refuseProtected(before); c.want == "" {
 			assert.NoError(t, err, "%+v", c)
-			assert.Equal(t, c.logs == retained && strings.Contains(c.setting, "false"), strings.Contains(out.String(), "so this destroy keeps logs-1, /sessions, key-1. To delete"), "%+v: %s", c, out)
+			assert.Equal(t, c.logs == retained && strings.Contains(c.setting, "false"), strings.Contains(out.String(), "so this destroy keeps the bucket logs-1, the log group /sessions, the KMS key key-1. To delete"), "%+v: %s", c, out)
 		} else {
 			assert.ErrorContains(t, err, c.want, "%+v", c)
 			assert.ErrorContains(t, a.destroyPrepared(nil), c.want, "%+v", c)
@@ -844,7 +876,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 	a.stack.Emulated = false
 	before, err := a.export()
 	require.NoError(t, err)
-	require.ErrorContains(t, a.refuseProtected(before), "keepRecords is auto, which keeps the session logs, but no update has applied it yet: this destroy would delete key-1.")
+	require.ErrorContains(t, a.refuseProtected(before), "keepRecords is auto, which keeps the session logs, but no update has applied it yet: this destroy would delete the KMS key key-1.")
 	// What is gone already needs no protection.
 	a.stack.KeepRecords = "refuse"
 	require.NoError(t, a.refuseProtected(&deployment{}))

@@ -31,7 +31,18 @@ type lock struct {
 	Stale bool `json:"-"`
 }
 
-// findLocks returns the stack's locks in a file backend. A lock of another machine (or container) never counts as
+// who says who took the lock.
+func (l lock) who() string {
+	if l.PID <= 0 {
+		return "a damaged lock file, " + filepath.Base(l.Path)
+	}
+	return fmt.Sprintf("%s@%s, process %d, since %s", l.Username, l.Hostname, l.PID, l.Timestamp.Format(time.DateTime))
+}
+
+// stack is the name of the stack that is locked.
+func (l lock) stack() string { return filepath.Base(filepath.Dir(l.Path)) }
+
+// findLocks returns the locks of a stack in a file backend, or of all stacks if the project is empty. A lock of another machine (or container) never counts as
 // stale, because its process cannot be seen from here.
 func findLocks(backend, project, stack string) ([]lock, error) {
 	hostname, err := os.Hostname()
@@ -47,7 +58,7 @@ func findLocks(backend, project, stack string) ([]lock, error) {
 			return err
 		}
 		folder := filepath.Dir(path)
-		if entry.IsDir() || !strings.HasSuffix(path, ".json") || filepath.Base(folder) != stack || filepath.Base(filepath.Dir(folder)) != project {
+		if entry.IsDir() || !strings.HasSuffix(path, ".json") || project != "" && (filepath.Base(folder) != stack || filepath.Base(filepath.Dir(folder)) != project) {
 			return nil
 		}
 		content, err := os.ReadFile(path)
@@ -120,14 +131,17 @@ func (d *deployment) cut(bringsIn bool) bool {
 	return slices.ContainsFunc(own, missing(shown)) || !bringsIn && slices.ContainsFunc(shown, missing(own))
 }
 
-// with lists the resources of some types that a destroy would treat in one way.
-func (d *deployment) with(has func(apitype.ResourceV3) bool, types ...tokens.Type) (ids []string) {
+// kinds are words for types of resources, before their IDs.
+var kinds = map[tokens.Type]string{bucketType: "the bucket ", logGroupType: "the log group ", keyType: "the KMS key "}
+
+// with names the resources of some types that a destroy would treat in one way.
+func (d *deployment) with(has func(apitype.ResourceV3) bool, types ...tokens.Type) (named []string) {
 	for _, r := range d.Deployment.Resources {
 		if r.Custom && !r.External && slices.Contains(types, r.Type) && has(r) {
-			ids = append(ids, string(r.ID))
+			named = append(named, kinds[r.Type]+string(r.ID))
 		}
 	}
-	return ids
+	return named
 }
 
 // values returns the stack's outputs.

@@ -61,6 +61,9 @@ func (a *app) upgrade(instance string, args []string) error {
 	if err := a.canConfirm("upgrade", args); err != nil {
 		return err
 	}
+	if _, isFleet := a.stack.Fleets[instance]; isFleet {
+		return fmt.Errorf("%q is a fleet and no instance. Nothing was changed.\n  Fix: %s", instance, screen.Make(a.stack.Name, "upgrade FLEET="+instance))
+	}
 	if strings.ContainsAny(instance, "\"[]\\\n") {
 		return fmt.Errorf("INSTANCE: not the name of an instance (got %q). Not allowed are the characters \" [ ] and \\", instance)
 	}
