@@ -92,7 +92,13 @@ func (t *Toolchain) EnsurePython() (string, error) {
 			return err
 		}
 		fix := "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
+		temporary, err := t.temporary("pip") // pip leaves what it unpacked there when it is killed
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temporary)
 		install := exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", requirements)
+		install.Env = append(environment.Clean(os.Environ()), "TMPDIR="+temporary)
 		if err := t.command("pip", fix, install); err != nil {
 			return err
 		}

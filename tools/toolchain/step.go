@@ -7,9 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"private-ec2-access/tools/environment"
+	"private-ec2-access/tools/process"
 )
 
 // step is one piece of work that the user is told about.
@@ -24,7 +27,8 @@ type step struct {
 }
 
 // run does the work and reports: a line at the start, one every 15 seconds, and one at the end. An error for which
-// isUnavailable holds is reported too, because it is no failure: the caller goes another way.
+// isUnavailable holds is reported too, because it is no failure: the caller goes another way. Ctrl-C reaches the programs
+// of the work by themselves; it ends the command with exit code 130 when they have ended.
 func (t *Toolchain) run(s step, work func() error) error {
 	start := time.Now()
 	headline := "• " + s.name
@@ -39,6 +43,9 @@ func (t *Toolchain) run(s step, work func() error) error {
 		t.say("%s", headline)
 	}
 
+	interrupted := make(chan struct{})
+	end := sync.OnceFunc(func() { close(interrupted) })
+	defer process.OnSignal(func(os.Signal) { end() }, syscall.SIGINT, syscall.SIGTERM)()
 	done := make(chan error, 1)
 	go func() { done <- work() }()
 	quiet := time.After(s.quiet)
@@ -53,7 +60,20 @@ func (t *Toolchain) run(s step, work func() error) error {
 			}
 		case <-ticker.C:
 			t.say("  still running: %s … %s", s.name, time.Since(start).Round(time.Second))
+		case <-interrupted:
+			select {
+			case <-done:
+			case <-time.After(5 * time.Second):
+			}
+			return t.cancelled()
 		case err := <-done:
+			if err != nil { // Ctrl-C may have ended a program of the work before it is noticed here
+				select {
+				case <-interrupted:
+					return t.cancelled()
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
 			if isUnavailable(err) {
 				t.say("  not available here: %v", err)
 				return err
@@ -67,6 +87,12 @@ func (t *Toolchain) run(s step, work func() error) error {
 			return nil
 		}
 	}
+}
+
+// cancelled says once, for all steps, that Ctrl-C ended them.
+func (t *Toolchain) cancelled() error {
+	t.tell.Do(func() { t.say("Cancelled. What is finished is kept: the same command continues from there.") })
+	return process.Exit{Code: 130}
 }
 
 // command runs a program of a step. Its output goes to .local/log/<log>.log; an error carries the last lines of it,

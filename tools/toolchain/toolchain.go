@@ -52,7 +52,8 @@ type Toolchain struct {
 	// programFlags are the flags with which the language host in use builds the program. EnsureCLI sets them.
 	programFlags []string
 
-	mu sync.Mutex // guards Out
+	mu   sync.Mutex // guards Out
+	tell sync.Once  // that the steps were cancelled
 }
 
 // New returns the toolchain of the project in root, which reports its progress to out.

@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"private-ec2-access/tools/buildtarget"
+	"private-ec2-access/tools/process"
 )
 
 // testToolchain is a toolchain in an empty folder, on a machine with no mirror, no release server and an empty PATH.
@@ -632,6 +633,17 @@ func TestProgress_Steps_ShowDuration(t *testing.T) {
 	err := tools.run(step{name: "full"}, func() error { return fmt.Errorf("write x: %w", syscall.ENOSPC) })
 	require.ErrorContains(t, err, "The disk is full")
 	assert.True(t, errors.Is(err, syscall.ENOSPC))
+}
+
+// Ctrl-C is no failure of the program that it ends.
+func TestRun_Interrupted_SaysSo(t *testing.T) {
+	tools, out := testToolchain(t)
+	err := tools.run(step{name: "build"}, func() error {
+		self, err := os.FindProcess(os.Getpid())
+		return errors.Join(err, self.Signal(os.Interrupt), errors.New("its program was interrupted too"))
+	})
+	require.Equal(t, process.Exit{Code: 130}, err)
+	require.Contains(t, out.String(), "• build\nCancelled. What is finished is kept: the same command continues from there.\n")
 }
 
 func TestLock_TwoProcesses_OneWaits(t *testing.T) {
