@@ -24,6 +24,8 @@ type step struct {
 	// quiet is how long the step may take before it is mentioned at all: steps that are nearly always done
 	// already would only be noise.
 	quiet time.Duration
+	// waits says that the work runs no program, which Ctrl-C would have to end.
+	waits bool
 }
 
 // run does the work and reports: a line at the start, one every 15 seconds, and one at the end. An error for which
@@ -61,9 +63,13 @@ func (t *Toolchain) run(s step, work func() error) error {
 		case <-ticker.C:
 			t.say("  still running: %s … %s", s.name, time.Since(start).Round(time.Second))
 		case <-interrupted:
+			grace := 5 * time.Second
+			if s.waits {
+				grace = 0
+			}
 			select {
 			case <-done:
-			case <-time.After(5 * time.Second):
+			case <-time.After(grace):
 			}
 			return t.cancelled()
 		case err := <-done:

@@ -95,7 +95,7 @@ func (t *Toolchain) Lock() (unlock func(), err error) {
 	if err := errors.Join(os.MkdirAll(t.Path(), 0o700), os.Chmod(t.Path(), 0o700)); err != nil {
 		return nil, explain(err)
 	}
-	s := step{name: "wait for another command of this checkout, which prepares the toolchain or the emulator", quiet: t.lockQuiet}
+	s := step{name: "wait for another command of this checkout, which prepares the toolchain or the emulator", quiet: t.lockQuiet, waits: true}
 	err = t.run(s, func() error {
 		unlock, err = lockedfile.MutexAt(t.Path("lock")).Lock()
 		return err
