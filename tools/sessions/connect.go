@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -62,6 +64,10 @@ func (r *run) connect(ctx context.Context) error {
 		hand = r.piped
 	}
 	said, code, err := hand(line)
+	if r.emulatorGone() {
+		r.say("The local emulator was stopped while the session was open, so there is no session log of it. Next: %s", r.command("up"))
+		return process.Exit{Code: 1}
+	}
 	session, known := found()
 	if err != nil {
 		return err
@@ -101,6 +107,19 @@ func (r *run) connect(ctx context.Context) error {
 	r.say("The session %s has ended. Its session log will be in %s, usually within a minute.\n  Next: %s",
 		session.SessionID, describe(places, session.SessionID), r.command("record SESSION="+session.SessionID))
 	return nil
+}
+
+// emulatorGone tells whether the emulator of this stack does not answer any more. The AWS CLI would try again for half a minute.
+func (r *run) emulatorGone() bool {
+	address, err := url.Parse(process.Variable(r.Environ, "AWS_ENDPOINT_URL"))
+	if !r.Emulated || err != nil || address.Host == "" {
+		return false
+	}
+	conn, err := net.DialTimeout("tcp", address.Host, time.Second)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // startLine is the plain line. It names the document only where that is not what AWS uses anyway.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -184,6 +185,19 @@ func TestPickInstance_WithoutTerminal_DoesNotAsk(t *testing.T) {
 	n, err = r.pick(t.Context())
 	require.NoError(t, err, "an instance that the stack did not make")
 	require.Equal(t, "i-0123456789abcdef0", n.String())
+}
+
+func TestEmulatorGone_OnlyIfItRefuses(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	environ := []string{"AWS_ENDPOINT_URL=http://" + listener.Addr().String()}
+	emulated := &run{Setting: Setting{Emulated: true, Environ: environ}}
+	require.False(t, emulated.emulatorGone())
+	require.NoError(t, listener.Close())
+	require.True(t, emulated.emulatorGone())
+	require.False(t, (&run{Setting: Setting{Environ: environ}}).emulatorGone())
+	require.False(t, (&run{Setting: Setting{Emulated: true}}).emulatorGone())
 }
 
 func TestPickInstance_PrefixAndTag(t *testing.T) {

@@ -26,8 +26,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -86,8 +88,21 @@ func New(o Options) *Service {
 	return s
 }
 
-// Close ends all sessions at once, without records, and removes the shells' folders.
+// Close ends all sessions at once, without session logs, and removes the shells' folders. The clients are told: they would
+// try to resume their sessions for minutes.
 func (s *Service) Close() {
+	s.mu.Lock()
+	open := slices.Collect(maps.Values(s.live))
+	s.mu.Unlock()
+	var told sync.WaitGroup
+	for _, l := range open {
+		told.Go(func() {
+			entry := l.snapshot()
+			l.channel.close(entry.SessionID, entry.Target, "The local emulator was stopped.")
+			l.channel.leave()
+		})
+	}
+	told.Wait()
 	s.cancel()
 	s.running.Wait()
 }

@@ -181,6 +181,17 @@ func TestShell_EmulatorStopped_Ends(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join("/proc", id))
 }
 
+// A client that is told nothing tries for minutes to resume its session.
+func TestClient_EmulatorStopped_Ends(t *testing.T) {
+	s := newScene(t)
+	c := s.start("--target", target)
+	c.opened()
+	c.expect(prompt)
+	s.Stop()
+	c.expect("The local emulator was stopped")
+	assert.Equal(t, 0, c.ends())
+}
+
 func TestFork_Sessions_NotCopied(t *testing.T) {
 	s := newScene(t)
 	require.NoError(t, s.Sessions().Seed([]sessions.Session{{SessionID: "root-0123456789abcdef0"}}))
