@@ -127,6 +127,7 @@ var mistakes = map[string]map[string]any{
 	"fleet-no-such-key":                {"fleets": map[string]any{"web": map[string]any{"count": 2, "subnetIndex": 1}}},
 	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
 	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
+	"instance-key-without-a-blank":     {"instances": map[string]any{"db": map[string]any{"instanceType:t4g.small": nil}}},
 	"instance-without-a-blank":         {"instances": map[string]any{"db:{instanceType": "t4g.small}"}},
 	"instance-beside-instances":        {"db": map[string]any{"instanceType": "t4g.small"}},
 	"instance-subnet":                  {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},

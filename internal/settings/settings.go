@@ -292,6 +292,9 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		// command with --path would remove the right value instead.
 		steps, remove = strings.Split(name, "."), "pulumi config rm "+Quote(d.namespace+":"+name)
 	}
+	if key, text, glued := strings.Cut(name, ":"); glued && text != "" && value == nil && slices.Contains(fieldNames(in), key) { // db: {key:value}
+		return mistake.Do("in the file, put a blank after the colon, as in "+key+": "+text+"; or:", remove, SetCommand(d.namespace, Member(parent, key), Quote(text)))
+	}
 	meant, of := nearestPath(parent, steps, in)
 	if homes := homesOf(name, value, in); len(homes) > 0 && len(steps) == 1 && (meant == "" || distance(name, meant[strings.LastIndex(meant, ".")+1:]) > max(1, len(name)/3)) {
 		return d.indent(parent, homes, name, value, remove)

@@ -183,6 +183,11 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 		fmt.Fprint(a.stderr, r.Canceled(command))
 		return process.Exit{Code: 130}
 	case exit.Code == noChangesExpected:
+		if command == "up" { // Pulumi looks at the changes after it has made them
+			fmt.Fprint(a.stdout, r.Updated())
+			a.say("error: there were changes, which are made, and --expect-no-changes was given")
+			return err
+		}
 		fmt.Fprint(a.stdout, r.Preview(false))
 		a.say("error: there are changes, and --expect-no-changes was given")
 		return err

@@ -113,6 +113,10 @@ func TestWatch_ExpectNoChangesNotMet_KeepsExitCodeAndShowsChanges(t *testing.T) 
 	assert.Equal(t, process.Exit{Code: 7}, a.watch("preview", call{args: []string{"preview"}}, &screen.Run{Stack: "local"}))
 	assert.Contains(t, out.String(), "1 to create")
 	assert.True(t, strings.HasSuffix(out.String(), "error: there are changes, and --expect-no-changes was given\n"), out.String())
+	out.Reset()
+	assert.Equal(t, process.Exit{Code: 7}, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "local"}))
+	assert.Contains(t, out.String(), "Updated the stack local in 2s. AWS resources: 1 created.\n")
+	assert.Contains(t, out.String(), "error: there were changes, which are made, and --expect-no-changes was given\n")
 }
 
 // A destroy shows what it would delete before it asks.

@@ -255,7 +255,11 @@ func readYAML(path string, into any) error {
 		return err
 	}
 	if err := yaml.Unmarshal(content, into); err != nil {
-		return fmt.Errorf("%s is not valid YAML: %w%s", path, err, likelyCause(string(content)))
+		cause := likelyCause(string(content))
+		if strings.Contains(err.Error(), "already defined") {
+			cause = "\n  Fix: write the key once, with the lines of both below it"
+		}
+		return fmt.Errorf("%s is not valid YAML: %w%s", path, err, cause)
 	}
 	return nil
 }
