@@ -84,6 +84,7 @@ func (t *Toolchain) goBuild(b build, why, path string) error {
 		cmd := exec.Command("go", "build", "-o", built, "-ldflags", b.ldflags, b.pkg)
 		cmd.Dir = filepath.Join(t.Root, b.folder)
 		cmd.Env = append(environment.Clean(os.Environ()), environment.GoBuild...)
+		cmd.Env = append(cmd.Env, "GOTMPDIR="+temporary) // a killed build leaves hundreds of megabytes there
 		fix := "the build needs a Go module proxy that can be reached (`go env GOPROXY`); run the same command again when it can, what is downloaded is kept"
 		if err := t.command("build-"+filepath.Base(path), fix, cmd); err != nil {
 			return err

@@ -727,7 +727,7 @@ func TestInstallation_HostileEnvironment_OnlyPackageSourcesPass(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(tools.Root, "tools"), 0o755))
 	bin := t.TempDir()
 	seen := filepath.Join(bin, "seen")
-	record := "env | grep -E '^(PIP_|PYTHON|GO|CGO|https_proxy)' >> '" + seen + "'\n"
+	record := "env | grep -E '^(PIP_|PYTHON|GO|CGO|TMPDIR|https_proxy)' >> '" + seen + "'\n"
 	script(t, filepath.Join(bin, "inner"), record+`case "$*" in *platlibdir*) exit 0;; esac`)
 	script(t, filepath.Join(bin, "python3"), record+`case "$2" in
 venv) mkdir -p "$3/bin" "$3/lib" && ln -s lib "$3/lib64" && cp '`+bin+`/inner' "$3/bin/python3" ;;
@@ -753,6 +753,11 @@ esac`)
 	text, err := os.ReadFile(seen)
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	// What a killed program leaves is in .local.
+	for _, name := range []string{"TMPDIR=", "GOTMPDIR="} {
+		assert.True(t, slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+tools.Path("tmp")) }), name)
+	}
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "TMPDIR=") })
 	slices.Sort(lines)
 	assert.Equal(t, []string{"GOFLAGS=-buildvcs=false", "GONOSUMDB=corp", "GOPROXY=https://goproxy", "GOWORK=off", "PIP_INDEX_URL=https://pip", "https_proxy=http://proxy"}, slices.Compact(lines))
 	assert.NoFileExists(t, tools.Path("venv", "lib64"), "`pulumi new` cannot copy a link to a folder")
