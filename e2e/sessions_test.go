@@ -420,7 +420,7 @@ func verified(d *desk) {
 
 	out, problems, code = d.do("status")
 	require.Zero(d.t, code, problems)
-	require.Regexp(d.t, `(?m)^Deployed: +\d+ AWS resources, last update ended at \d`, out)
+	require.Regexp(d.t, `(?m)^Deployed: +\d+ AWS resources, last changed at \d`, out)
 	require.Regexp(d.t, `(?m)^Instances: +app \(i-\w+\): online, agent `, out)
 	require.Regexp(d.t, `(?m)^Sessions: +none open$`, out)
 	require.Regexp(d.t, `(?m)^Verified: +\S+ \S+ UTC by \S+ on app \(i-\w+\): recorded$`, out)

@@ -17,6 +17,20 @@ func (a *app) previewCommand() *cobra.Command {
 	}))
 }
 
+// changing says who is changing an emulated stack; it is empty if nobody is. A backend tells that only to who wants its lock.
+func (a *app) changing() (string, error) {
+	if !a.stack.Emulated {
+		return "", nil
+	}
+	locks, err := findLocks(a.tools.Path("state"), a.stack.Project, a.stack.Name)
+	for _, l := range locks {
+		if !l.Stale {
+			return l.who(), err
+		}
+	}
+	return "", err
+}
+
 func (a *app) preview(args []string) error {
 	if err := a.prepare(false); err != nil {
 		return a.explainMissing("preview", err)
@@ -49,7 +63,11 @@ func (a *app) preview(args []string) error {
 		return err
 	}
 	fmt.Fprint(a.stdout, r.Preview(false))
-	if r.Changes() > 0 {
+	if by, err := a.changing(); err != nil {
+		return err
+	} else if by != "" {
+		a.say("Note: another command is changing the stack %s (%s), and may be about to make these changes.", a.stack.Name, by)
+	} else if r.Changes() > 0 {
 		a.say("Next: %s applies this; %s shows every property.", screen.Make(a.stack.Name, "up"), screen.Make(a.stack.Name, "preview DIFF=1"))
 	}
 	return nil

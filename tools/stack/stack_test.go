@@ -340,6 +340,21 @@ func TestDown_UpdateRunning_Refused(t *testing.T) {
 	}
 }
 
+func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
+	a, _, _ := testApp(t, "", emptyState)
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	writeLock(t, a.tools.Path("state"), "second", "a", lock{PID: fakePulumiProcess(t), Hostname: hostname, Username: "ana"})
+	writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: endedProcess(t), Hostname: hostname, Username: "ben"})
+	by, err := a.changing()
+	require.NoError(t, err)
+	require.Empty(t, by)
+	writeLock(t, a.tools.Path("state"), "local", "b", lock{PID: fakePulumiProcess(t), Hostname: hostname, Username: "ana"})
+	by, err = a.changing()
+	require.NoError(t, err)
+	require.Contains(t, by, "ana@"+hostname)
+}
+
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:fleets: {web: {count: 2}}", emptyState)
 	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")

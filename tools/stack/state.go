@@ -110,7 +110,7 @@ func (d *deployment) summary(s *Stack) string {
 	}
 	text := screen.Count(d.cloudResources(), "AWS resource")
 	if at := d.Deployment.Manifest.Time; !at.IsZero() {
-		text += ", last update ended at " + at.UTC().Format("2006-01-02 15:04 UTC")
+		text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	if pending := d.pending(); len(pending) > 0 {
 		text += ". A command is running, or was killed, while " + strings.Join(pending, ", ")
