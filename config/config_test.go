@@ -128,6 +128,7 @@ var mistakes = map[string]map[string]any{
 	"instance-name":                    {"instances": map[string]any{"App_1": map[string]any{}}},
 	"instance-no-such-key":             {"instances": map[string]any{"app": map[string]any{"imageID": "ami-0aaaaaaaaaaaaaaaa"}}},
 	"instance-key-without-a-blank":     {"instances": map[string]any{"db": map[string]any{"instanceType:t4g.small": nil}}},
+	"instance-in-the-singular":         {"instance.app": map[string]any{}, "instance.db": map[string]any{"instanceType": "t4g.small"}},
 	"instance-without-a-blank":         {"instances": map[string]any{"db:{instanceType": "t4g.small}"}},
 	"instance-beside-instances":        {"db": map[string]any{"instanceType": "t4g.small"}},
 	"instance-subnet":                  {"instances": map[string]any{"app": map[string]any{"subnetIndex": 2}}},

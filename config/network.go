@@ -81,10 +81,11 @@ func (n Network) validateFlowLogs(v *validator, logBucket string) {
 
 func (n Network) validateCidrBlock(v *validator) {
 	const key = "network.cidrBlock"
-	if _, err := network.Subnets(n.CidrBlock, max(1, min(6, n.AvailabilityZoneCount))); err != nil {
+	zones := max(1, min(6, n.AvailabilityZoneCount)) // another number is a mistake of its own
+	if _, err := network.Subnets(n.CidrBlock, zones); err != nil {
 		v.check(false, key, n.CidrBlock, err.Error(),
 			fmt.Sprintf("an IPv4 range between /%d and /%d with room for a subnet in each of %d zones",
-				network.LargestPrefix, network.SmallestPrefix, n.AvailabilityZoneCount))
+				network.LargestPrefix, network.SmallestPrefix, zones))
 		return
 	}
 	block := netip.MustParsePrefix(n.CidrBlock)

@@ -30,8 +30,8 @@ import (
 // The fix of a misspelt key gives its text to the key that was meant, if that
 // allows it; nil allows every text.
 func Decode(namespace string, config map[string]string, literals Literals, allows Allows, into any) (found, misread mistake.List) {
-	d := decoder{namespace: namespace, literals: literals, allows: allows}
 	target := reflect.ValueOf(into).Elem()
+	d := decoder{namespace: namespace, literals: literals, allows: allows, root: target.Type()}
 	values := map[string]any{}
 	for key, text := range config {
 		if name, ours := strings.CutPrefix(key, namespace+":"); ours {
@@ -49,6 +49,7 @@ type decoder struct {
 	namespace string
 	literals  Literals
 	allows    Allows
+	root      reflect.Type
 	mistakes  mistake.List
 	misread   mistake.List
 	// unjudged are groups that are empty by mistake, so that their keys are missing.
@@ -300,6 +301,9 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		return d.indent(parent, homes, name, value, remove)
 	}
 	switch {
+	case meant == "" && d.singular(parent, name, value): // instance: {app: {}}
+		at := Member(parent+"s", name)
+		return mistake.Do("did you mean "+at+"?", remove, SetCommand(d.namespace, at, Quote(Show(filled(map[string]any{name: value})[name]))))
 	case meant == "":
 		return mistake.Run(remove)
 	case of.Kind() == reflect.Struct && required(of): // the engine cannot merge defaults into a group that is a text
@@ -319,6 +323,15 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		return mistake.Do("a key with a dot needs --path:", remove, set)
 	}
 	return mistake.Do("did you mean "+strings.TrimSuffix(meant, ".KEY")+"?", remove, set)
+}
+
+// singular reports whether a name with this value belongs to the mapping of names whose key is the parent's in the plural.
+func (d *decoder) singular(parent, name string, value any) bool {
+	f, found := reflect.StructField{}, false
+	if d.root != nil {
+		f, found = find(d.root, parent+"s")
+	}
+	return found && f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct && belongs(name, value, f.Type)
 }
 
 // plainWord is a value that YAML and the shell leave as it is.

@@ -267,9 +267,13 @@ func readYAML(path string, into any) error {
 // holdsText matches a key of a stack's file with its value on the same line.
 var holdsText = regexp.MustCompile(`^(\w+): *[^ #]`)
 
+// hasValue matches a key with a value that ends on its line.
+var hasValue = regexp.MustCompile(`^(\S+): +[^ #|>].*[^,{\[ ]$`)
+
 // likelyCause names the line that the words of the YAML package do not lead to.
 func likelyCause(content string) string {
 	above, levels := "", []int{0}
+	given, from := "", 0 // the key of the line before, if it has a value, and its indentation
 	for i, line := range strings.Split(content, "\n") {
 		switch text := strings.TrimLeft(line, " \t"); {
 		case text == "" || text[0] == '#':
@@ -277,12 +281,20 @@ func likelyCause(content string) string {
 			return fmt.Sprintf("\n  Line %d is indented with a tab. Fix: use blanks", i+1)
 		case text != line && above != "":
 			return fmt.Sprintf("\n  Line %d (%s) is indented, but nothing can be below the text of %s. Fix: move the line up, below the keys of config:", i+1, text, above)
+		case given != "" && len(line)-len(text) > from:
+			return fmt.Sprintf("\n  Line %d (%s) is indented below %s, which has its value on its own line. Fix: indent it as much as %[3]s", i+1, text, given)
 		case unlike(&levels, len(line)-len(text)):
 			return fmt.Sprintf("\n  Line %d (%s) is indented by %s, unlike every line above that it could belong to. Fix: indent it as much as the keys beside it", i+1, text, screen.Count(len(line)-len(text), "blank"))
 		case text == line:
 			above = ""
 			if key := holdsText.FindStringSubmatch(line); key != nil {
 				above = key[1]
+			}
+		}
+		if text := strings.TrimLeft(line, " \t"); text != "" && text[0] != '#' {
+			given, from = "", len(line)-len(text)
+			if key := hasValue.FindStringSubmatch(text); key != nil {
+				given = key[1]
 			}
 		}
 	}

@@ -86,19 +86,21 @@ func TestLoad_Mistake_Refused(t *testing.T) {
 		"Pulumi.local.yaml":  "config:\n  private-ec2-access:emulated: true\n",
 		"Pulumi.word.yaml":   "config:\n  private-ec2-access:emulated: yes please\n",
 		"Pulumi.broken.yaml": "config: [\n",
+		"Pulumi.deeper.yaml": "config:\n  aws:region: us-east-2\n  instances:\n    app: {}\n      db: {}\n",
 		"Pulumi.twice.yaml":  "config:\n  aws:region: us-east-2\n  instances:\n    app: {}\n  instances:\n    db: {}\n",
 		"Pulumi.beside.yaml": "config:\n  aws:region: us-east-2\n  instances:\n    app: {}\n db: {}\n",
 		"Pulumi.below.yaml":  "config:\n  aws:region: us-east-2\nencryptionsalt: v1:x\n# mine\n  tags:\n    a: b\n",
 		"Pulumi.tab.yaml":    "config:\n  aws:region: us-east-2\n\ttags: {}\n",
 	})
 	for name, want := range map[string]string{
-		"nope":   `there is no stack "nope", because there is no file Pulumi.nope.yaml. Stacks here: below, beside, broken, local, tab, twice, word (choose one by STACK=name)`,
+		"nope":   `there is no stack "nope", because there is no file Pulumi.nope.yaml. Stacks here: below, beside, broken, deeper, local, tab, twice, word (choose one by STACK=name)`,
 		"a b":    `STACK="a b" is not the name of a stack`,
 		"word":   "Pulumi.word.yaml: private-ec2-access:emulated is yes please; allowed are true, false and auto (false here)",
 		"local":  "Pulumi.local.yaml: aws:region is missing",
 		"broken": "\n  Fix: check the indentation, the colons and the quotation marks there",
 		"beside": "\n  Line 5 (db: {}) is indented by 1 blank, unlike every line above that it could belong to. Fix: indent it as much as the keys beside it",
 		"below":  "Line 5 (tags:) is indented, but nothing can be below the text of encryptionsalt. Fix: move the line up, below the keys of config:",
+		"deeper": "\n  Line 5 (db: {}) is indented below app, which has its value on its own line. Fix: indent it as much as app",
 		"twice":  "already defined at line 3\n  Fix: write the key once, with the lines of both below it",
 		"tab":    "Line 3 is indented with a tab. Fix: use blanks",
 	} {
