@@ -9,6 +9,8 @@ $(if $(exported),$(shell echo 'note: make ignores the environment variable STACK
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 # Another name is a slip, such as stack=dev, which would act on the stack local. Environment variables, such as AWS_PROFILE, may be given too.
 strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach v,$(.VARIABLES),$(if $(filter command%,$(origin $v)),$(if $(findstring _,$v),,$v))))
+capitals = $(filter $(shell echo '$(firstword $(strange))' | tr a-z A-Z),$(options))
+$(if $(strange),$(if $(capitals),$(error $(firstword $(strange)): no such option. Fix: write it in capitals: $(capitals)=$($(firstword $(strange))))))
 $(if $(strange),$(error $(firstword $(strange)): no such option. Allowed: $(sort $(options)). Fix: make help shows which of them a command takes))
 STACK ?= local
 # What the environment says of what make changes below, for `make env UNDO=1`.

@@ -234,7 +234,8 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		t.Skip("there is no make")
 	}
 	for line, want := range map[string]string{
-		"destroy stack=dev":    "stack: no such option. Allowed: ALL ",
+		"destroy stack=dev":    "stack: no such option. Fix: write it in capitals: STACK=dev",
+		"destroy stak=dev":     "stak: no such option. Allowed: ALL ",
 		"end SESION=a-1":       "SESION: no such option",
 		"up dev":               "dev is a stack. Fix: make up STACK=dev",
 		"statu":                "there is no target statu. Fix: make help lists the targets",
