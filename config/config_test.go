@@ -172,6 +172,7 @@ var mistakes = map[string]map[string]any{
 	"tag-of-aws":                      {"tags": map[string]any{"aws:team": "platform"}},
 	"tag-of-the-program":              {"tags": map[string]any{"Name": "mine"}},
 	"unknown-key":                     {"netwrok": map[string]any{"vpcId": "vpc-1"}},
+	"unknown-key-with-a-mapping":      {"instnces": map[string]any{"web": map[string]any{}}},
 	"unknown-nested-key":              {"network.cidrblock": "10.30.0.0/16"},
 	"unknown-keys-of-choices":         {"keepRecord": "yes", "confirmChange": "true", "logging.objectlock": "on", "logging.encryptions": "kms"},
 	"volume-size":                     {"instance.volumeSize": 4},

@@ -357,6 +357,9 @@ func again(value any, of reflect.Type) string {
 			return Quote(Show([]any{value}))
 		}
 	case reflect.Map:
+		if isMapping(value) && fits(value, of) {
+			return Quote(Show(value))
+		}
 		return Quote(Show(namesOf(value, of)))
 	}
 	return placeholder(of)

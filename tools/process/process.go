@@ -57,14 +57,30 @@ func leftEarly(err error) bool {
 // kinds says what is wrong with the value of a flag of a type, where Go's words do not help.
 var kinds = map[string]string{"duration": "not a duration. Allowed: one such as 90s or 10m", "int": "not a whole number", "bool": "not true or false"}
 
+// FlagProblem is a flag whose value can be read, but is not allowed.
+type FlagProblem struct {
+	Flag    *pflag.Flag
+	Problem string
+}
+
+func (p FlagProblem) Error() string { return p.Problem }
+
 // FlagError makes every mistake in a flag a Usage error.
 func FlagError(cmd *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
+	var wrong FlagProblem
 	name, underMake := "", os.Getenv("MAKELEVEL") != ""
-	if errors.As(err, &value) {
-		if name = "--" + value.GetFlag().Name; underMake {
-			name = strings.ToUpper(strings.ReplaceAll(value.GetFlag().Name, "-", "_"))
+	named := func(flag string) string {
+		if underMake {
+			return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 		}
+		return "--" + flag
+	}
+	if errors.As(err, &wrong) {
+		name = named(wrong.Flag.Name)
+		err = fmt.Errorf("%s: %s (got %q)", name, wrong.Problem, wrong.Flag.Value)
+	} else if errors.As(err, &value) {
+		name = named(value.GetFlag().Name)
 		problem := value.Unwrap()
 		if text := kinds[value.GetFlag().Value.Type()]; text != "" {
 			problem = errors.New(text)

@@ -300,6 +300,11 @@ func (r *Run) Canceled(command string) string {
 	return b.String()
 }
 
+// Explained tells whether what failed says itself how to fix it.
+func (r *Run) Explained() bool {
+	return slices.ContainsFunc(r.told, func(m message) bool { return m.severity == "error" && strings.Contains(m.String(), "Fix:") })
+}
+
 // WasCanceled tells that Pulumi itself ended early because it was asked to.
 func (r *Run) WasCanceled() bool { return r.canceled }
 

@@ -153,6 +153,8 @@ type historyRun struct {
 	limit int
 	// first is what was read ahead; nil is nothing.
 	first *firstSessions
+	// held are the open sessions, until the first page of the others: a table's columns are chosen by what is written first.
+	held []entry
 	// known are the sessions that DescribeSessions returned.
 	known map[string]bool
 	// written counts entries; hidden are the sessions that are not this stack's.
@@ -236,6 +238,7 @@ func (h *historyRun) filters() []filter {
 
 func (h *historyRun) write(page []entry) error {
 	h.written += len(page)
+	page, h.held = append(h.held, page...), nil
 	return h.to.write(page)
 }
 
@@ -258,7 +261,10 @@ func (h *historyRun) walk(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := h.write(h.keep(open)); err != nil || h.full() {
+		kept := h.keep(open)
+		if h.list.format == "table" && (h.limit == 0 || h.written+len(kept) < h.limit) {
+			h.written, h.held = h.written+len(kept), kept
+		} else if err := h.write(kept); err != nil || h.full() {
 			return err
 		}
 	}

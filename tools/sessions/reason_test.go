@@ -78,4 +78,13 @@ func TestHistory_Reason_IsShownWithoutTheMark(t *testing.T) {
 		require.Regexp(t, test.heading, lines[0])
 		require.Regexp(t, test.shown, lines[1])
 	}
+	// An open session without a reason is listed first, and does not decide about the columns alone.
+	open := oneSession(active, "Connected")
+	open.Stdout = strings.Replace(open.Stdout, aliceID, "bob-0123456789abcdef0", 1)
+	got := runWith(t, "history", testOutputs, []answer{document, me, open, row("ticket 12"), emptyList}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	require.Zero(t, got.code, got.err)
+	lines := strings.Split(got.out, "\n")
+	require.Regexp(t, `STATUS +REASON +LOG`, lines[0])
+	require.Regexp(t, `^bob-.* connected`, lines[1])
+	require.Regexp(t, `terminated +ticket 12 +s3://`, lines[2])
 }

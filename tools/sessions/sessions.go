@@ -103,7 +103,7 @@ func (r *run) newCommand(action func(context.Context) error, c *cobra.Command) *
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		for name, bad := range map[string]bool{"timeout": r.timeout <= 0, "limit": r.list.limit <= 0} {
 			if bad && c.Flags().Changed(name) {
-				return process.FlagError(c, fmt.Errorf("--%s: not more than 0 (got %s)", name, c.Flag(name).Value))
+				return process.FlagError(c, process.FlagProblem{Flag: c.Flag(name), Problem: "it must be more than 0"})
 			}
 		}
 		err := r.start()

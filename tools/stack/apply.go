@@ -84,6 +84,9 @@ func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, err
 	if yes || r.Changes() == 0 {
 		return r, nil
 	}
+	if command == "destroy" && a.loses != nil {
+		a.say("The session logs are deleted too: %s.", strings.Join(a.loses, ", "))
+	}
 	question := fmt.Sprintf("Update the stack %s? Type yes: ", a.stack.Name)
 	if command == "destroy" {
 		question = fmt.Sprintf("Delete the resources of the stack %s? Type yes: ", a.stack.Name)
@@ -94,7 +97,7 @@ func (a *app) confirm(command string, args []string, yes bool) (*screen.Run, err
 		return nil, err
 	}
 	if answer != "yes" {
-		a.say("Nothing was changed.")
+		a.say("Nothing was changed, because the answer was not yes.")
 		return nil, process.Exit{Code: 1}
 	}
 	// The question may have been open for a while.
@@ -199,7 +202,7 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	advice := ""
 	if command != "preview" {
 		advice = "Next: remove the cause; " + screen.Make(a.stack.Name, command) + " continues from there."
-		if a.stack.Emulated {
+		if a.stack.Emulated && !r.Explained() {
 			advice += " If the cause is the emulator itself, start with an empty one: make down, then " + screen.Make(a.stack.Name, "up") + "."
 		}
 	}

@@ -45,7 +45,7 @@ func TestApply_Question_OnlyYesUpdates(t *testing.T) {
 			assert.Contains(t, out.String(), "Updated the stack local in 2s. AWS resources: 1 created.\n")
 		} else {
 			assert.Equal(t, process.Exit{Code: 1}, err)
-			assert.Contains(t, out.String(), "Nothing was changed.\n")
+			assert.Contains(t, out.String(), "Nothing was changed, because the answer was not yes.\n")
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestApply_InterruptedQuestion_NothingChanged(t *testing.T) {
 		return 0, io.EOF
 	})
 	require.Equal(t, process.Exit{Code: 1}, a.apply("up", nil))
-	assert.True(t, strings.HasSuffix(out.String(), "Type yes: \nNothing was changed.\n"), out.String())
+	assert.True(t, strings.HasSuffix(out.String(), "Type yes: \nNothing was changed, because the answer was not yes.\n"), out.String())
 	assert.NotContains(t, calls(), "up --stack")
 }
 
@@ -124,8 +124,9 @@ func TestApply_Destroy_PreviewedAndAsked(t *testing.T) {
 	a, out, calls := testApp(t, "", emptyState)
 	a.stack.ConfirmChanges = true
 	withEvents(t, a, strings.ReplaceAll(strings.ReplaceAll(createsTopic, `"op":"create"`, `"op":"delete"`), `"new":`, `"old":`)+runEnds)
-	a.stdin = strings.NewReader("yes\n")
+	a.stdin, a.loses = strings.NewReader("yes\n"), []string{"the bucket logs-1"}
 	require.NoError(t, a.apply("destroy", nil))
+	assert.Contains(t, out.String(), "The session logs are deleted too: the bucket logs-1.\nDelete the resources")
 	assert.Contains(t, out.String(), "The stack local: 1 to delete.\n  -  delete   aws:sns:Topic  t\n")
 	assert.Contains(t, out.String(), "Delete the resources of the stack local? Type yes: ")
 	assert.Regexp(t, `(?s)destroy --preview-only --stack local .*destroy --stack local --yes --skip-preview `, calls())

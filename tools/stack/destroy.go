@@ -135,6 +135,7 @@ func (a *app) refuseProtected(before *deployment) error {
 		a.say("Note: %s:keepRecords is false, but no update has applied it yet, so this destroy keeps %s. To delete the session logs too, run first: make up STACK=%s",
 			a.stack.Project, strings.Join(kept, ", "), a.stack.Name)
 	}
+	a.loses = before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, bucketType, logGroupType)
 	endpoints := before.with(protected, endpointType)
 	if endpoints == nil && a.stack.ProtectEndpoints {
 		endpoints = before.with(func(apitype.ResourceV3) bool { return true }, endpointType)

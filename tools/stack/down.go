@@ -26,7 +26,7 @@ func (a *app) down() error {
 		case !ran:
 			a.say("The emulator is not running.")
 		default:
-			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost. Next: make up creates them again.")
+			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost. Next: make up, with STACK=name for another stack than local, creates them again.")
 		}
 		return nil
 	})

@@ -35,6 +35,8 @@ type app struct {
 	me *signedIn
 	// keepsSecrets: the backend encrypts secrets itself, as Pulumi Cloud does. A folder or a bucket needs a passphrase or a key.
 	keepsSecrets bool
+	// loses names what holds session logs that a destroy deletes.
+	loses []string
 	// interrupted: Ctrl-C was pressed during the last run of Pulumi.
 	interrupted bool
 	// before is the state that repair has read.

@@ -56,9 +56,9 @@ func TestUsage_Mistake_IsExplained(t *testing.T) {
 		"down foo":               "error: stack down takes no argument (got \"foo\")",
 		"wait app":               "error: stack wait takes no argument (got \"app\")",
 		"wait --timeout soon":    `error: --timeout: not a duration. Allowed: one such as 90s or 10m (got "soon")`,
-		"wait --timeout 0s":      "error: --timeout: not more than 0 (got 0s)",
+		"wait --timeout 0s":      `error: --timeout: it must be more than 0 (got "0s")`,
 		"history --limit x":      `error: --limit: not a whole number (got "x")`,
-		"history --limit -1":     "error: --limit: not more than 0 (got -1)",
+		"history --limit -1":     `error: --limit: it must be more than 0 (got "-1")`,
 		"history --all=yes":      `error: --all: not true or false (got "yes")`,
 		"history --format xml":   "Allowed: table, json, csv",
 		"history --since monday": "not a time. Allowed: 2026-01-31",
@@ -98,6 +98,8 @@ func TestUsage_UnderMake_NamesTheOption(t *testing.T) {
 	t.Setenv("MAKELEVEL", "1")
 	_, problems, code := commandLine(t, "history", "--since", "1x")
 	assert.Equal(t, 2, code)
+	_, more, _ := commandLine(t, "history", "--limit", "-1")
+	assert.Equal(t, "error: LIMIT: it must be more than 0 (got \"-1\")\n  Fix: make help lists the options\n", more)
 	assert.Regexp(t, `^error: SINCE: not a time. Allowed: .* \(got "1x"\)\n  Fix: make help lists the options\n$`, problems)
 }
 

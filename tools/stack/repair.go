@@ -263,7 +263,7 @@ func (a *app) repairLocks() (bool, error) {
 		if !l.Stale {
 			hostname, _ := os.Hostname()
 			if l.Hostname == hostname {
-				return false, fmt.Errorf("another command is running on the stack %s (%s). Fix: wait for it, or stop it with Ctrl-C in its terminal", a.stack.Name, who)
+				return false, fmt.Errorf("another command is running on the stack %s (%s). Fix: wait for it, or stop it with Ctrl-C in its terminal; without a terminal: kill %d", a.stack.Name, who, l.PID)
 			}
 			return false, fmt.Errorf("the stack %s is locked from another machine or container (%s), so this machine cannot tell whether that command is still running.\n"+
 				"  Fix, if it is not:\n    eval \"$(make -s env STACK=%s)\"\n    pulumi %s", a.stack.Name, who, a.stack.Name, strings.Join(cancel, " "))

@@ -881,6 +881,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		require.NoError(t, err)
 		if err := a.refuseProtected(before); c.want == "" {
 			assert.NoError(t, err, "%+v", c)
+			assert.Equal(t, c.logs != retained, a.loses != nil, "%+v", c)
 			assert.Equal(t, c.logs == retained && strings.Contains(c.setting, "false"), strings.Contains(out.String(), "so this destroy keeps the bucket logs-1, the log group /sessions, the KMS key key-1. To delete"), "%+v: %s", c, out)
 		} else {
 			assert.ErrorContains(t, err, c.want, "%+v", c)
