@@ -22,9 +22,10 @@ unexport GOOS GOARCH GOEXPERIMENT GOBIN GO111MODULE CGO_ENABLED CC CXX BASH_ENV 
 
 command := .local/bin/stack
 run = $(call use,STACK)$(command) --stack '$(STACK)'
-# The flag $2 with the value of the variable $1, if that has one; and a flag without a value, unless $1 is empty, 0 or false.
+# The flag $2 with the value of the variable $1, if that has one; and a flag without a value, if $1 is on: YES=no must not answer yes.
 option = $(call use,$1)$(if $($1),--$2 '$(subst ','\'',$($1))')
-switch = $(call use,$1)$(if $(filter-out 0 false,$($1)),--$2)
+switch = $(call use,$1)$(if $(filter-out $(switches),$($1)),$(error $1: not on or off (got $($1)). Allowed: 1, true, yes, 0, false, no))$(if $(filter 1 true yes,$($1)),--$2)
+switches := 1 true yes 0 false no
 arguments = $(call use,ARGS)$(ARGS)$(no_other_option)
 # An option that the one target does not use is a slip, as in make up INSTANCE=db, which would update everything. It goes at the end of the recipe.
 use = $(eval used += $1)
@@ -172,6 +173,6 @@ ci-drift: ## what the daily pipeline runs: compare the stack with the program
 
 command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }
-	@mkdir -p .local && test -w .local || { echo 'error: the tools go to .local in this folder, and you may not write there. Fix: clone the project into a folder that is yours' >&2; exit 1; }
+	@test -d .local || mkdir .local; test -w .local || { echo 'error: the tools go to .local in this folder, and you may not write there. Fix: clone the project into a folder that is yours' >&2; exit 1; }
 	@test -e $(command) || echo '• build the command of this checkout (usually half a minute the first time)' >&2
 	@cd tools && GOTMPDIR="$(CURDIR)/.local" go build -o ../$(command) ./cmd/stack

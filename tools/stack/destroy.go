@@ -38,6 +38,7 @@ func (a *app) destroy(args []string) error {
 	if err := a.canConfirm("destroy", args); err != nil {
 		return err
 	}
+	defer a.busy("destroy")()
 	if err := a.prepare(false); err != nil {
 		return a.explainMissing("destroy", err)
 	}

@@ -3,8 +3,12 @@ package stack
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/screen"
 )
 
 func (a *app) downCommand() *cobra.Command {
@@ -32,6 +36,22 @@ func (a *app) down() error {
 	})
 }
 
+// busyFolder has a file for each process that changes an emulated stack, named by its number.
+const busyFolder = "busy"
+
+// busy marks this process as one that changes an emulated stack until done is called: Pulumi locks the stack only when its
+// update begins. A mark of a process that has ended does not count.
+func (a *app) busy(command string) (done func()) {
+	if !a.stack.Emulated {
+		return func() {}
+	}
+	path := a.tools.Path(busyFolder, strconv.Itoa(os.Getpid()))
+	if os.MkdirAll(filepath.Dir(path), 0o700) != nil || os.WriteFile(path, []byte(screen.Make(a.stack.Name, command)), 0o600) != nil {
+		return func() {} // who may not write here fails with a better message
+	}
+	return func() { _ = os.Remove(path) }
+}
+
 // refuseWhileRunning refuses to take the emulator away from an update, which would go on without it.
 func (a *app) refuseWhileRunning() error {
 	locks, err := findLocks(a.tools.Path("state"), "", "")
@@ -41,6 +61,13 @@ func (a *app) refuseWhileRunning() error {
 	hostname, err := os.Hostname()
 	if err != nil {
 		return err
+	}
+	marks, _ := os.ReadDir(a.tools.Path(busyFolder))
+	for _, m := range marks {
+		if pid, err := strconv.Atoi(m.Name()); err == nil && pid != os.Getpid() && isProgram(pid, "stack") {
+			command, _ := os.ReadFile(a.tools.Path(busyFolder, m.Name()))
+			return fmt.Errorf("`%s` is running in another terminal (process %d). Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", command, pid)
+		}
 	}
 	for _, l := range locks {
 		if !l.Stale && l.Hostname == hostname {

@@ -212,6 +212,8 @@ func TestMake_PassesOnlyVariablesThatHaveAValue(t *testing.T) {
 		"upgrade FLEET=web BATCH=5": "'local' upgrade --fleet 'web' --batch '5' --",
 		// Options count only where they are given to make.
 		"end INSTANCE=app": "'local' end --instance 'app'",
+		"end YES=no":       "'local' end",
+		"end YES=yes":      "'local' end --yes",
 		"history FORMAT=csv WHO=a,b SINCE=1d UNTIL=1h LIMIT=5 NEXT=A= ALL=1": "'local' history --format 'csv' --who 'a,b' --since '1d' --until '1h' --limit '5' --next 'A=' --all",
 	} {
 		cmd := exec.Command("make", append([]string{"-n", "-C", "../.."}, strings.Fields(line)...)...)
@@ -237,6 +239,7 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"destroy stack=dev":    "stack: no such option. Fix: write it in capitals: STACK=dev",
+		"end YES=maybe":        "YES: not on or off (got maybe). Allowed: 1, true, yes, 0, false, no",
 		"destroy stak=dev":     "stak: no such option. Allowed: ALL ",
 		"end SESION=a-1":       "SESION: no such option",
 		"up dev":               "dev is a stack. Fix: make up STACK=dev",

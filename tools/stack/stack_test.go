@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -302,11 +303,13 @@ func TestLocks(t *testing.T) {
 }
 
 // fakePulumiProcess is a living process whose program is called pulumi.
-func fakePulumiProcess(t *testing.T) int {
+func fakePulumiProcess(t *testing.T) int { return fakeProcess(t, "pulumi") }
+
+func fakeProcess(t *testing.T, name string) int {
 	t.Helper()
 	sleep, err := exec.LookPath("sleep")
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "pulumi")
+	path := filepath.Join(t.TempDir(), name)
 	content, err := os.ReadFile(sleep)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, content, 0o755))
@@ -316,7 +319,6 @@ func fakePulumiProcess(t *testing.T) int {
 	return cmd.Process.Pid
 }
 
-// testApp is an emulated stack whose pulumi is a script that writes down how it was called.
 // An update would go on without the emulator that is taken away.
 func TestDown_UpdateRunning_Refused(t *testing.T) {
 	hostname, err := os.Hostname()
@@ -342,6 +344,28 @@ func TestDown_UpdateRunning_Refused(t *testing.T) {
 	}
 }
 
+// Before Pulumi locks the stack, an update has prepared the emulator already.
+func TestDown_UpdatePrepares_Refused(t *testing.T) {
+	a, _, _ := testApp(t, "", emptyState)
+	done := a.busy("up")
+	mark := a.tools.Path(busyFolder, strconv.Itoa(os.Getpid()))
+	require.FileExists(t, mark)
+	require.NoError(t, a.down(), "its own mark")
+	for pid, refused := range map[int]bool{endedProcess(t): false, fakeProcess(t, "stack"): true} {
+		other := a.tools.Path(busyFolder, strconv.Itoa(pid))
+		require.NoError(t, os.Rename(mark, other))
+		if err := a.down(); refused {
+			require.EqualError(t, err, fmt.Sprintf("`make up` is running in another terminal (process %d). Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", pid))
+			require.ErrorContains(t, a.clean(), "Nothing was stopped")
+		} else {
+			require.NoError(t, err)
+		}
+		require.NoError(t, os.Rename(other, mark))
+	}
+	done()
+	require.NoFileExists(t, mark)
+}
+
 func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
 	a, _, _ := testApp(t, "", emptyState)
 	hostname, err := os.Hostname()
@@ -362,6 +386,7 @@ func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
 	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")
 }
 
+// testApp is an emulated stack whose pulumi is a script that writes down how it was called.
 func testApp(t *testing.T, settings, export string) (*app, *bytes.Buffer, func() string) {
 	t.Helper()
 	t.Setenv("CI", "") // with CI=true nobody is asked

@@ -77,14 +77,16 @@ func findLocks(backend, project, stack string) ([]lock, error) {
 	return locks, err
 }
 
-// isPulumi reports whether the process lives and, where that can be seen, is Pulumi: the number of an ended process may
-// have been given to another program.
-func isPulumi(pid int) bool {
+func isPulumi(pid int) bool { return isProgram(pid, "pulumi") }
+
+// isProgram reports whether the process lives and, where that can be seen, is the program: the number of an ended process may
+// have been given to another one.
+func isProgram(pid int, name string) bool {
 	if !alive(pid) {
 		return false
 	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err != nil || strings.HasPrefix(string(name), "pulumi")
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err != nil || strings.HasPrefix(string(comm), name)
 }
 
 // deployment is the part of `pulumi stack export` that matters here.

@@ -37,6 +37,7 @@ func (a *app) up(args []string) error {
 	if err := a.canConfirm("up", args); err != nil {
 		return err
 	}
+	defer a.busy("up")()
 	if err := a.prepareUpdate(true); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 func (a *app) upgradeCommand() *cobra.Command {
 	instance, rolling := "", rollingUpgrade{}
 	c := a.onStack(func(args []string) error {
+		defer a.busy("upgrade")()
 		switch {
 		case rolling.fleet != "" && instance != "":
 			return process.Usagef("both an instance and a fleet are named. Fix: name one of them")

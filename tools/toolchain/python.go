@@ -88,17 +88,20 @@ func (t *Toolchain) EnsurePython() (string, error) {
 		if err := os.RemoveAll(venv); err != nil {
 			return err
 		}
-		if err := t.command("python-venv", installVenv, exec.Command(python, "-m", "venv", venv)); err != nil {
-			return err
-		}
-		fix := "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
 		temporary, err := t.temporary("pip") // pip leaves what it unpacked there when it is killed
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(temporary)
+		environ := append(environment.Clean(os.Environ()), "TMPDIR="+temporary)
+		create := exec.Command(python, "-m", "venv", venv)
+		create.Env = environ
+		if err := t.command("python-venv", installVenv, create); err != nil {
+			return err
+		}
+		fix := "pip must reach a Python package index (`pip config list`, PIP_INDEX_URL); run the same command again when it does"
 		install := exec.Command(python3, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", requirements)
-		install.Env = append(environment.Clean(os.Environ()), "TMPDIR="+temporary)
+		install.Env = environ
 		if err := t.command("pip", fix, install); err != nil {
 			return err
 		}
