@@ -3,6 +3,8 @@ package stack
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/config"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 )
@@ -102,10 +105,30 @@ func (a *app) destroyPrepared(args []string) error {
 	return nil
 }
 
+// misspeltKeepRecords refuses a key that looks like keepRecords. A destroy does not run the program, which refuses every key
+// that it does not know.
+func (a *app) misspeltKeepRecords() error {
+	own, err := a.stack.config()
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		name := strings.TrimPrefix(key, a.stack.Project+":")
+		if name != "keepRecords" && settings.Nearest(name, []string{"keepRecords"}) != "" {
+			return fmt.Errorf("%s in %s: no such key, so it would not protect the session logs. Nothing was deleted.\n  Fix: write keepRecords in its place, and then: %s",
+				name, filepath.Base(a.stack.File()), screen.Make(a.stack.Name, "up"))
+		}
+	}
+	return nil
+}
+
 // refuseProtected stops a destroy that keepRecords or endpoints.protect forbids. Pulumi reads the state alone, which has them as the
 // last update applied them; here the stricter one of config and state counts. Pulumi would notice a protected resource in its
 // preview, which can be skipped, and otherwise only when it comes to it.
 func (a *app) refuseProtected(before *deployment) error {
+	if err := a.misspeltKeepRecords(); err != nil {
+		return err
+	}
 	c := config.Config{Emulated: a.stack.Emulated, KeepRecords: config.Choice(cmp.Or(a.stack.KeepRecords, "auto"))}
 	protected := func(r apitype.ResourceV3) bool { return r.Protect }
 	holders := []tokens.Type{bucketType, logGroupType, keyType}

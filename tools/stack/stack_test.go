@@ -381,6 +381,24 @@ func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
 	require.Contains(t, by, "ana@"+hostname)
 }
 
+func TestDestroy_KeepRecordsMisspelt_Refused(t *testing.T) {
+	for key, refused := range map[string]bool{"keepRecord": true, "keeprecords": true, "keepRecords": false, "tags": false} {
+		value := map[bool]string{true: "refuse", false: "false"}[refused]
+		if key == "tags" {
+			value = "{keepRecord: x}"
+		}
+		a, _, calls := testApp(t, map[bool]string{true: "", false: "private-ec2-access:"}[key == "keepRecord"]+key+": "+value, emptyState)
+		before, err := a.export()
+		require.NoError(t, err)
+		if err := a.refuseProtected(before); refused {
+			require.EqualError(t, err, key+" in Pulumi.local.yaml: no such key, so it would not protect the session logs. Nothing was deleted.\n  Fix: write keepRecords in its place, and then: make up")
+		} else {
+			require.NoError(t, err, key)
+		}
+		require.NotContains(t, calls(), "destroy")
+	}
+}
+
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:fleets: {web: {count: 2}}", emptyState)
 	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")
