@@ -381,7 +381,7 @@ func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
 	require.Contains(t, by, "ana@"+hostname)
 }
 
-func TestDestroy_KeepRecordsMisspelt_Refused(t *testing.T) {
+func TestDestroy_MisspeltProtection_Refused(t *testing.T) {
 	for key, refused := range map[string]bool{"keepRecord": true, "keeprecords": true, "keepRecords": false, "tags": false} {
 		value := map[bool]string{true: "refuse", false: "false"}[refused]
 		if key == "tags" {
