@@ -248,11 +248,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			screen, terminal, err := pty.Open()
-			require.NoError(t, err)
-			defer screen.Close()
-			defer terminal.Close()
-			require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
+			screen, terminal := openTerminal(t)
 			r := &run{Setting: Setting{Stack: "dev", In: terminal, Err: terminal, Environ: []string{"TERM=xterm"}}, outputs: outputs.Values{InstanceIDs: c.ids}}
 			shown := make(chan string, 1000)
 			go func() {
@@ -287,7 +283,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 			defer func() { _, _ = screen.WriteString("\x03") }() // a test that failed ends the question
 			sees("A session on which instance? Type to filter")
 			for i := 0; i < len(c.types); i += 2 {
-				_, err = screen.WriteString(c.types[i])
+				_, err := screen.WriteString(c.types[i])
 				require.NoError(t, err)
 				sees(c.types[i+1])
 			}
@@ -307,9 +303,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 func TestAsk_Answered_LeavesTheTerminalAlone(t *testing.T) {
 	t.Parallel()
 	for range 12 {
-		screen, terminal, err := pty.Open()
-		require.NoError(t, err)
-		require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
+		screen, terminal := openTerminal(t)
 		go func() {
 			seen, text := "", make([]byte, 4096)
 			for asked := false; ; {
@@ -326,7 +320,7 @@ func TestAsk_Answered_LeavesTheTerminalAlone(t *testing.T) {
 		r := &run{Setting: Setting{Stack: "dev", In: terminal, Err: terminal, Environ: []string{"TERM=xterm"}}}
 		chosen := 0
 		require.NoError(t, r.ask("Which?", huh.NewSelect[int]().Options(huh.NewOption("db", 1)).Value(&chosen).Filtering(true)))
-		_, err = term.MakeRaw(int(terminal.Fd()))
+		_, err := term.MakeRaw(int(terminal.Fd()))
 		require.NoError(t, err)
 		read := make(chan string, 1)
 		for _, key := range []string{"x", "y"} { // a reader that was left behind takes the first one or the second
@@ -345,9 +339,18 @@ func TestAsk_Answered_LeavesTheTerminalAlone(t *testing.T) {
 				require.FailNow(t, "a key that was typed after the question is lost")
 			}
 		}
-		terminal.Close()
-		screen.Close()
 	}
+}
+
+// openTerminal opens a terminal on which a question can be asked. Its own end stays open: Bubble Tea does not wait for the goroutine
+// that asks for the size, and to close the file meanwhile is a data race.
+func openTerminal(t *testing.T) (screen, terminal *os.File) {
+	t.Helper()
+	screen, terminal, err := pty.Open()
+	require.NoError(t, err)
+	t.Cleanup(func() { screen.Close() })
+	require.NoError(t, pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}))
+	return screen, terminal
 }
 
 // A terminal that is not the controlling one, as under su -c, has no foreground process group. The session opens all the same, and
