@@ -59,24 +59,34 @@ func (e *Environment) saved(caller []string) string {
 	return "export " + before + "=" + quote(string(text)) + "\n"
 }
 
-// undoes reports whether UNDO=1 would unset all the variables.
-func undoes(caller, names []string) bool {
-	var values map[string]*string
-	if json.Unmarshal([]byte(process.Variable(caller, before)), &values) != nil {
-		return false
+// undone is the environment after UNDO=1, or the same one where nothing can be undone.
+func undone(caller []string) []string {
+	e, err := undo(caller)
+	if err != nil {
+		return caller
 	}
-	return !slices.ContainsFunc(names, func(name string) bool { value, kept := values[name]; return !kept || value != nil })
+	return e.Apply(caller)
 }
 
 // printUndo prints the lines that give a shell its own environment back.
 func (a *app) printUndo() error {
+	e, err := undo(a.environ)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(a.stdout, e.Exports())
+	return nil
+}
+
+// undo is what gives a shell the values back that it had before make env.
+func undo(caller []string) (*Environment, error) {
 	values := map[string]*string{}
-	kept := process.Variable(a.environ, before)
+	kept := process.Variable(caller, before)
 	if kept == "" {
-		return fmt.Errorf("this shell does not have the environment of a stack, so there is nothing to undo.\n  Fix: open a new shell if you are not sure")
+		return nil, fmt.Errorf("this shell does not have the environment of a stack, so there is nothing to undo.\n  Fix: open a new shell if you are not sure")
 	}
 	if err := json.Unmarshal([]byte(kept), &values); err != nil {
-		return fmt.Errorf("%s: not what make env wrote.\n  Fix: open a new shell", before)
+		return nil, fmt.Errorf("%s: not what make env wrote.\n  Fix: open a new shell", before)
 	}
 	e := &Environment{unset: []string{before}}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -88,8 +98,7 @@ func (a *app) printUndo() error {
 			e.set(name, *value)
 		}
 	}
-	fmt.Fprint(a.stdout, e.Exports())
-	return nil
+	return e, nil
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -70,8 +70,11 @@ func TestRefuseLeak_AfterEval_OffersTheUndo(t *testing.T) {
 	require.NoError(t, err)
 	leak := []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}
 	tools := toolchain.New(root, io.Discard)
+	const undo = `eval "$(make -s env UNDO=1)"`
 	for kept, fix := range map[string]string{
-		"": "unset AWS_ENDPOINT_URL", `{"AWS_ENDPOINT_URL":"http://127.0.0.1:2"}`: "unset AWS_ENDPOINT_URL", `{"AWS_ENDPOINT_URL":null}`: `eval "$(make -s env UNDO=1)"`,
+		"": "unset AWS_ENDPOINT_URL", "{": "unset AWS_ENDPOINT_URL", `{"PATH":"/bin"}`: "unset AWS_ENDPOINT_URL",
+		`{"AWS_ENDPOINT_URL":"http://127.0.0.1:2"}`: "unset AWS_ENDPOINT_URL",
+		`{"AWS_ENDPOINT_URL":null}`:                 undo, `{"AWS_ENDPOINT_URL":"https://ec2.example.com"}`: undo,
 	} {
 		err := RefuseLeak(s, tools, append(leak, before+"="+kept))
 		require.Error(t, err)

@@ -198,7 +198,21 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 	if s.Emulated {
 		return nil // Its own environment replaces all of it.
 	}
-	var reasons, names []string
+	reasons, names := leaks(t, caller)
+	if len(reasons) == 0 {
+		return nil
+	}
+	fix := "unset " + strings.Join(names, " ")
+	if left, _ := leaks(t, undone(caller)); len(left) == 0 {
+		fix = `eval "$(make -s env UNDO=1)"`
+	}
+	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of the local emulator:\n  - %s\n"+
+		"  Nothing was run. Open a new shell, or: %s",
+		s.Name, filepath.Base(s.File()), s.Project, strings.Join(reasons, "\n  - "), fix)
+}
+
+// leaks are the settings of the local emulator in an environment, and the variables to unset.
+func leaks(t *toolchain.Toolchain, environ []string) (reasons, names []string) {
 	blame := func(name, reason string) {
 		reasons = append(reasons, reason)
 		names = append(names, name)
@@ -210,7 +224,7 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		}
 		return path == t.Path() || strings.HasPrefix(path, t.Path()+string(filepath.Separator))
 	}
-	for _, entry := range caller {
+	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case strings.HasPrefix(name, "AWS_ENDPOINT_URL") && isLoopback(value):
@@ -224,10 +238,10 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		}
 	}
 	if len(reasons) == 0 {
-		return nil
+		return nil, nil
 	}
 	// The rest of the same set does harm as well, once these are gone.
-	for _, entry := range caller {
+	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case name == "PULUMI_CONFIG_PASSPHRASE" && value == "", name == "AWS_EC2_METADATA_DISABLED", name == "TF_CLI_CONFIG_FILE" && inLocal(value):
@@ -235,13 +249,7 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 		}
 	}
 	slices.Sort(reasons)
-	clean := "unset " + strings.Join(names, " ")
-	if undoes(caller, strings.Fields(strings.Join(names, " "))) {
-		clean = `eval "$(make -s env UNDO=1)"`
-	}
-	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of the local emulator:\n  - %s\n"+
-		"  Nothing was run. Open a new shell, or: %s",
-		s.Name, filepath.Base(s.File()), s.Project, strings.Join(reasons, "\n  - "), clean)
+	return reasons, names
 }
 
 func isLoopback(address string) bool {
