@@ -336,7 +336,7 @@ func (r *run) follow(ctx context.Context, n named, reason string) func() (sessio
 		if s, known := <-found; known {
 			return s, true
 		}
-		short, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		short, stop := context.WithTimeout(context.Background(), 20*time.Second)
 		defer stop()
 		s, known, _ := look(short)
 		return s, known

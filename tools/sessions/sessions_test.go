@@ -290,7 +290,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 			select {
 			case err := <-ended:
 				require.NoError(t, err)
-			case <-time.After(10 * time.Second):
+			case <-time.After(30 * time.Second):
 				require.Fail(t, "it still asks")
 			}
 			require.Equal(t, c.want, picked)
