@@ -223,7 +223,7 @@ func TestMoto_Socket_OnlyUserEnters(t *testing.T) {
 	assert.Eventually(t, func() bool {
 		left, _ := filepath.Glob(os.Getenv("TMPDIR") + "/moto-*")
 		return len(left) == 1
-	}, 5*time.Second, 20*time.Millisecond, "a copy removes its socket")
+	}, 30*time.Second, 20*time.Millisecond, "a copy removes its socket")
 }
 
 // listening returns the sockets on which a process listens for TCP, on Linux.

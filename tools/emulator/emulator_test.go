@@ -158,7 +158,7 @@ func TestFork_Account_CopiedCompletely(t *testing.T) {
 	c.Stop()
 	select {
 	case <-c.Done():
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("a stopped copy is not done")
 	}
 	waitForEnd(t, c.pid)
@@ -275,5 +275,5 @@ func waitForEnd(t *testing.T, pid int) {
 	t.Helper()
 	assert.Eventually(t, func() bool {
 		return syscall.Kill(pid, 0) != nil
-	}, 5*time.Second, 20*time.Millisecond, "process %d still runs", pid)
+	}, 30*time.Second, 20*time.Millisecond, "process %d still runs", pid)
 }

@@ -331,7 +331,7 @@ func TestFront_ExpectContinue_AnsweredBeforeBody(t *testing.T) {
 	connection, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
 	require.NoError(t, err)
 	defer connection.Close()
-	require.NoError(t, connection.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, connection.SetDeadline(time.Now().Add(30*time.Second)))
 	fmt.Fprint(connection, "PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
 	reader := bufio.NewReader(connection)
 	line, err := reader.ReadString('\n')

@@ -263,7 +263,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 			var picked named
 			ended := make(chan error, 1)
 			sees := func(text string) {
-				seen, deadline := "", time.After(10*time.Second)
+				seen, deadline := "", time.After(30*time.Second)
 				for !strings.Contains(escapes.ReplaceAllString(seen, ""), text) {
 					select {
 					case more := <-shown:
@@ -335,7 +335,7 @@ func TestAsk_Answered_LeavesTheTerminalAlone(t *testing.T) {
 			select {
 			case got := <-read:
 				require.Equal(t, key, got)
-			case <-time.After(5 * time.Second):
+			case <-time.After(30 * time.Second):
 				require.FailNow(t, "a key that was typed after the question is lost")
 			}
 		}

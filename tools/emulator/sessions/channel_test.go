@@ -53,7 +53,7 @@ func (l *line) input(sequence int64, text string) {
 
 func (l *line) get() frame {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
 	defer cancel()
 	_, bytes, err := l.conn.Read(ctx)
 	require.NoError(l.t, err)
@@ -121,7 +121,7 @@ func TestChannel_Output_SentUntilAcknowledged(t *testing.T) {
 	assert.Equal(t, first, again, "the same frame, with the same id")
 	assert.Equal(t, uint64(1), first.Flags, "the beginning of the stream")
 	l.acknowledge(first)
-	require.Eventually(t, func() bool { l.c.mu.Lock(); defer l.c.mu.Unlock(); return len(l.c.unacked) == 0 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { l.c.mu.Lock(); defer l.c.mu.Unlock(); return len(l.c.unacked) == 0 }, 30*time.Second, 10*time.Millisecond)
 	require.NoError(t, l.c.send(payloadData, []byte("second")))
 	second := l.get()
 	for second.Sequence == 0 { // one more repetition may have been on its way
@@ -154,7 +154,7 @@ func TestChannel_ClientAway_OutputWaits(t *testing.T) {
 		}
 		sent <- n
 	}()
-	require.Eventually(t, func() bool { l.c.mu.Lock(); defer l.c.mu.Unlock(); return len(l.c.unacked) == mostUnacked }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { l.c.mu.Lock(); defer l.c.mu.Unlock(); return len(l.c.unacked) == mostUnacked }, 30*time.Second, 10*time.Millisecond)
 	l.c.close("s", "i", "over")
 	assert.Equal(t, mostUnacked, <-sent)
 }
