@@ -54,6 +54,7 @@ type app struct {
 func Main(args []string) int {
 	// A reader that has read enough, as head has, does not end the command.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	process.EndWithTerminal()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
 	a.sweep, a.useNewest = a.sweepAccount, a.useNewestInAccount
 	root := a.command()
