@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/internal/outputs"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 )
@@ -216,15 +217,15 @@ func (r *run) find(wanted string) (named, error) {
 	if strings.HasPrefix(wanted, "i-") || strings.HasPrefix(wanted, "mi-") {
 		return r.byID(wanted), nil
 	}
-	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, cmp.Or(shortList(r.instances()), "none"), r.fixInstance())
-}
-
-// fixInstance is the fix where the name of an instance is wrong, as the end of an error.
-func (r *run) fixInstance() string {
-	if all := r.instances(); len(all) > 0 {
-		return "\n  Fix: " + r.command(r.name+" INSTANCE="+all[0].name)
+	var names []string
+	for _, n := range r.instances() {
+		names = append(names, n.name)
 	}
-	return ""
+	fix := ""
+	if meant := cmp.Or(settings.Nearest(wanted, names), append(names, "")[0]); meant != "" {
+		fix = "\n  Fix: " + r.command(r.name+" INSTANCE="+meant)
+	}
+	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, cmp.Or(shortList(r.instances()), "none"), fix)
 }
 
 // command is a make line for this stack, to be typed.

@@ -83,8 +83,10 @@ func TestWait_NamedInstance_ReadsOnlyThatInstance(t *testing.T) {
 	require.Contains(t, got.err, "Next: make connect INSTANCE=i-0123456789abcdef0 STACK=dev", "an instance that is not the stack's own")
 	got = runFake(t, "wait", nil, "--instance", "nobody")
 	require.Equal(t, 2, got.code)
-	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)")
+	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)\n  Fix: make wait INSTANCE=app")
 	require.Empty(t, got.calls)
+	got = runFake(t, "wait", nil, "--instance", "Wbe")
+	require.Contains(t, got.err, "Fix: make wait INSTANCE=web STACK=dev", "the name that was meant")
 }
 
 func TestWait_UnreadableFact_IsReportedBesideOthers(t *testing.T) {
