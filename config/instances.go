@@ -162,10 +162,12 @@ func (v *validator) instance(prefix, architecture, typ string, volumeSize int) {
 	v.oneOf(prefix+"architecture", architecture, "arm64", "x86_64")
 	family := instanceType.FindStringSubmatch(typ)
 	v.check(family != nil, prefix+"instanceType", typ, "not an instance type", "a family, a dot and a size, for example t4g.nano")
-	if family != nil && (architecture == "arm64" || architecture == "x86_64") {
+	other := map[string]string{"arm64": "x86_64", "x86_64": "arm64"}[architecture]
+	if family != nil && other != "" {
 		v.check(graviton.MatchString(family[1]) == (architecture == "arm64"), prefix+"instanceType", typ,
 			"this type does not have the architecture "+architecture,
-			map[bool]string{true: "a Graviton type such as t4g.nano", false: "a type such as t3.nano"}[architecture == "arm64"])
+			map[string]string{"arm64": "a Graviton type such as t4g.nano", "x86_64": "a type such as t3.nano"}[architecture],
+			v.set(prefix+"architecture", other), v.set(prefix+"instanceType", "VALUE"))
 	}
 	v.between(prefix+"volumeSize", volumeSize, 8, 16384, "GiB; the image of Amazon Linux 2023 needs 8")
 }

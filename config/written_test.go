@@ -41,6 +41,7 @@ var written = map[string]string{
 	"level-of-nested-group-keys":    "  session:\n    shellProfile:\n    linux: date\n",
 	"level-of-group-keys-alone":     "  cidrBlock: 10.30.0.0/16\n  encryption: kms\n",
 	"level-outside-config":          "logging:\n  cloudWatch: true\nkeepRecords: refuse\naws:maxRetries: 5\nfleets: {web: {count: 3}}\n",
+	"level-outside-of-instances":    "  instances:\n    app: {}\ndb: {instanceType: t4g.small}\ncloudWatch: true\n",
 	"mapping-empty":                 "  tags:\n",
 	"mapping-of-tags-a-list":        "  tags: [a]\n",
 	"mapping-of-fleets-a-list":      "  fleets: [web]\n",

@@ -162,12 +162,17 @@ func fits(value any, of reflect.Type) bool {
 	return len(d.mistakes) == 0
 }
 
-// indent is the fix of a key that is one level too high.
+// indent is the fix of a key that is one level too high. Without a command that
+// removes it, Pulumi does when it writes the file.
 func (d *decoder) indent(parent string, homes []string, name string, value any, remove string) (fixes []mistake.Fix) {
 	for _, home := range homes {
 		at := Member(Member(parent, home), name)
+		commands := []string{SetCommand(d.namespace, at, word(value))}
+		if remove != "" {
+			commands = append([]string{remove}, commands...)
+		}
 		fixes = append(fixes, inFile("did you mean "+at+"? In the stack's file, indent it below "+home+":",
-			Member(parent, home), map[string]any{name: value}, remove, SetCommand(d.namespace, at, word(value)))...)
+			Member(parent, home), map[string]any{name: value}, commands...)...)
 	}
 	return fixes
 }

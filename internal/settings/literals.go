@@ -88,6 +88,8 @@ func (l Literals) Outside(namespace string, into any) (found mistake.List) {
 			m := mistake.Mistake{Key: key, Got: Show(value), Problem: "not a key of " + l.file + ", so Pulumi ignores it", Fix: mistake.Do("remove it")}
 			if meant := Nearest(key, append([]string{"config"}, besidesConfig...)); meant != "" {
 				m.Fix = mistake.Do("did you mean " + meant + ":?")
+			} else if homes := homesOf(name, value, reflect.TypeOf(into).Elem()); in == namespace && len(homes) > 0 {
+				m.Fix = (&decoder{namespace: namespace}).indent("", homes, name, value, "")
 			}
 			found.Add(m)
 			continue
