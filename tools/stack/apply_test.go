@@ -178,9 +178,12 @@ func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
 	const of = `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":%q}}},{"type":"aws:ec2/instance:Instance","custom":true,"id":%q}`
 	for _, c := range []struct {
 		state    string
+		pending  string
 		bringsIn bool
 		says     string
 	}{
+		{state: fmt.Sprintf(of, "i-1", "i-1"), pending: `{"type":"creating","resource":{"urn":"urn:pulumi:local::p::aws:sns/topic:Topic::t"}}`,
+			says: "1 AWS resource. A command is running, or was killed, while creating aws:sns/topic:Topic t. What follows may be out of date"},
 		{state: fmt.Sprintf(of, "i-1", "i-1"), says: "1 AWS resource"},
 		{state: fmt.Sprintf(of, "i-1", "i-2"), says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up"},
 		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up"},
@@ -188,7 +191,7 @@ func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
 		{state: `{"type":"pulumi:pulumi:Stack"}`, says: "nothing"},
 	} {
 		var d deployment
-		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[`+c.state+`]}}`), &d))
+		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[`+c.state+`],"pending_operations":[`+c.pending+`]}}`), &d))
 		assert.Equal(t, c.says, d.summary(&Stack{Name: "local", BringsIn: c.bringsIn}))
 	}
 }
