@@ -95,6 +95,9 @@ func FlagError(cmd *cobra.Command, err error) error {
 
 // NoArgs accepts flags only.
 func NoArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && os.Getenv("MAKELEVEL") != "" { // they come from there
+		return Usagef("make %s takes no ARGS (got %q)\n  Fix: leave out ARGS", cmd.Name(), strings.Join(args, " "))
+	}
 	if len(args) > 0 {
 		return Usagef("%s takes no argument (got %q)\n  Fix: %[1]s --help lists the flags", cmd.CommandPath(), args[0])
 	}

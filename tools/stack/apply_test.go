@@ -132,6 +132,52 @@ func TestApply_Destroy_PreviewedAndAsked(t *testing.T) {
 	assert.Regexp(t, `(?s)destroy --preview-only --stack local .*destroy --stack local --yes --skip-preview `, calls())
 }
 
+// What a destroy keeps is no property of a resource, so Pulumi reports no change.
+func TestUp_OtherProtectionApplied_Said(t *testing.T) {
+	const bucket = `{"deployment":{"resources":[{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs","protect":%t,"retainOnDelete":%t}]}}`
+	for name, c := range map[string]struct {
+		keep          string
+		before, after string
+		said          string
+	}{
+		"refuse becomes true": {"true", fmt.Sprintf(bucket, true, true), fmt.Sprintf(bucket, false, true), "Applied keepRecords: true.\n"},
+		"true becomes refuse": {"refuse", fmt.Sprintf(bucket, false, true), fmt.Sprintf(bucket, true, true), "Applied keepRecords: refuse.\n"},
+		"false becomes true":  {"true", fmt.Sprintf(bucket, false, false), fmt.Sprintf(bucket, false, true), "Applied keepRecords: true.\n"},
+		"as it was":           {"false", fmt.Sprintf(bucket, false, false), fmt.Sprintf(bucket, false, false), ""},
+		"not applied":         {"false", fmt.Sprintf(bucket, false, true), fmt.Sprintf(bucket, false, true), ""},
+		"auto":                {"auto", fmt.Sprintf(bucket, false, true), fmt.Sprintf(bucket, false, false), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, out, _ := testApp(t, `private-ec2-access:keepRecords: "`+c.keep+`"`, c.after)
+			var before deployment
+			require.NoError(t, json.Unmarshal([]byte(c.before), &before))
+			require.NoError(t, a.sayKeepRecords(&before))
+			assert.Equal(t, c.said, out.String())
+		})
+	}
+}
+
+// Another stack in the emulator would be lost with it, so the end of a destroy does not offer make down.
+func TestDestroy_OthersInTheEmulator_Named(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	states := a.tools.Path("state", ".pulumi", "stacks", a.stack.Project)
+	require.NoError(t, os.MkdirAll(states, 0o700))
+	const resources = `{"version":3,"checkpoint":{"latest":{"resources":[{"type":"aws:sns/topic:Topic","custom":true}]}}}`
+	for name, state := range map[string]string{"local": resources, "lab": resources, "old": resources, "destroyed": `{"checkpoint":{"latest":{}}}`, "broken": "{"} {
+		require.NoError(t, os.WriteFile(filepath.Join(states, name+".json"), []byte(state), 0o600))
+		instance := "new"
+		if name == "old" {
+			instance = "old"
+		}
+		require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), name), []byte(instance+"\n"), 0o600))
+	}
+	require.NoError(t, a.destroyPrepared(nil))
+	assert.True(t, strings.HasSuffix(out.String(), "The emulator is still running, with the resources of: lab.\n"), out.String())
+	require.NoError(t, os.Remove(filepath.Join(states, "lab.json")))
+	require.NoError(t, a.destroyPrepared(nil))
+	assert.True(t, strings.HasSuffix(out.String(), "The emulator is still running. Next: make down stops it.\n"), out.String())
+}
+
 // After Ctrl-C, pulumi destroy reports success although resources are left.
 func TestDestroy_CtrlC_SaysThatItWasCancelled(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
@@ -183,10 +229,10 @@ func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
 		says     string
 	}{
 		{state: fmt.Sprintf(of, "i-1", "i-1"), pending: `{"type":"creating","resource":{"urn":"urn:pulumi:local::p::aws:sns/topic:Topic::t"}}`,
-			says: "1 AWS resource. A command is running, or was killed, while creating aws:sns/topic:Topic t. What follows may be out of date"},
+			says: "1 AWS resource. A command is running, or was killed, while creating aws:sns/topic:Topic t, so what follows may be out of date. Next, if it was killed: make up, or make destroy"},
 		{state: fmt.Sprintf(of, "i-1", "i-1"), says: "1 AWS resource"},
-		{state: fmt.Sprintf(of, "i-1", "i-2"), says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up"},
-		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up"},
+		{state: fmt.Sprintf(of, "i-1", "i-2"), says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up, or make destroy"},
+		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up, or make destroy"},
 		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, bringsIn: true, says: "1 AWS resource"},
 		{state: `{"type":"pulumi:pulumi:Stack"}`, says: "nothing"},
 	} {

@@ -96,7 +96,10 @@ func TestCommand_ReaderLeft_IsNoError(t *testing.T) {
 // Under make, a mistake names the option that was given to make.
 func TestUsage_UnderMake_NamesTheOption(t *testing.T) {
 	t.Setenv("MAKELEVEL", "1")
-	_, problems, code := commandLine(t, "history", "--since", "1x")
+	_, problems, code := commandLine(t, "connect", "foo")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, problems, "error: make connect takes no ARGS (got \"foo\")\n  Fix: leave out ARGS\n")
+	_, problems, code = commandLine(t, "history", "--since", "1x")
 	assert.Equal(t, 2, code)
 	_, more, _ := commandLine(t, "history", "--limit", "-1")
 	assert.Equal(t, "error: LIMIT: it must be more than 0 (got \"-1\")\n  Fix: make help lists the options\n", more)

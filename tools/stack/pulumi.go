@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"private-ec2-access/tools/process"
@@ -56,8 +58,18 @@ func (a *app) pulumi(c call) error {
 		}
 	}, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	// A closed terminal is Ctrl-C: Pulumi would end at once, and leave the stack locked and its state behind AWS. It does not hear
+	// of it, because a program inherits what is ignored. Under nohup, nobody here does.
+	hears := !signal.Ignored(syscall.SIGHUP)
+	if hears {
+		signal.Ignore(syscall.SIGHUP)
+	}
 	err := cmd.Start()
 	close(started)
+	if hears {
+		interrupt := sync.OnceFunc(pressCtrlC) // a second one would end Pulumi at once
+		defer process.OnSignal(func(os.Signal) { interrupt() }, syscall.SIGHUP)()
+	}
 	if err == nil {
 		err = cmd.Wait()
 	}
@@ -65,9 +77,9 @@ func (a *app) pulumi(c call) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
-	code, signal := process.ExitCode(failed)
-	if signal != nil {
-		a.say("pulumi was ended by a signal (%s). The stack's state may lack some of what it did.", signal)
+	code, by := process.ExitCode(failed)
+	if by != nil {
+		a.say("pulumi was ended by a signal (%s). The stack's state may lack some of what it did.", by)
 	}
 	return process.Exit{Code: code}
 }

@@ -20,3 +20,6 @@ func ownProcess(pid int) bool {
 	owner, is := info.Sys().(*syscall.Stat_t)
 	return is && int(owner.Uid) == os.Geteuid()
 }
+
+// pressCtrlC sends what Ctrl-C sends to each process of a terminal's foreground, of which this is one.
+func pressCtrlC() { _ = syscall.Kill(0, syscall.SIGINT) }

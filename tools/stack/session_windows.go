@@ -9,3 +9,6 @@ func ownSession() *syscall.SysProcAttr {
 
 // ownProcess tells whether a process may be this user's: Windows does not say so here.
 func ownProcess(int) bool { return true }
+
+// pressCtrlC is never called: Windows has no SIGHUP.
+func pressCtrlC() {}

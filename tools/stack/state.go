@@ -115,9 +115,10 @@ func (d *deployment) summary(s *Stack) string {
 		text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	if pending := d.pending(); len(pending) > 0 {
-		text += ". A command is running, or was killed, while " + strings.Join(pending, ", ") + ". What follows may be out of date"
+		text += ". A command is running, or was killed, while " + strings.Join(pending, ", ") +
+			", so what follows may be out of date. Next, if it was killed: " + screen.Make(s.Name, "up") + ", or " + screen.Make(s.Name, "destroy")
 	} else if d.cut(s.BringsIn) {
-		text += ". The last change was not finished, so what follows may be out of date. Next: " + screen.Make(s.Name, "up")
+		text += ". The last change was not finished, so what follows may be out of date. Next: " + screen.Make(s.Name, "up") + ", or " + screen.Make(s.Name, "destroy")
 	}
 	return text
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/config"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 )
@@ -47,7 +49,35 @@ func (a *app) up(args []string) error {
 	if err := a.apply("up", args); err != nil {
 		return err
 	}
+	if err := a.sayKeepRecords(a.before); err != nil {
+		return err
+	}
 	return a.attachProfiles(a.before)
+}
+
+// sayKeepRecords says that an update has applied keepRecords. What a destroy keeps is no property of a resource, so Pulumi reports
+// no change.
+func (a *app) sayKeepRecords(before *deployment) error {
+	if a.applied(before) {
+		return nil
+	}
+	after, err := a.export()
+	if err == nil && a.applied(after) {
+		a.say("Applied keepRecords: %s.", a.stack.KeepRecords)
+	}
+	return err
+}
+
+// applied reports whether the session logs and their key are protected from a destroy as keepRecords says, if it says so.
+func (a *app) applied(d *deployment) bool {
+	keep := a.stack.KeepRecords
+	if !slices.Contains([]string{"true", "false", string(config.Refuse)}, keep) {
+		return true
+	}
+	differs := func(r apitype.ResourceV3) bool {
+		return r.Protect != (keep == string(config.Refuse)) || r.RetainOnDelete != (keep != "false")
+	}
+	return d.with(differs, bucketType, logGroupType, keyType) == nil
 }
 
 // change returns a call of up or destroy with Pulumi's own output, which asks on the terminal unless the changes are confirmed already.
