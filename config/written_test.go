@@ -42,6 +42,8 @@ var written = map[string]string{
 	"level-of-group-keys-alone":     "  cidrBlock: 10.30.0.0/16\n  encryption: kms\n",
 	"level-outside-config":          "logging:\n  cloudWatch: true\nkeepRecords: refuse\naws:maxRetries: 5\nfleets: {web: {count: 3}}\n",
 	"level-outside-of-instances":    "  instances:\n    app: {}\ndb: {instanceType: t4g.small}\ncloudWatch: true\n",
+	"namespace-misspelt":            "  private-ec2-acess:keepRecords: refuse\n  private_ec2_access:tags: {team: web}\n  pulumi:logging: {cloudWatch: true}\n  asw:maxRetries: 5\n  access:session: {adopt: false}\n",
+	"key-in-two-forms":              "  keepRecords: true\n  private-ec2-access:keepRecords: false\n  tags: {a: b}\n  private-ec2-access:config:tags: {a: b}\n",
 	"mapping-empty":                 "  tags:\n",
 	"mapping-of-tags-a-list":        "  tags: [a]\n",
 	"mapping-of-fleets-a-list":      "  fleets: [web]\n",

@@ -593,4 +593,20 @@ func interrupted(d *desk) {
 	p.types("exit\r")
 	require.Zero(d.t, p.ends(), p.text())
 	require.Contains(d.t, p.text(), "has ended. Its session log will be in")
+
+	// Before the session is open, it stops the AWS CLI, whose traceback nobody needs.
+	p = d.terminal(120, nil, "make", "connect")
+	p.sees(`A session on app`)
+	time.Sleep(300 * time.Millisecond)
+	p.types("\x03")
+	require.NotZero(d.t, p.ends(), p.text())
+	require.NotContains(d.t, p.text(), "Traceback")
+
+	// Whoever deletes the instance ends the session log too.
+	p = d.terminal(120, nil, "make", "connect")
+	p.opens()
+	d.aws("ec2", "terminate-instances", "--instance-ids", d.outputs().text("instanceIds.app"))
+	p.types("exit\r")
+	require.NotZero(d.t, p.ends(), p.text())
+	require.Contains(d.t, p.text(), "Its instance was deleted while it was open, so there may be no session log of it")
 }

@@ -28,6 +28,8 @@ type Literals struct {
 	// outside are the keys of the stack's file that are not below config; file is its name.
 	outside map[string]any
 	file    string
+	// forms are the ways in which the stack's file writes each of its keys.
+	forms map[string][]string
 }
 
 // literal is a scalar as it is written, and as the engine hands it over.
@@ -40,7 +42,7 @@ type literal struct {
 // config of a stack: Pulumi.STACK.yaml, and Pulumi.yaml for the defaults. It
 // passes over a file that it cannot read: the engine could, or there is none.
 func ReadLiterals(folder, namespace, stack string) Literals {
-	l := Literals{values: map[string]literal{}, names: map[string]literal{}, outside: map[string]any{}, file: "Pulumi." + stack + ".yaml"}
+	l := Literals{values: map[string]literal{}, names: map[string]literal{}, outside: map[string]any{}, forms: map[string][]string{}, file: "Pulumi." + stack + ".yaml"}
 	var project struct {
 		StackConfigDir string               `yaml:"stackConfigDir"`
 		Config         map[string]yaml.Node `yaml:"config"`
@@ -60,7 +62,9 @@ func ReadLiterals(folder, namespace, stack string) Literals {
 	}
 	if text, err := os.ReadFile(filepath.Join(folder, project.StackConfigDir, l.file)); err == nil && yaml.Unmarshal(text, &own) == nil {
 		for key, value := range own.Config {
-			l.read(strings.TrimPrefix(key, namespace+":"), &value)
+			name := strings.TrimPrefix(FullKey(namespace, key), namespace+":")
+			l.forms[name] = append(l.forms[name], key)
+			l.read(name, &value)
 		}
 		for key, value := range own.Others {
 			if !slices.Contains(besidesConfig, key) {
@@ -74,6 +78,67 @@ func ReadLiterals(folder, namespace, stack string) Literals {
 // besidesConfig are the keys of a stack's file, config aside: ProjectStack in
 // pulumi/sdk's workspace package.
 var besidesConfig = []string{"secretsprovider", "encryptedkey", "encryptionsalt", "environment"}
+
+// FullKey is a key of a stack's file with its namespace: one without is the
+// project's own, and Pulumi also reads NAMESPACE:config:KEY.
+func FullKey(namespace, key string) string {
+	steps := strings.SplitN(key, ":", 3)
+	switch {
+	case len(steps) == 1:
+		return namespace + ":" + key
+	case len(steps) == 3 && steps[1] == "config":
+		return steps[0] + ":" + steps[2]
+	}
+	return key
+}
+
+// Twice reports the keys that the stack's file has in two forms: Pulumi takes
+// either value, and not always the same.
+func (l Literals) Twice(namespace string, into any) (found mistake.List) {
+	for _, key := range slices.Sorted(maps.Keys(l.forms)) {
+		forms := slices.Sorted(slices.Values(l.forms[key]))
+		if len(forms) < 2 {
+			continue
+		}
+		in, name, value := namespace, key, "VALUE"
+		if other, rest, foreign := strings.Cut(key, ":"); foreign {
+			in, name = other, rest
+		} else if field, known := find(reflect.TypeOf(into).Elem(), key); known {
+			value = placeholder(field.Type)
+		}
+		found.Add(mistake.Mistake{
+			Key: key, Problem: "more than once in " + l.file + ", as " + strings.Join(forms, " and ") + "; Pulumi takes any of them",
+			Fix: mistake.Do("delete all but one of these lines in the file, or run:", SetCommand(in, name, value)),
+		})
+	}
+	return found
+}
+
+// Elsewhere reports keys, by their full names, in a namespace that is likely
+// to be a misspelt one: nothing reads them.
+func Elsewhere(namespace string, config map[string]string, into any) (found mistake.List) {
+	known := fieldNames(reflect.TypeOf(into).Elem())
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		in, name, _ := strings.Cut(key, ":")
+		if in == namespace || in == "aws" || in == "pulumi" && name == "tags" { // tags of the stack in Pulumi Cloud
+			continue
+		}
+		meant := Nearest(in, []string{namespace, "aws"})
+		if slices.Contains(known, name[:strings.IndexAny(name+".", ".[")]) {
+			meant = namespace
+		}
+		if meant == "" {
+			continue
+		}
+		full := meant + ":" + name
+		found.Add(mistake.Mistake{
+			Key: key, Problem: "nothing reads it: the namespace is " + meant + ", not " + in,
+			Fix: mistake.Do("did you mean "+full+"? Write it so in the file, or run:",
+				RemoveCommand(in, name), SetCommand(meant, name, word(config[key]))),
+		})
+	}
+	return found
+}
 
 // Outside reports the keys that are not below config. Pulumi ignores them, and
 // drops them when it writes the file.

@@ -72,12 +72,17 @@ func (r *run) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if code != 0 && known && !process.IsTerminal(r.In) { // it was interrupted
+	interrupted := code == 130 // on a terminal, before the plugin had it
+	if code != 0 && known && (interrupted || !process.IsTerminal(r.In)) {
 		if s, isActive, err := r.aws.findSession(ctx, session.SessionID); err == nil && isActive && s.Status != "Terminating" {
 			if err := r.leaveNone(ctx, session.SessionID); err != nil {
 				return err
 			}
 		}
+	}
+	if interrupted && process.IsTerminal(r.In) {
+		r.say("Cancelled.")
+		return process.Exit{Code: code}
 	}
 	if code != 0 {
 		failed := readError(line, said, errors.New("see above"))
@@ -92,6 +97,8 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("The session has ended. %s lists its id. Its session log follows within a minute.", r.command("history"))
 		return nil
 	}
+	gone := make(chan bool, 1)
+	go func() { gone <- r.gone(ctx, n.id) }()
 	s, isActive, err := r.aws.findSession(ctx, session.SessionID)
 	switch {
 	case err != nil:
@@ -101,6 +108,10 @@ func (r *run) connect(ctx context.Context) error {
 		}
 	case !isActive && s.Status == "Failed":
 		r.say("The session was refused%s. Next: %s prints the cause.", because(s.Details), r.command("verify INSTANCE="+n.name))
+		return process.Exit{Code: 1}
+	}
+	if <-gone {
+		r.say("The session %s has ended. Its instance was deleted while it was open, so there may be no session log of it; and a destroy deletes session logs, unless keepRecords keeps them.", session.SessionID)
 		return process.Exit{Code: 1}
 	}
 	places, _ := r.locations(ctx)
@@ -254,7 +265,8 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 	cmd.Env = r.aws.environ
 	cmd.Stdin, cmd.Stdout = r.In, r.Out
 	var kept bytes.Buffer
-	cmd.Stderr = io.MultiWriter(safeWriter{r.Err}, &kept)
+	traceback := &withheld{to: safeWriter{r.Err}}
+	cmd.Stderr = io.MultiWriter(traceback, &kept)
 	// The plugin inherits that pipe and may outlive aws.
 	cmd.WaitDelay = time.Second
 	if process.IsTerminal(r.In) {
@@ -276,8 +288,37 @@ func (r *run) handOver(line []string) (said string, code int, err error) {
 	stop := process.OnSignal(func(s os.Signal) { signalForeground(cmd, s) }, syscall.SIGTERM, syscall.SIGHUP)
 	err = cmd.Wait()
 	stop()
+	traceback.end()
 	code, err = clientExit(err)
 	return kept.String(), code, err
+}
+
+// withheld keeps a traceback of Python back until the end, and drops that of Ctrl-C.
+type withheld struct {
+	to   io.Writer
+	held []byte
+}
+
+func (w *withheld) Write(text []byte) (int, error) {
+	if w.held == nil {
+		at := bytes.Index(text, []byte("Traceback (most recent call last)"))
+		if at < 0 {
+			return w.to.Write(text)
+		}
+		if _, err := w.to.Write(text[:at]); err != nil {
+			return 0, err
+		}
+		w.held = append(w.held, text[at:]...)
+		return len(text), nil
+	}
+	w.held = append(w.held, text...)
+	return len(text), nil
+}
+
+func (w *withheld) end() {
+	if !bytes.Contains(w.held, []byte("KeyboardInterrupt")) {
+		_, _ = w.to.Write(w.held)
+	}
 }
 
 // clientExit returns the exit code of a client that ran. The error is that it did not run.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -199,15 +200,31 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	if err2 != nil {
 		shown = path
 	}
-	advice := ""
+	tail, advice := errorIn(path), ""
+	if locked.MatchString(tail) {
+		return a.explainLock(command, tail)
+	}
 	if command != "preview" {
 		advice = "Next: remove the cause; " + screen.Make(a.stack.Name, command) + " continues from there."
 		if a.stack.Emulated && !r.Explained() {
 			advice += " If the cause is the emulator itself, start with an empty one: make down, then " + screen.Make(a.stack.Name, "up") + "."
 		}
 	}
-	fmt.Fprint(a.stderr, r.Failed(command, shown, errorIn(path), advice))
+	fmt.Fprint(a.stderr, r.Failed(command, shown, tail, advice))
 	return err
+}
+
+// locked matches what Pulumi says of another command on the stack: a backend of files, and Pulumi Cloud.
+var locked = regexp.MustCompile(`the stack is currently locked by|Another update is currently in progress`)
+
+// explainLock is the error of a command that found the stack locked. What Pulumi advises, pulumi cancel, harms an update that runs.
+func (a *app) explainLock(command, said string) error {
+	again := screen.Make(a.stack.Name, command)
+	if a.stack.Emulated {
+		return fmt.Errorf("another command is running on the stack %s. Nothing was changed.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal; then: %s", a.stack.Name, again)
+	}
+	return fmt.Errorf("another command is running on the stack %s. Nothing was changed.\n  Pulumi: %s\n  Fix: wait for it; then: %s. If it was killed: docs/team.md, \"A lock is held\"",
+		a.stack.Name, strings.Join(strings.Fields(said), " "), again)
 }
 
 // noChangesExpected is Pulumi's exit code if --expect-no-changes is not met.

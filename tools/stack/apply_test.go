@@ -100,10 +100,24 @@ func TestApply_NoChanges_NotAsked(t *testing.T) {
 func TestWatch_NoEventWithTheCause_EndOfTheLogShown(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
 	a.stack.Name = "demo"
-	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho Updating\necho 'error: the stack is currently locked by 1 lock(s)'\necho '  more' >&2\nexit 255\n"), 0o755))
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho Updating\necho 'error: the backend answered 500'\necho '  more' >&2\nexit 255\n"), 0o755))
 	assert.Equal(t, process.Exit{Code: 255}, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "dev"}))
-	assert.Equal(t, "Everything that Pulumi printed: .local/log/up.log\nerror: the stack is currently locked by 1 lock(s)\n  more\n"+
+	assert.Equal(t, "Everything that Pulumi printed: .local/log/up.log\nerror: the backend answered 500\n  more\n"+
 		"  Next: remove the cause; make up STACK=demo continues from there. If the cause is the emulator itself, start with an empty one: make down, then make up STACK=demo.\n", out.String())
+}
+
+// Pulumi advises pulumi cancel, which would harm an update that runs.
+func TestWatch_AnotherCommandRuns_WaitAdvised(t *testing.T) {
+	for said, real := range map[string]bool{"the stack is currently locked by 1 lock(s). Either wait": false, "[409] Conflict: Another update is currently in progress": true} {
+		a, out, _ := testApp(t, "", emptyState)
+		a.stack.Emulated = !real
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho 'error: "+said+"' >&2\nexit 255\n"), 0o755))
+		err := a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "local"})
+		require.ErrorContains(t, err, "another command is running on the stack local. Nothing was changed.\n")
+		require.ErrorContains(t, err, "Fix: wait for it")
+		require.Equal(t, real, strings.Contains(err.Error(), said))
+		require.NotContains(t, out.String(), "make down")
+	}
 }
 
 func TestWatch_ExpectNoChangesNotMet_KeepsExitCodeAndShowsChanges(t *testing.T) {

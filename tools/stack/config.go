@@ -16,6 +16,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"private-ec2-access/config"
+	"private-ec2-access/internal/mistake"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/screen"
 )
 
@@ -131,6 +133,13 @@ func Load(root, name string) (*Stack, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	twice, ignored := s.unread(own)
+	if len(twice) > 0 {
+		return nil, twice
+	}
+	if about := slices.IndexFunc(ignored, func(m mistake.Mistake) bool { return strings.Contains(m.Key+m.Got, "emulated") }); about >= 0 {
+		return nil, ignored // before the stack is taken for one in an AWS account
+	}
 	value := func(key string) any {
 		if v, ok := own[key]; ok {
 			return v
@@ -179,6 +188,10 @@ func Load(root, name string) (*Stack, error) {
 	if err == nil && s.Emulated && s.Name != s.Short() {
 		err = fmt.Errorf("STACK=%s: the local emulator has no organizations. Fix: STACK=%s", name, s.Short())
 	}
+	if _, says := own[s.Project+":emulated"]; err == nil && !says && !s.Emulated && name == "local" {
+		err = fmt.Errorf("%s does not say `%s:emulated: true` below config, so the stack local would be one in an AWS account. Nothing was done.\n"+
+			"  Fix: git checkout %[1]s; or, if that is meant, write `%[2]s:emulated: false`", filepath.Base(s.File()), s.Project)
+	}
 	if err == nil && s.Emulated && s.Region == "" {
 		err = fmt.Errorf("%s: aws:region is missing. Add a line such as `aws:region: eu-central-1` under config", filepath.Base(s.File()))
 	}
@@ -193,12 +206,24 @@ func (s *Stack) config() (map[string]any, error) {
 	err := readYAML(s.File(), &file)
 	full := map[string]any{}
 	for key, value := range file.Config {
-		if !strings.Contains(key, ":") {
-			key = s.Project + ":" + key
-		}
-		full[key] = value
+		full[settings.FullKey(s.Project, key)] = value
 	}
 	return full, err
+}
+
+// unread are the mistakes of keys that Pulumi does not read, or of which it reads any. The program reports them with all others;
+// they matter before it where they decide about more than the program.
+func (s *Stack) unread(own map[string]any) (twice, ignored mistake.List) {
+	literals := settings.ReadLiterals(s.Root, s.Project, s.Short())
+	shown := map[string]string{}
+	for key, value := range own {
+		text, is := value.(string)
+		if !is {
+			text = settings.Show(value)
+		}
+		shown[key] = text
+	}
+	return literals.Twice(s.Project, &config.Config{}), append(literals.Outside(s.Project, &config.Config{}), settings.Elsewhere(s.Project, shown, &config.Config{})...)
 }
 
 // nested gives a member of an object in the stack's file.

@@ -135,18 +135,35 @@ func (a *app) othersInEmulator() (names []string) {
 	return names
 }
 
-// misspeltKeepRecords refuses a key that looks like keepRecords. A destroy does not run the program, which refuses every key
-// that it does not know.
-func (a *app) misspeltKeepRecords() error {
+// refuseMisspelt refuses keys that look like the two which forbid a destroy. A destroy does not run the program, which refuses
+// every key that it does not know.
+func (a *app) refuseMisspelt() error {
 	own, err := a.stack.config()
 	if err != nil {
 		return err
 	}
+	if _, ignored := a.stack.unread(own); len(ignored) > 0 { // one of them may be about a destroy
+		return fmt.Errorf("%w\n  Nothing was deleted. Next, when it is right: %s", ignored, screen.Make(a.stack.Name, "up"))
+	}
+	like := func(name, key string) bool { return settings.Nearest(name, []string{key}) != "" }
 	for _, key := range slices.Sorted(maps.Keys(own)) {
-		name := strings.TrimPrefix(key, a.stack.Project+":")
-		if name != "keepRecords" && settings.Nearest(name, []string{"keepRecords"}) != "" {
-			return fmt.Errorf("%s in %s: no such key, so it would not protect the session logs. Nothing was deleted.\n  Fix: write keepRecords in its place, and then: %s",
-				name, filepath.Base(a.stack.File()), screen.Make(a.stack.Name, "up"))
+		name, misspelt, right := strings.TrimPrefix(key, a.stack.Project+":"), "", ""
+		switch {
+		case name == "keepRecords":
+		case like(name, "keepRecords"):
+			misspelt, right = name, "keepRecords"
+		case like(name, "endpoints.protect"):
+			misspelt, right = name, "protect below endpoints:"
+		case like(name, "endpoints"):
+			for _, member := range slices.Sorted(maps.Keys(mapping(own[key]))) {
+				if like(member, "protect") && (name != "endpoints" || member != "protect") {
+					misspelt, right = settings.Member(name, member), "protect below endpoints:"
+				}
+			}
+		}
+		if misspelt != "" {
+			return fmt.Errorf("%s in %s: no such key, so it would protect nothing. Nothing was deleted.\n  Fix: write %s in its place, and then: %s",
+				misspelt, filepath.Base(a.stack.File()), right, screen.Make(a.stack.Name, "up"))
 		}
 	}
 	return nil
@@ -156,7 +173,7 @@ func (a *app) misspeltKeepRecords() error {
 // last update applied them; here the stricter one of config and state counts. Pulumi would notice a protected resource in its
 // preview, which can be skipped, and otherwise only when it comes to it.
 func (a *app) refuseProtected(before *deployment) error {
-	if err := a.misspeltKeepRecords(); err != nil {
+	if err := a.refuseMisspelt(); err != nil {
 		return err
 	}
 	c := config.Config{Emulated: a.stack.Emulated, KeepRecords: config.Choice(cmp.Or(a.stack.KeepRecords, "auto"))}

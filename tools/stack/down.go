@@ -66,7 +66,7 @@ func (a *app) refuseWhileRunning() error {
 	for _, m := range marks {
 		if pid, err := strconv.Atoi(m.Name()); err == nil && pid != os.Getpid() && isProgram(pid, "stack") {
 			command, _ := os.ReadFile(a.tools.Path(busyFolder, m.Name()))
-			return fmt.Errorf("`%s` is running in another terminal (process %d). Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", command, pid)
+			return fmt.Errorf("`%s` is running in another terminal. Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", command)
 		}
 	}
 	for _, l := range locks {

@@ -1,6 +1,10 @@
 package stack
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"private-ec2-access/tools/screen"
+)
 
 func (a *app) outputsCommand() *cobra.Command {
 	return a.onStack(a.outputs, &cobra.Command{
@@ -26,6 +30,11 @@ func (a *app) outputs(args []string) error {
 			}
 		} else if err = a.emulatedEnvironment(); err != nil {
 			return err
+		}
+		if running, runs := newEmulator(a.tools, a.say).Running(); a.stack.Emulated && (!runs || !a.deployedTo(running)) {
+			if d, err := a.export(); err == nil && d.cloudResources() > 0 {
+				a.say("Note: the emulator that had these resources was stopped, so they are lost. Next: %s", screen.Make(a.stack.Name, "up"))
+			}
 		}
 		return a.onExisting(call{args: append([]string{"stack", "output", "--json", "--stack", a.stack.Name}, args...), stdout: pipe{a.stdout}})
 	})

@@ -79,9 +79,11 @@ func (a *app) emulatorRestarted() (bool, error) {
 	return err == nil && d.cloudResources() > 0, err
 }
 
-func (a *app) sameInstance() bool {
+func (a *app) sameInstance() bool { return a.deployedTo(a.emulator) }
+
+func (a *app) deployedTo(emulator Running) bool {
 	recorded, _ := os.ReadFile(instanceFile(a.tools.Path("emulator"), a.stack.Name))
-	return strings.TrimSpace(string(recorded)) == a.emulator.Instance
+	return strings.TrimSpace(string(recorded)) == emulator.Instance
 }
 
 // repair removes what prevents the next update: locks of killed processes, pending operations, resources in the state that a

@@ -355,7 +355,7 @@ func TestDown_UpdatePrepares_Refused(t *testing.T) {
 		other := a.tools.Path(busyFolder, strconv.Itoa(pid))
 		require.NoError(t, os.Rename(mark, other))
 		if err := a.down(); refused {
-			require.EqualError(t, err, fmt.Sprintf("`make up` is running in another terminal (process %d). Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", pid))
+			require.EqualError(t, err, "`make up` is running in another terminal. Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal")
 			require.ErrorContains(t, a.clean(), "Nothing was stopped")
 		} else {
 			require.NoError(t, err)
@@ -382,21 +382,57 @@ func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
 }
 
 func TestDestroy_MisspeltProtection_Refused(t *testing.T) {
-	for key, refused := range map[string]bool{"keepRecord": true, "keeprecords": true, "keepRecords": false, "tags": false} {
-		value := map[bool]string{true: "refuse", false: "false"}[refused]
-		if key == "tags" {
-			value = "{keepRecord: x}"
-		}
-		a, _, calls := testApp(t, map[bool]string{true: "", false: "private-ec2-access:"}[key == "keepRecord"]+key+": "+value, emptyState)
+	const own = "private-ec2-access:"
+	for lines, refused := range map[string]string{
+		"keepRecord: refuse":                            "keepRecord in Pulumi.local.yaml: no such key, so it would protect nothing. Nothing was deleted.\n  Fix: write keepRecords in its place, and then: make up",
+		own + "keeprecords: refuse":                     "keeprecords in Pulumi.local.yaml: no such key",
+		own + "keepRecords: false":                      "",
+		own + "tags: {keepRecord: x}":                   "",
+		"private-ec2-acess:keepRecords: refuse":         "did you mean private-ec2-access:keepRecords?",
+		"pulumi:keepRecords: refuse":                    "did you mean private-ec2-access:keepRecords?",
+		"pulumi:tags: {team: web}":                      "",
+		own + "endpoints: {protect: false}":             "",
+		own + "endpoints: {protct: true}":               "endpoints.protct in Pulumi.local.yaml: no such key, so it would protect nothing. Nothing was deleted.\n  Fix: write protect below endpoints: in its place",
+		own + "endpoint: {protect: true}":               "endpoint.protect in Pulumi.local.yaml: no such key",
+		own + "endpoints.protect: true":                 "endpoints.protect in Pulumi.local.yaml: no such key",
+		own + "endpoints: {existing: false}":            "",
+		own + "config:keepRecords: refuse":              "protected from destroy", // the form of Pulumi's earlier releases
+		"aws:maxRetries: 5\nkeepRecords: refuse":        "indent it below config:",
+		"aws:maxRetries: 5\nprivate-ec2-access:tags: 1": "indent it below config:",
+	} {
+		a, _, calls := testApp(t, lines, strings.Replace(emptyState, `{"urn":"u"`, `{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs"},{"urn":"u"`, 1))
 		before, err := a.export()
 		require.NoError(t, err)
-		if err := a.refuseProtected(before); refused {
-			require.EqualError(t, err, key+" in Pulumi.local.yaml: no such key, so it would not protect the session logs. Nothing was deleted.\n  Fix: write keepRecords in its place, and then: make up")
+		if err := a.refuseProtected(before); refused != "" {
+			require.ErrorContains(t, err, refused, lines)
 		} else {
-			require.NoError(t, err, key)
+			require.NoError(t, err, lines)
 		}
 		require.NotContains(t, calls(), "destroy")
 	}
+}
+
+// Which kind of stack it is decides where a command works, so a mistake that hides it is told before anything else.
+func TestLoad_KindThatIsNotRead_Refused(t *testing.T) {
+	for file, want := range map[string]string{
+		"confg:\n  private-ec2-access:emulated: true\n":                                                      "did you mean config:?",
+		"config:\n  private-ec2-acess:emulated: true\n":                                                      "did you mean private-ec2-access:emulated?",
+		"config:\n  aws:region: us-east-2\nemulated: true\n":                                                 "indent it below config:",
+		"config:\n  emulated: true\n  private-ec2-access:emulated: false\n":                                  "more than once in Pulumi.local.yaml, as emulated and private-ec2-access:emulated",
+		"config:\n  emulated: true\n  keepRecords: refuse\n  private-ec2-access:config:keepRecords: false\n": "more than once in Pulumi.local.yaml, as keepRecords and private-ec2-access:config:keepRecords",
+		"":                             "does not say `private-ec2-access:emulated: true` below config, so the stack local would be one in an AWS account",
+		"config:\n  emulated: false\n": "",
+		"config:\n  aws:region: a\n  private-ec2-access:config:emulated: true\n": "",
+	} {
+		_, err := Load(project(t, map[string]string{"Pulumi.local.yaml": file}), "local")
+		if want == "" {
+			require.NoError(t, err, file)
+		} else {
+			require.ErrorContains(t, err, want, file)
+		}
+	}
+	_, err := Load(project(t, map[string]string{"Pulumi.dev.yaml": "config: {}\nconfg: {}\n"}), "dev")
+	require.NoError(t, err, "the program reports this one with all others")
 }
 
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
