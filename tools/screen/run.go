@@ -280,9 +280,10 @@ func (r *Run) Changes() int {
 // unknown stands in events for a value that is not known before the update.
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-// changedOutputs names the stack's outputs that change. Those that are not known before the update do not count.
+// changedOutputs names the stack's outputs that change. Those that are not known before the update do not count, and a stack that
+// has none yet gets all of them.
 func (r *Run) changedOutputs() (names []string) {
-	if r.before == nil || r.after == nil {
+	if len(r.before) == 0 || r.after == nil {
 		return nil
 	}
 	for name, value := range r.after {

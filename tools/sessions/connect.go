@@ -86,7 +86,9 @@ func (r *run) connect(ctx context.Context) error {
 	}
 	if code != 0 {
 		failed := readError(line, said, errors.New("see above"))
-		if failed.code == "TargetNotConnected" {
+		if failed.code == "TargetNotConnected" && r.gone(ctx, n.id) {
+			r.say("The instance %s does not exist any more, so the last change of the stack was not finished. Next: %s", n.id, r.command("up"))
+		} else if failed.code == "TargetNotConnected" {
 			r.say("The instance is not online as a managed instance. Next: %s prints what is missing", r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
 		} else if failed.denied() {
 			r.say("error: %v", r.explain(failed))

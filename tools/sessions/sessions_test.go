@@ -634,6 +634,24 @@ func TestVerbose_PrintsAWSCommand(t *testing.T) {
 	require.Contains(t, got.err, `+ aws ssm describe-instance-information --region us-east-2 --output json --cli-input-json '{"Filters":[{"Key":"InstanceIds","Values":["i-1","i-2"]}]}'`)
 }
 
+// The outputs are those of the last finished update.
+func TestConnect_InstanceOfAnUnfinishedChange_SaysSo(t *testing.T) {
+	t.Parallel()
+	plugin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(plugin, "session-manager-plugin"), []byte("#!/bin/sh\n"), 0o755))
+	for state, want := range map[string]string{
+		"terminated": "The instance i-1 does not exist any more, so the last change of the stack was not finished. Next: make up STACK=dev",
+		"running":    "Next: make wait INSTANCE=app TIMEOUT=1s STACK=dev prints what is missing",
+	} {
+		got := runOn(t, plugin, "connect", strings.Replace(testOutputs, `, "web": "i-2"`, "", 1), []answer{document, me, noSessions,
+			{Contains: "start-session", Code: 254, Stderr: "\nAn error occurred (TargetNotConnected) when calling the StartSession operation: it is not connected.\n"},
+			{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "` + state + `"}}]}]}`},
+		}, time.Now())
+		require.Equal(t, 254, got.code, got.err)
+		require.Contains(t, got.err, want)
+	}
+}
+
 func TestVerify_All_EndsWithTableOfFailures(t *testing.T) {
 	t.Parallel()
 	plugin := t.TempDir()

@@ -66,7 +66,7 @@ func (a *app) printKept(k kept, region string) {
 			"    make up STACK=%[2]s\n"+
 			"  To delete:\n", bucket, a.stack.Name, a.stack.Project, strings.Join(iam.UnlimitCommands(bucket), "\n    "))
 		if a.stack.Emulated {
-			fmt.Fprintln(&b, "    make down    # the emulator keeps everything in memory")
+			fmt.Fprintln(&b, "    make down    # the emulator keeps everything in memory, also what other stacks have in it")
 		} else {
 			fmt.Fprintf(&b, "    # empty it with all versions (S3 console: Empty), then\n    aws s3api delete-bucket --bucket %s\n", bucket)
 		}
