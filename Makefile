@@ -42,6 +42,7 @@ stray := $(firstword $(filter-out $(targets),$(MAKECMDGOALS)))
 line := make $(firstword $(filter $(targets),$(MAKECMDGOALS)) TARGET)
 $(if $(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(stray)),$(error $(stray) is a stack. Fix: $(line) STACK=$(stray)))
 takers = $(filter $1,$(firstword $(filter $(targets),$(MAKECMDGOALS))))
+$(if $(filter $(options),$(stray)),$(error $(stray) is an option without a value. Fix: $(line) $(stray)=VALUE))
 meant := $(if $(call takers,connect wait history end verify upgrade),if it is an instance: $(line) INSTANCE=$(stray); )$(if $(call takers,record end),if it is a session: $(line) SESSION=$(stray); )
 $(if $(stray),$(error there is no target $(stray). Fix: $(meant)make help lists the targets and their options))
 

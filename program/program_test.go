@@ -515,6 +515,34 @@ func TestZones_Default_SupportEveryService(t *testing.T) {
 	require.Empty(t, resources)
 }
 
+// The key that has the type is named, and no other.
+func TestInstanceTypes_OfferedNowhere_NamedByTheirKeys(t *testing.T) {
+	t.Parallel()
+	offered := map[string]func(map[string]any) (map[string]any, error){"getInstanceTypeOfferings": func(map[string]any) (map[string]any, error) {
+		return map[string]any{"instanceTypes": []any{"t4g.nano", "t4g.nano"}, "locations": []any{"us-east-2a", "us-east-2b"}}, nil
+	}}
+	for _, c := range []struct {
+		own  map[string]any
+		keys []string
+	}{
+		{map[string]any{"instances": map[string]any{"app": map[string]any{}, "web": map[string]any{"instanceType": "t4g.smal"}}}, []string{"instances.web.instanceType"}},
+		{map[string]any{"instances": map[string]any{}, "fleets": map[string]any{"db": map[string]any{"count": 2, "instanceType": "t4g.smal"}}}, []string{"fleets.db.instanceType"}},
+		{map[string]any{"instance.instanceType": "t4g.smal"}, []string{"instance.instanceType"}},
+		{map[string]any{"instance.instanceType": "t4g.smal", "instances": map[string]any{"app": map[string]any{}, "b": map[string]any{"instanceType": "t4g.smal"}}},
+			[]string{"instance.instanceType", "instances.b.instanceType"}},
+	} {
+		resources, err := run(t, c.own, offered)
+		require.Error(t, err)
+		require.Equal(t, len(c.keys), strings.Count(err.Error(), "does not offer this instance type (got t4g.smal)"), "%v", err)
+		for _, key := range c.keys {
+			require.ErrorContains(t, err, key+": the Region us-east-2 does not offer this instance type")
+			require.ErrorContains(t, err, "pulumi config set --path 'private-ec2-access:"+key+"' TYPE")
+		}
+		require.NotContains(t, err.Error(), "availabilityZoneCount")
+		require.Empty(t, resources)
+	}
+}
+
 // A stack whose resources are elsewhere stops before anything else is asked.
 // Only ARNs of the state are read: other outputs may be secrets.
 func TestNew_ResourcesInAnotherRegion_Refused(t *testing.T) {

@@ -375,6 +375,9 @@ func (d *decider) zones() {
 		}
 		zones = slices.DeleteFunc(zones, func(zone string) bool { return !slices.Contains(offered, zone) })
 	}
+	if d.facts.TypeZones.Value != nil && d.unofferedTypes(types) {
+		return
+	}
 	for _, name := range types {
 		if d.facts.TypeZones.Value == nil {
 			break // the stack has its subnets already
@@ -400,4 +403,44 @@ func (d *decider) zones() {
 		return
 	}
 	d.Zones = zones[:count]
+}
+
+// unofferedTypes refuses the types that no zone of the Region offers, such as
+// misspelt ones, at the keys that have them.
+func (d *decider) unofferedTypes(types []string) (found bool) {
+	for _, name := range types {
+		if len(d.facts.TypeZones.Value[name]) > 0 {
+			continue
+		}
+		found = true
+		for _, key := range d.keysOfType(name) {
+			d.refuse(mistake.Mistake{
+				Key: key, Got: name, Problem: "the Region " + d.facts.Scope.Region + " does not offer this instance type",
+				Allowed: "one that it offers: aws ec2 describe-instance-type-offerings --region " + d.facts.Scope.Region + " lists them",
+				Fix:     mistake.Run(d.set(key, "TYPE")),
+			})
+		}
+	}
+	return found
+}
+
+// keysOfType are the keys of the config that give instances a type.
+func (d *decider) keysOfType(name string) (keys []string) {
+	inherited := false
+	add := func(group, member, own string, uses bool) {
+		if own == name {
+			keys = append(keys, settings.Member(settings.Member(group, member), "instanceType"))
+		}
+		inherited = inherited || uses && own == ""
+	}
+	for _, instance := range slices.Sorted(maps.Keys(d.config.Instances)) {
+		add("instances", instance, d.config.Instances[instance].InstanceType, true)
+	}
+	for _, fleet := range slices.Sorted(maps.Keys(d.config.Fleets)) {
+		add("fleets", fleet, d.config.Fleets[fleet].InstanceType, len(d.config.FleetInstances(fleet)) > 0)
+	}
+	if inherited && d.config.Instance.InstanceType == name {
+		keys = append([]string{"instance.instanceType"}, keys...)
+	}
+	return keys
 }

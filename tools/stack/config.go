@@ -270,7 +270,11 @@ func boolean(key string, value any, automatic bool) (bool, error) {
 	case false, "false":
 		return false, nil
 	default:
-		return false, fmt.Errorf("%s is %v; allowed are true, false and auto (%t here)", key, value, automatic)
+		allowed := "true, false"
+		if !strings.HasSuffix(key, ":emulated") {
+			allowed = "auto, " + allowed
+		}
+		return false, fmt.Errorf("%s: not an allowed value (got %v)\n  Allowed: %s\n  Fix: write one of them in the file", key, value, allowed)
 	}
 }
 

@@ -101,7 +101,7 @@ func (a *app) destroyPrepared(args []string) error {
 	if err := a.restoreDocument(before); err != nil {
 		return err
 	}
-	if others := a.othersInEmulator(); len(others) > 0 {
+	if others := slices.DeleteFunc(a.stacksIn(a.emulator), func(name string) bool { return name == a.stack.Name }); a.stack.Emulated && len(others) > 0 {
 		a.say("The emulator is still running, with the resources of: %s.", strings.Join(others, ", "))
 	} else if a.stack.Emulated {
 		a.say("The emulator is still running. Next: make down stops it.")
@@ -109,27 +109,30 @@ func (a *app) destroyPrepared(args []string) error {
 	return nil
 }
 
-// othersInEmulator are the other stacks that have resources in the running emulator. One whose state cannot be read is left out.
-func (a *app) othersInEmulator() (names []string) {
-	if !a.stack.Emulated {
+// stacksIn are the stacks that have resources in an emulator. One whose state cannot be read is left out.
+func (a *app) stacksIn(emulator Running) (names []string) {
+	if emulator.Instance == "" {
 		return nil
 	}
-	folder := a.tools.Path("state", ".pulumi", "stacks", a.stack.Project)
-	files, _ := os.ReadDir(folder)
-	for _, f := range files {
-		name, is := strings.CutSuffix(f.Name(), ".json")
-		deployedTo, _ := os.ReadFile(instanceFile(a.tools.Path("emulator"), name))
-		if !is || name == a.stack.Name || strings.TrimSpace(string(deployedTo)) != a.emulator.Instance {
-			continue
-		}
-		var state struct {
-			Checkpoint struct {
-				Latest apitype.DeploymentV3 `json:"latest"`
-			} `json:"checkpoint"`
-		}
-		text, err := os.ReadFile(filepath.Join(folder, f.Name()))
-		if err == nil && json.Unmarshal(text, &state) == nil && (&deployment{Deployment: state.Checkpoint.Latest}).cloudResources() > 0 {
-			names = append(names, name)
+	projects, _ := os.ReadDir(a.tools.Path("state", ".pulumi", "stacks"))
+	for _, project := range projects {
+		folder := a.tools.Path("state", ".pulumi", "stacks", project.Name())
+		files, _ := os.ReadDir(folder)
+		for _, f := range files {
+			name, is := strings.CutSuffix(f.Name(), ".json")
+			deployedTo, _ := os.ReadFile(instanceFile(a.tools.Path("emulator"), name))
+			if !is || strings.TrimSpace(string(deployedTo)) != emulator.Instance {
+				continue
+			}
+			var state struct {
+				Checkpoint struct {
+					Latest apitype.DeploymentV3 `json:"latest"`
+				} `json:"checkpoint"`
+			}
+			text, err := os.ReadFile(filepath.Join(folder, f.Name()))
+			if err == nil && json.Unmarshal(text, &state) == nil && (&deployment{Deployment: state.Checkpoint.Latest}).cloudResources() > 0 {
+				names = append(names, name)
+			}
 		}
 	}
 	return names

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,13 +25,21 @@ func (a *app) down() error {
 		if err := a.refuseWhileRunning(); err != nil {
 			return err
 		}
-		switch ran, err := newEmulator(a.tools, a.say).Stop(); {
+		emulator := newEmulator(a.tools, a.say)
+		running, _ := emulator.read()
+		var again []string
+		for _, name := range a.stacksIn(running) {
+			again = append(again, screen.Make(name, "up"))
+		}
+		switch ran, err := emulator.Stop(); {
 		case err != nil:
 			return err
 		case !ran:
 			a.say("The emulator is not running.")
+		case len(again) == 0:
+			a.say("Stopped the emulator. No stack had resources in it.")
 		default:
-			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost. Next: make up, with STACK=name for another stack than local, creates them again.")
+			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost. Next: %s creates them again.", strings.Join(again, ", "))
 		}
 		return nil
 	})

@@ -47,7 +47,10 @@ func (a *app) selectStack(create bool) error {
 	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: pipe{a.stderr}}
 	created := call{args: append(slices.Clone(c.args), "--create"), stdout: c.stdout}
 	if a.stack.Emulated {
-		return a.keepingText(func() error { return a.pulumi(created) })
+		if err := a.keepingText(func() error { return a.pulumi(created) }); err != nil {
+			return err
+		}
+		return a.addSalt()
 	}
 	find := a.onExisting
 	if create {
@@ -56,7 +59,10 @@ func (a *app) selectStack(create bool) error {
 	err := find(c)
 	switch {
 	case err == nil:
-		return a.askPassphrase(false)
+		if err := a.askPassphrase(false); err != nil {
+			return err
+		}
+		return a.addSalt()
 	case !create:
 		return err
 	}
@@ -64,6 +70,37 @@ func (a *app) selectStack(create bool) error {
 		err = a.keepingText(func() error { return a.pulumi(created) })
 	}
 	return err
+}
+
+// addSalt gives the file of a stack that exists the line encryptionsalt, if it was lost. Pulumi would write it, with the rest of
+// the file as YAML reads it, before the program can report what that changes. What Pulumi refuses here, it refuses later.
+func (a *app) addSalt() error {
+	var own, written secrets
+	if err := readYAML(a.stack.File(), &own); err != nil {
+		return err
+	}
+	if own.Salt != "" || a.keepsSecrets || own.Provider != "" && own.Provider != "passphrase" {
+		return nil
+	}
+	folder, err := os.MkdirTemp("", "salt-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "Pulumi.yaml")
+	if err := os.WriteFile(file, []byte("config: {}\n"), 0o600); err != nil {
+		return err
+	}
+	set := []string{"config", "set", "--stack", a.stack.Name, "--config-file", file, "--secret", a.stack.Project + ":any", "text"}
+	if a.pulumi(call{args: set, stdout: io.Discard, stderr: io.Discard}) != nil || readYAML(file, &written) != nil || written.Salt == "" {
+		return nil
+	}
+	before, err := os.ReadFile(a.stack.File())
+	if err != nil {
+		return err
+	}
+	a.say("Note: %s had no line encryptionsalt, without which Pulumi does not read the stack. It has a new one.", filepath.Base(a.stack.File()))
+	return os.WriteFile(a.stack.File(), []byte(strings.TrimSuffix(string(before), "\n")+"\nencryptionsalt: "+written.Salt+"\n"), 0o644)
 }
 
 // keepingText runs a step in which Pulumi writes the stack's file only to add how it encrypts secrets. Pulumi would write every
@@ -175,9 +212,12 @@ func (a *app) sayCopied(salt string) {
 	}
 }
 
-// prepareUpdate also compiles the program and repairs what a killed command left.
-func (a *app) prepareUpdate(create bool) error {
+// prepareUpdate also checks the arguments for pulumi up, compiles the program and repairs what a killed command left.
+func (a *app) prepareUpdate(create bool, args []string) error {
 	if err := a.prepare(create); err != nil {
+		return err
+	}
+	if err := a.checkArguments("up", args); err != nil {
 		return err
 	}
 	if err := a.tools.CompileProgram(); err != nil {

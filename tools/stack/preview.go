@@ -35,6 +35,9 @@ func (a *app) preview(args []string) error {
 	if err := a.prepare(false); err != nil {
 		return a.explainMissing("preview", err)
 	}
+	if err := a.checkArguments("preview", args); err != nil {
+		return err
+	}
 	a.announce()
 	notice := a.hostManagementNotice()
 	defer func() {

@@ -96,7 +96,7 @@ func TestLoad_Mistake_Refused(t *testing.T) {
 	for name, want := range map[string]string{
 		"nope":   `there is no stack "nope", because there is no file Pulumi.nope.yaml. Stacks here: below, beside, broken, deeper, local, tab, twice, word (choose one by STACK=name)`,
 		"a b":    `STACK="a b" is not the name of a stack`,
-		"word":   "Pulumi.word.yaml: private-ec2-access:emulated is yes please; allowed are true, false and auto (false here)",
+		"word":   "Pulumi.word.yaml: private-ec2-access:emulated: not an allowed value (got yes please)\n  Allowed: true, false",
 		"local":  "Pulumi.local.yaml: aws:region is missing",
 		"broken": "\n  Fix: check the indentation, the colons and the quotation marks there",
 		"beside": "\n  Line 5 (db: {}) is indented by 1 blank, unlike every line above that it could belong to. Fix: indent it as much as the keys beside it",
@@ -342,6 +342,45 @@ func TestDown_UpdateRunning_Refused(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A line that was lost would come back by Pulumi's hand, with every value as YAML reads it.
+func TestSelect_SaltLost_TextStays(t *testing.T) {
+	for settings, added := range map[string]bool{
+		"private-ec2-access:tags: {cc: 0123} # mine":                             true,
+		"private-ec2-access:tags: {cc: 0123}\nencryptionsalt: v1:old":            false,
+		"private-ec2-access:tags: {cc: 0123}\nsecretsprovider: awskms://alias/x": false,
+	} {
+		a, out, calls := testApp(t, settings, emptyState)
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho \"$*\" >> calls\n"+
+			`[ "$1 $2 $5" = "config set --config-file" ] && echo 'encryptionsalt: v1:new' >> "$6"`+"\nexit 0\n"), 0o755))
+		before, err := os.ReadFile(a.stack.File())
+		require.NoError(t, err)
+		require.NoError(t, a.selectStack(false))
+		after, err := os.ReadFile(a.stack.File())
+		require.NoError(t, err)
+		if added {
+			require.Equal(t, string(before)+"encryptionsalt: v1:new\n", string(after))
+			require.Contains(t, out.String(), "Note: Pulumi.local.yaml had no line encryptionsalt")
+		} else {
+			require.Equal(t, string(before), string(after))
+			require.NotContains(t, calls(), "config set")
+		}
+	}
+}
+
+// What is lost is named, and nothing else.
+func TestDown_Next_NamesTheStacksInTheEmulator(t *testing.T) {
+	a, _, _ := testApp(t, "", emptyState)
+	require.Empty(t, a.stacksIn(Running{}), "no emulator has an instance without a name")
+	states := a.tools.Path("state", ".pulumi", "stacks", a.stack.Project)
+	require.NoError(t, os.MkdirAll(states, 0o700))
+	for _, name := range []string{"local", "lab"} {
+		require.NoError(t, os.WriteFile(filepath.Join(states, name+".json"), []byte(`{"checkpoint":{"latest":{"resources":[{"type":"aws:sns/topic:Topic","custom":true}]}}}`), 0o600))
+		require.NoError(t, os.WriteFile(instanceFile(a.tools.Path("emulator"), name), []byte("new\n"), 0o600))
+	}
+	require.Equal(t, []string{"lab", "local"}, a.stacksIn(Running{Instance: "new"}))
+	require.Empty(t, a.stacksIn(Running{Instance: "other"}))
 }
 
 // Before Pulumi locks the stack, an update has prepared the emulator already.
@@ -684,16 +723,16 @@ func TestUp_Confirmation_Asked(t *testing.T) {
 
 // A flag that Pulumi does not know is refused before anything is asked, written or changed.
 func TestArguments_UnknownToPulumi_RefusedFirst(t *testing.T) {
-	for _, args := range [][]string{{"up", "--", "--refresh", "--foo"}, {"destroy", "--", "--yes", "--foo"}, {"upgrade", "--instance", "app", "--", "--yes", "--foo"}} {
+	for _, args := range [][]string{{"preview", "--", "--foo"}, {"up", "--", "--refresh", "--foo"}, {"destroy", "--", "--yes", "--foo"}, {"upgrade", "--instance", "app", "--", "--yes", "--foo"}} {
 		m := newMachine(t, alice)
 		m.program("pulumi", `case "$*" in version*) echo v3.259.0;; *--foo*--help*) echo 'error: unknown flag: --foo' >&2; exit 1;; "stack export"*) echo '`+twoTopics+`';; esac`)
 		t.Setenv("CI", "")
 		said, code := m.run("  aws:region: us-east-2\n  private-ec2-access:confirmChanges: false\n  private-ec2-access:instances: {app: {}}\n", nil, args...)
 		assert.Equal(t, 2, code, said)
-		assert.Contains(t, said, "--foo: unknown flag: --foo. Nothing was changed.\n  To list the flags:\n    eval \"$(make -s env STACK=dev)\"\n    pulumi ")
+		assert.Contains(t, said, "--foo: unknown flag: --foo. Nothing was done.\n  To list the flags:\n    eval \"$(make -s env STACK=dev)\"\n    pulumi ")
 		lines, _ := m.calls("pulumi")
 		for _, line := range lines {
-			assert.NotRegexp(t, "^(up|destroy|preview) --stack|^config set", line, args)
+			assert.NotRegexp(t, "^(up|destroy|preview) --stack|^refresh|^config set --stack dev --path", line, args)
 		}
 	}
 }

@@ -40,10 +40,7 @@ func (a *app) up(args []string) error {
 		return err
 	}
 	defer a.busy("up")()
-	if err := a.prepareUpdate(true); err != nil {
-		return err
-	}
-	if err := a.checkArguments("up", args); err != nil {
+	if err := a.prepareUpdate(true, args); err != nil {
 		return err
 	}
 	if err := a.apply("up", args); err != nil {
@@ -111,7 +108,7 @@ func (a *app) checkArguments(command string, args []string) error {
 	}
 	var said strings.Builder
 	if err := a.pulumi(call{args: append(append([]string{command}, args...), "--help"), stdout: io.Discard, stderr: &said}); err != nil {
-		return process.Usagef("ARGS: Pulumi does not take %s: %s. Nothing was changed.\n  To list the flags:\n    %s\n    pulumi %s --help",
+		return process.Usagef("ARGS: Pulumi does not take %s: %s. Nothing was done.\n  To list the flags:\n    %s\n    pulumi %s --help",
 			strings.Join(args, " "), strings.TrimPrefix(strings.TrimSpace(said.String()), "error: "), screen.Environment(a.stack.Name), command)
 	}
 	return nil

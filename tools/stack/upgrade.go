@@ -68,10 +68,7 @@ func (a *app) upgrade(instance string, args []string) error {
 	if strings.ContainsAny(instance, "\"[]\\\n") {
 		return fmt.Errorf("INSTANCE: not the name of an instance (got %q). Not allowed are the characters \" [ ] and \\", instance)
 	}
-	if err := a.prepareUpgrade(); err != nil {
-		return err
-	}
-	if err := a.checkArguments("up", args); err != nil {
+	if err := a.prepareUpgrade(args); err != nil {
 		return err
 	}
 	parameters, err := a.imageParameters()
@@ -101,8 +98,8 @@ func (a *app) upgrade(instance string, args []string) error {
 }
 
 // prepareUpgrade is prepareUpdate of a stack that is deployed: an upgrade is no way to create one.
-func (a *app) prepareUpgrade() error {
-	if err := a.prepareUpdate(false); err != nil {
+func (a *app) prepareUpgrade(args []string) error {
+	if err := a.prepareUpdate(false, args); err != nil {
 		return err
 	}
 	d, err := a.export()
@@ -132,7 +129,7 @@ func (a *app) pinnedImage(instance string, instances int) (string, error) {
 // pin writes an image into the stack's file, in place of the pinned one.
 func (a *app) pin(what, key, pinned, image string) error {
 	a.say("• pin the image of %s in %s: %s → %s", what, filepath.Base(a.stack.File()), cmp.Or(pinned, "not pinned in the file"), image)
-	return a.pulumi(call{args: []string{"config", "set", "--stack", a.stack.Name, "--path", key, image}, stdout: a.stderr})
+	return a.pulumi(call{args: []string{"config", "set", "--stack", a.stack.Name, "--path", key, image}, stdout: pipe{a.stderr}, stderr: pipe{a.stderr}})
 }
 
 // newestImage reads the newest image of an instance in its parameter.

@@ -42,10 +42,7 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 	if err := a.canConfirm("upgrade", args); err != nil {
 		return err
 	}
-	if err := a.prepareUpgrade(); err != nil {
-		return err
-	}
-	if err := a.checkArguments("up", args); err != nil {
+	if err := a.prepareUpgrade(args); err != nil {
 		return err
 	}
 	ctx := context.Background()

@@ -30,7 +30,7 @@ type step struct {
 
 // run does the work and reports: a line at the start, one every 15 seconds, and one at the end. An error for which
 // isUnavailable holds is reported too, because it is no failure: the caller goes another way. Ctrl-C reaches the programs
-// of the work by themselves; it ends the command with exit code 130 when they have ended.
+// of the work by themselves, and SIGTERM does not; either ends the command with exit code 130, and no program goes on.
 func (t *Toolchain) run(s step, work func() error) error {
 	start := time.Now()
 	headline := "• " + s.name
@@ -47,7 +47,12 @@ func (t *Toolchain) run(s step, work func() error) error {
 
 	interrupted := make(chan struct{})
 	end := sync.OnceFunc(func() { close(interrupted) })
-	defer process.OnSignal(func(os.Signal) { end() }, syscall.SIGINT, syscall.SIGTERM)()
+	defer process.OnSignal(func(received os.Signal) {
+		if received == syscall.SIGTERM {
+			t.stopPrograms()
+		}
+		end()
+	}, syscall.SIGINT, syscall.SIGTERM)()
 	done := make(chan error, 1)
 	go func() { done <- work() }()
 	quiet := time.After(s.quiet)
@@ -70,6 +75,7 @@ func (t *Toolchain) run(s step, work func() error) error {
 			select {
 			case <-done:
 			case <-time.After(grace):
+				t.stopPrograms() // in the background, a shell lets programs ignore Ctrl-C
 			}
 			return t.cancelled()
 		case err := <-done:
@@ -101,6 +107,13 @@ func (t *Toolchain) cancelled() error {
 	return process.Exit{Code: 130}
 }
 
+func (t *Toolchain) stopPrograms() {
+	t.programs.Range(func(program, _ any) bool {
+		_ = program.(*os.Process).Signal(syscall.SIGTERM) // it may have ended
+		return true
+	})
+}
+
 // command runs a program of a step. Its output goes to .local/log/<log>.log; an error carries the last lines of it,
 // the path of the log, and how to fix it.
 func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
@@ -115,7 +128,13 @@ func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
 	if cmd.Env == nil {
 		cmd.Env = environment.Clean(os.Environ())
 	}
-	if err := cmd.Run(); err != nil {
+	err = cmd.Start()
+	if err == nil {
+		t.programs.Store(cmd.Process, true)
+		err = cmd.Wait()
+		t.programs.Delete(cmd.Process)
+	}
+	if err != nil {
 		lines := Tail(path, 15)
 		message := fmt.Sprintf("%s\n%s\n  All of it: %s", err, indent(lines), path)
 		if strings.Contains(strings.ToLower(lines), "no space left on device") { // Python writes it with a capital

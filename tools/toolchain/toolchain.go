@@ -54,6 +54,8 @@ type Toolchain struct {
 
 	mu   sync.Mutex // guards Out
 	tell sync.Once  // that the steps were cancelled
+	// programs are the running ones of steps.
+	programs sync.Map
 }
 
 // New returns the toolchain of the project in root, which reports its progress to out.

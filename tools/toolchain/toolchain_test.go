@@ -646,6 +646,17 @@ func TestRun_Interrupted_SaysSo(t *testing.T) {
 	require.Contains(t, out.String(), "• build\nCancelled. What is finished is kept: the same command continues from there.\n")
 }
 
+// SIGTERM, as of kill, reaches the command alone: the program of the step would go on without it.
+func TestRun_Terminated_StopsItsPrograms(t *testing.T) {
+	tools, _ := testToolchain(t)
+	program := exec.Command("/bin/sh", "-c", "PATH=/usr/bin:/bin; sleep 0.5; kill -TERM $PPID; exec sleep 300")
+	start := time.Now()
+	err := tools.run(step{name: "build"}, func() error { return tools.command("sleep", "", program) })
+	require.Equal(t, process.Exit{Code: 130}, err)
+	require.Less(t, time.Since(start), 4*time.Second, "the program was not stopped at once")
+	require.NotNil(t, program.ProcessState, "it still runs")
+}
+
 func TestLock_TwoProcesses_OneWaits(t *testing.T) {
 	tools, out := testToolchain(t)
 	unlock, err := tools.Lock()
