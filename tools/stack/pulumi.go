@@ -36,6 +36,12 @@ func (a *app) pulumi(c call) error {
 		args = append(args, "--non-interactive")
 	}
 	cmd := exec.Command(a.cli.Path, args...)
+	// A closed terminal is Ctrl-C: Pulumi would end at once, and leave the stack locked and its state behind AWS, so it does not
+	// hear of it. Under nohup, nobody here does.
+	hears := !signal.Ignored(syscall.SIGHUP)
+	if hears {
+		cmd = withoutHangup(a.cli.Path, args)
+	}
 	cmd.Dir = a.root
 	cmd.Env = append(a.env.Apply(a.environ), c.env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
@@ -58,18 +64,12 @@ func (a *app) pulumi(c call) error {
 		}
 	}, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	// A closed terminal is Ctrl-C: Pulumi would end at once, and leave the stack locked and its state behind AWS. It does not hear
-	// of it, because a program inherits what is ignored. Under nohup, nobody here does.
-	hears := !signal.Ignored(syscall.SIGHUP)
-	if hears {
-		signal.Ignore(syscall.SIGHUP)
-	}
-	err := cmd.Start()
-	close(started)
 	if hears {
 		interrupt := sync.OnceFunc(pressCtrlC) // a second one would end Pulumi at once
 		defer process.OnSignal(func(os.Signal) { interrupt() }, syscall.SIGHUP)()
 	}
+	err := cmd.Start()
+	close(started)
 	if err == nil {
 		err = cmd.Wait()
 	}

@@ -5,6 +5,7 @@ package stack
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -23,3 +24,8 @@ func ownProcess(pid int) bool {
 
 // pressCtrlC sends what Ctrl-C sends to each process of a terminal's foreground, of which this is one.
 func pressCtrlC() { _ = syscall.Kill(0, syscall.SIGINT) }
+
+// withoutHangup is a program that ignores SIGHUP. A shell sets that, because Go's os/signal cannot take it back in this process.
+func withoutHangup(path string, args []string) *exec.Cmd {
+	return exec.Command("/bin/sh", append([]string{"-c", `trap "" HUP; exec "$0" "$@"`, path}, args...)...)
+}

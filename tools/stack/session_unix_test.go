@@ -5,6 +5,8 @@ package stack
 import (
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -28,4 +30,25 @@ func TestEmulator_ProcessOfAnotherUser_IsNotOurs(t *testing.T) {
 	require.True(t, alive(pid))
 	assert.False(t, e.isOurs(pid))
 	assert.True(t, (&Emulator{}).isOurs(os.Getpid()), "a process of this user whose command line has the folder is")
+}
+
+// Pulumi does not hear that the terminal was closed, and whatever runs after it does: a build or a session must not go on unseen.
+func TestPulumi_Hangup_PressesCtrlCAndStaysForOthers(t *testing.T) {
+	a, _, _ := testApp(t, "", emptyState)
+	ignored := func() string {
+		out, err := exec.Command("grep", "SigIgn", "/proc/self/status").Output()
+		require.NoError(t, err)
+		return strings.TrimSpace(strings.TrimPrefix(string(out), "SigIgn:"))
+	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("no /proc: the other half is an end-to-end test")
+	}
+	before := ignored()
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\ngrep SigIgn /proc/self/status\n"), 0o755))
+	var seen strings.Builder
+	require.NoError(t, a.pulumi(call{args: []string{"version"}, stdout: &seen}))
+	bits, err := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(seen.String(), "SigIgn:")), 16, 64)
+	require.NoError(t, err)
+	require.NotZero(t, bits&1, "Pulumi ignores SIGHUP, signal 1")
+	require.Equal(t, before, ignored(), "and programs that run later do not")
 }

@@ -1,6 +1,9 @@
 package stack
 
-import "syscall"
+import (
+	"os/exec"
+	"syscall"
+)
 
 // ownSession starts a process in a process group of its own, which Ctrl-C does not reach.
 func ownSession() *syscall.SysProcAttr {
@@ -12,3 +15,6 @@ func ownProcess(int) bool { return true }
 
 // pressCtrlC is never called: Windows has no SIGHUP.
 func pressCtrlC() {}
+
+// withoutHangup is the plain program here.
+func withoutHangup(path string, args []string) *exec.Cmd { return exec.Command(path, args...) }
