@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -75,6 +76,9 @@ func (c *clone) requireScreens() {
 
 	// Ctrl-C while the call is on its way reaches every process of the terminal, and so does the end of the terminal, which
 	// Pulumi does not survive by itself: it would leave a lock and an operation that nobody knows the end of.
+	hears := make(chan os.Signal, 1)
+	signal.Notify(hears, syscall.SIGHUP) // or else, under nohup, make does not hear of it
+	defer signal.Stop(hears)
 	for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		c.rule(map[string]any{"name": "slow", "action": "UpdateDocument", "delay": "5s"})
 		var printed bytes.Buffer

@@ -30,8 +30,21 @@ import (
 // The fix of a misspelt key gives its text to the key that was meant, if that
 // allows it; nil allows every text.
 func Decode(namespace string, config map[string]string, literals Literals, allows Allows, into any) (found, misread mistake.List) {
-	target := reflect.ValueOf(into).Elem()
-	d := decoder{namespace: namespace, literals: literals, allows: allows, root: target.Type()}
+	d := decoder{namespace: namespace, literals: literals, allows: allows}
+	return d.decode(config, into)
+}
+
+// Written reports the mistakes in what a stack's own file says, the defaults
+// aside: keys that nothing reads, and values of another type than their key's.
+func Written(namespace string, config map[string]string, literals Literals, into any) mistake.List {
+	d := decoder{namespace: namespace, literals: literals, partial: true}
+	found, _ := d.decode(config, into)
+	return found
+}
+
+func (d *decoder) decode(config map[string]string, into any) (found, misread mistake.List) {
+	target, namespace := reflect.ValueOf(into).Elem(), d.namespace
+	d.root = target.Type()
 	values := map[string]any{}
 	for key, text := range config {
 		if name, ours := strings.CutPrefix(key, namespace+":"); ours {
@@ -54,6 +67,8 @@ type decoder struct {
 	misread   mistake.List
 	// unjudged are groups that are empty by mistake, so that their keys are missing.
 	unjudged []string
+	// partial is a config without the defaults.
+	partial bool
 }
 
 // parse reads a top-level value. A text field takes it as it is; everything
@@ -274,7 +289,7 @@ func (d *decoder) structure(key string, members map[string]any, target reflect.V
 			d.value(at, value, field)
 		case field.Kind() == reflect.Struct:
 			d.structure(at, nil, field)
-		case !optional:
+		case !optional && !d.partial:
 			d.mistakes.Add(mistake.Mistake{
 				Key: at, Problem: "it has no value and no default",
 				Fix: mistake.Do("keep the default for it that Pulumi.yaml came with, or:",

@@ -5,6 +5,7 @@ package process
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,6 +29,10 @@ func TestEndWithTerminal_MakeIsFirstOnIt_EndsTheCommand(t *testing.T) {
 		time.Sleep(time.Minute)
 		return
 	}
+	// Under nohup, the command would not hear of it either.
+	hears := make(chan os.Signal, 1)
+	signal.Notify(hears, syscall.SIGHUP)
+	defer signal.Stop(hears)
 	for _, ends := range []bool{true, false} {
 		folder := t.TempDir()
 		started, makefile := filepath.Join(folder, "started"), filepath.Join(folder, "Makefile")

@@ -166,7 +166,7 @@ func Load(root, name string) (*Stack, error) {
 	}
 	s.SessionDocument, _ = member("session", "documentName").(string)
 	if v := value(s.Project + ":keepRecords"); v != nil {
-		s.KeepRecords = fmt.Sprint(v)
+		s.KeepRecords = shown(map[string]any{"": v})[""]
 	}
 	s.ProtectEndpoints = slices.Contains([]any{true, "true"}, member("endpoints", "protect"))
 	s.ExistingLogBucket, _ = member("logging", "bucketName").(string)
@@ -188,9 +188,12 @@ func Load(root, name string) (*Stack, error) {
 	if err == nil && s.Emulated && s.Name != s.Short() {
 		err = fmt.Errorf("STACK=%s: the local emulator has no organizations. Fix: STACK=%s", name, s.Short())
 	}
-	if _, says := own[s.Project+":emulated"]; err == nil && !says && !s.Emulated && name == "local" {
-		err = fmt.Errorf("%s does not say `%s:emulated: true` below config, so the stack local would be one in an AWS account. Nothing was done.\n"+
-			"  Fix: git checkout %[1]s; or, if that is meant, write `%[2]s:emulated: false`", filepath.Base(s.File()), s.Project)
+	if _, says := own[s.Project+":emulated"]; err == nil && !says && !s.Emulated {
+		_, problem := os.Stat(filepath.Join(root, ".local", "state", ".pulumi", "stacks", s.Project, name+".json"))
+		if name == "local" || problem == nil { // it was deployed to the emulator
+			err = fmt.Errorf("%s does not say `%s:emulated: true` below config, so the stack %s would be one in an AWS account. Nothing was done.\n"+
+				"  Fix: write it there, as in the committed Pulumi.local.yaml; or, if an AWS account is meant, `%[2]s:emulated: false`", filepath.Base(s.File()), s.Project, name)
+		}
 	}
 	if err == nil && s.Emulated && s.Region == "" {
 		err = fmt.Errorf("%s: aws:region is missing. Add a line such as `aws:region: eu-central-1` under config", filepath.Base(s.File()))
@@ -215,15 +218,44 @@ func (s *Stack) config() (map[string]any, error) {
 // they matter before it where they decide about more than the program.
 func (s *Stack) unread(own map[string]any) (twice, ignored mistake.List) {
 	literals := settings.ReadLiterals(s.Root, s.Project, s.Short())
-	shown := map[string]string{}
+	return literals.Twice(s.Project, &config.Config{}), append(literals.Outside(s.Project, &config.Config{}), settings.Elsewhere(s.Project, shown(own), &config.Config{})...)
+}
+
+// shown are keys of a stack's file as the engine hands them over, with a text in the place of each secret.
+func shown(own map[string]any) map[string]string {
+	result := map[string]string{}
 	for key, value := range own {
-		text, is := value.(string)
-		if !is {
-			text = settings.Show(value)
+		switch value := withoutSecrets(value).(type) {
+		case nil:
+			result[key] = ""
+		case string:
+			result[key] = value
+		default:
+			result[key] = settings.Show(value)
 		}
-		shown[key] = text
 	}
-	return literals.Twice(s.Project, &config.Config{}), append(literals.Outside(s.Project, &config.Config{}), settings.Elsewhere(s.Project, shown, &config.Config{})...)
+	return result
+}
+
+func withoutSecrets(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		if _, is := value["secure"]; is && len(value) == 1 {
+			return "secret"
+		}
+		members := map[string]any{}
+		for name, member := range value {
+			members[name] = withoutSecrets(member)
+		}
+		return members
+	case []any:
+		list := make([]any, len(value))
+		for i, element := range value {
+			list[i] = withoutSecrets(element)
+		}
+		return list
+	}
+	return value
 }
 
 // nested gives a member of an object in the stack's file.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,36 +137,17 @@ func (a *app) stacksIn(emulator Running) (names []string) {
 	return names
 }
 
-// refuseMisspelt refuses keys that look like the two which forbid a destroy. A destroy does not run the program, which refuses
-// every key that it does not know.
-func (a *app) refuseMisspelt() error {
+// refuseUnread refuses keys that nothing reads, wherever they are in the stack's file: one of them may be meant to protect the
+// session logs or the endpoints. A destroy does not run the program, which refuses them too.
+func (a *app) refuseUnread() error {
 	own, err := a.stack.config()
 	if err != nil {
 		return err
 	}
-	if _, ignored := a.stack.unread(own); len(ignored) > 0 { // one of them may be about a destroy
-		return fmt.Errorf("%w\n  Nothing was deleted. Next, when it is right: %s", ignored, screen.Make(a.stack.Name, "up"))
-	}
-	like := func(name, key string) bool { return settings.Nearest(name, []string{key}) != "" }
-	for _, key := range slices.Sorted(maps.Keys(own)) {
-		name, misspelt, right := strings.TrimPrefix(key, a.stack.Project+":"), "", ""
-		switch {
-		case name == "keepRecords":
-		case like(name, "keepRecords"):
-			misspelt, right = name, "keepRecords"
-		case like(name, "endpoints.protect"):
-			misspelt, right = name, "protect below endpoints:"
-		case like(name, "endpoints"):
-			for _, member := range slices.Sorted(maps.Keys(mapping(own[key]))) {
-				if like(member, "protect") && (name != "endpoints" || member != "protect") {
-					misspelt, right = settings.Member(name, member), "protect below endpoints:"
-				}
-			}
-		}
-		if misspelt != "" {
-			return fmt.Errorf("%s in %s: no such key, so it would protect nothing. Nothing was deleted.\n  Fix: write %s in its place, and then: %s",
-				misspelt, filepath.Base(a.stack.File()), right, screen.Make(a.stack.Name, "up"))
-		}
+	_, unread := a.stack.unread(own)
+	literals := settings.ReadLiterals(a.root, a.stack.Project, a.stack.Short())
+	if unread = append(unread, settings.Written(a.stack.Project, shown(own), literals, &config.Config{})...); len(unread) > 0 {
+		return fmt.Errorf("%w\n  Nothing was deleted, because a key that is not read protects nothing. Next, when the file is right: %s", unread, screen.Make(a.stack.Name, "up"))
 	}
 	return nil
 }
@@ -176,7 +156,7 @@ func (a *app) refuseMisspelt() error {
 // last update applied them; here the stricter one of config and state counts. Pulumi would notice a protected resource in its
 // preview, which can be skipped, and otherwise only when it comes to it.
 func (a *app) refuseProtected(before *deployment) error {
-	if err := a.refuseMisspelt(); err != nil {
+	if err := a.refuseUnread(); err != nil {
 		return err
 	}
 	c := config.Config{Emulated: a.stack.Emulated, KeepRecords: config.Choice(cmp.Or(a.stack.KeepRecords, "auto"))}
@@ -197,7 +177,8 @@ func (a *app) refuseProtected(before *deployment) error {
 			a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name), again)
 	}
 	if !slices.Contains([]config.Choice{"auto", "true", "false", config.Refuse}, c.KeepRecords) {
-		return fmt.Errorf("%s:keepRecords is %s; allowed are auto, true, false and refuse. Nothing was deleted", a.stack.Project, c.KeepRecords)
+		return fmt.Errorf("%s:keepRecords: not an allowed value (got %s). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n  Fix: write one of them in %s, and then: %s",
+			a.stack.Project, c.KeepRecords, filepath.Base(a.stack.File()), screen.Make(a.stack.Name, "up"))
 	}
 	if lost := before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, holders...); lost != nil && c.KeepsRecords() {
 		return fmt.Errorf("%s:keepRecords is %s, which keeps the session logs, but no update has applied it yet: this destroy would delete %s. Nothing was deleted.\n"+

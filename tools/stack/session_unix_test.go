@@ -5,6 +5,7 @@ package stack
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,6 +36,11 @@ func TestEmulator_ProcessOfAnotherUser_IsNotOurs(t *testing.T) {
 // Pulumi does not hear that the terminal was closed, and whatever runs after it does: a build or a session must not go on unseen.
 func TestPulumi_Hangup_PressesCtrlCAndStaysForOthers(t *testing.T) {
 	a, _, _ := testApp(t, "", emptyState)
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup
+		hears := make(chan os.Signal, 1)
+		signal.Notify(hears, syscall.SIGHUP)
+		defer signal.Stop(hears)
+	}
 	ignored := func() string {
 		out, err := exec.Command("grep", "SigIgn", "/proc/self/status").Output()
 		require.NoError(t, err)

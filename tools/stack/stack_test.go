@@ -420,30 +420,37 @@ func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
 	require.Contains(t, by, "ana@"+hostname)
 }
 
-func TestDestroy_MisspeltProtection_Refused(t *testing.T) {
+// A key that nothing reads protects nothing, wherever it is.
+func TestDestroy_KeyThatIsNotRead_Refused(t *testing.T) {
 	const own = "private-ec2-access:"
 	for lines, refused := range map[string]string{
-		"keepRecord: refuse":                            "keepRecord in Pulumi.local.yaml: no such key, so it would protect nothing. Nothing was deleted.\n  Fix: write keepRecords in its place, and then: make up",
-		own + "keeprecords: refuse":                     "keeprecords in Pulumi.local.yaml: no such key",
+		"keepRecord: refuse":                            "did you mean keepRecords?",
+		own + "keeprecords: refuse":                     "did you mean keepRecords?",
 		own + "keepRecords: false":                      "",
+		own + "keepRecords: {a: b}":                     `keepRecords: not an allowed value (got {"a":"b"})`,
+		own + "keepRecords: maybe":                      "keepRecords: not an allowed value (got maybe). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n  Fix: write one of them in Pulumi.local.yaml",
 		own + "tags: {keepRecord: x}":                   "",
+		own + "tags: {keepRecord: {secure: x}}":         "",
 		"private-ec2-acess:keepRecords: refuse":         "did you mean private-ec2-access:keepRecords?",
 		"pulumi:keepRecords: refuse":                    "did you mean private-ec2-access:keepRecords?",
 		"pulumi:tags: {team: web}":                      "",
+		own + "logging: {keepRecords: refuse}":          "logging.keepRecords",
+		own + "logging.keepRecords: refuse":             "logging.keepRecords",
+		own + "instances: {app: {keepRecords: refuse}}": "instances.app.keepRecords",
 		own + "endpoints: {protect: false}":             "",
-		own + "endpoints: {protct: true}":               "endpoints.protct in Pulumi.local.yaml: no such key, so it would protect nothing. Nothing was deleted.\n  Fix: write protect below endpoints: in its place",
-		own + "endpoint: {protect: true}":               "endpoint.protect in Pulumi.local.yaml: no such key",
-		own + "endpoints.protect: true":                 "endpoints.protect in Pulumi.local.yaml: no such key",
-		own + "endpoints: {existing: false}":            "",
+		own + "endpoints: {protct: true}":               "endpoints.protct",
+		own + "endpoint: {protect: true}":               "endpoint",
+		own + "endpoints.protect: true":                 "endpoints.protect",
+		own + "endpoints: {ec2messages: false}":         "",
 		own + "config:keepRecords: refuse":              "protected from destroy", // the form of Pulumi's earlier releases
 		"aws:maxRetries: 5\nkeepRecords: refuse":        "indent it below config:",
-		"aws:maxRetries: 5\nprivate-ec2-access:tags: 1": "indent it below config:",
 	} {
 		a, _, calls := testApp(t, lines, strings.Replace(emptyState, `{"urn":"u"`, `{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs"},{"urn":"u"`, 1))
 		before, err := a.export()
 		require.NoError(t, err)
 		if err := a.refuseProtected(before); refused != "" {
 			require.ErrorContains(t, err, refused, lines)
+			require.ErrorContains(t, err, "Nothing was deleted", lines)
 		} else {
 			require.NoError(t, err, lines)
 		}
@@ -470,8 +477,14 @@ func TestLoad_KindThatIsNotRead_Refused(t *testing.T) {
 			require.ErrorContains(t, err, want, file)
 		}
 	}
-	_, err := Load(project(t, map[string]string{"Pulumi.dev.yaml": "config: {}\nconfg: {}\n"}), "dev")
+	root := project(t, map[string]string{"Pulumi.dev.yaml": "config: {}\nconfg: {}\n"})
+	_, err := Load(root, "dev")
 	require.NoError(t, err, "the program reports this one with all others")
+	states := filepath.Join(root, ".local", "state", ".pulumi", "stacks", "private-ec2-access")
+	require.NoError(t, os.MkdirAll(states, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(states, "dev.json"), []byte("{}"), 0o600))
+	_, err = Load(root, "dev")
+	require.ErrorContains(t, err, "so the stack dev would be one in an AWS account", "it was deployed to the emulator")
 }
 
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
@@ -965,7 +978,7 @@ func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
 
 // A setting that protects from a destroy counts if the config has it or if the state has it: the stricter of the two.
 func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
-	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete the bucket logs-1, the log group /sessions, the KMS key key-1. Nothing was deleted", "allowed are auto, true, false and refuse. Nothing was deleted"
+	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete the bucket logs-1, the log group /sessions, the KMS key key-1. Nothing was deleted", "not an allowed value (got refused). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n"
 	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted"
 	const plain, retained, protected = "", `,"retainOnDelete":true`, `,"retainOnDelete":true,"protect":true`
 	for _, c := range []struct{ setting, logs, endpoint, want string }{
