@@ -160,6 +160,10 @@ func (a *app) refuseProtected(before *deployment) error {
 		return err
 	}
 	c := config.Config{Emulated: a.stack.Emulated, KeepRecords: config.Choice(cmp.Or(a.stack.KeepRecords, "auto"))}
+	if !slices.Contains([]config.Choice{"auto", "true", "false", config.Refuse}, c.KeepRecords) {
+		return fmt.Errorf("%s:keepRecords: not an allowed value (got %s). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n  Fix: write one of them in %s, and then: %s",
+			a.stack.Project, c.KeepRecords, filepath.Base(a.stack.File()), screen.Make(a.stack.Name, "up"))
+	}
 	protected := func(r apitype.ResourceV3) bool { return r.Protect }
 	holders := []tokens.Type{bucketType, logGroupType, keyType}
 	logs := before.with(protected, holders...)
@@ -167,7 +171,7 @@ func (a *app) refuseProtected(before *deployment) error {
 		logs = before.with(func(apitype.ResourceV3) bool { return true }, holders...)
 	}
 	again := fmt.Sprintf("    make up STACK=%[1]s\n    make destroy STACK=%[1]s", a.stack.Name)
-	if logs != nil && (c.KeepRecords == "true" || c.KeepRecords == "false") {
+	if logs != nil && c.KeepRecords != config.Refuse {
 		return fmt.Errorf("the stack %s is protected from destroy: it was deployed with %s:keepRecords refuse, and no update has applied %s yet. Nothing was deleted.\n  Fix:\n%s",
 			a.stack.Name, a.stack.Project, c.KeepRecords, again)
 	}
@@ -175,10 +179,6 @@ func (a *app) refuseProtected(before *deployment) error {
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and it has session logs or their key: %s. Nothing was deleted.\n"+
 			"  Fix, with true to keep the session logs, with false to delete them:\n    %s\n    pulumi config set %[2]s:keepRecords true\n%[5]s",
 			a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name), again)
-	}
-	if !slices.Contains([]config.Choice{"auto", "true", "false", config.Refuse}, c.KeepRecords) {
-		return fmt.Errorf("%s:keepRecords: not an allowed value (got %s). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n  Fix: write one of them in %s, and then: %s",
-			a.stack.Project, c.KeepRecords, filepath.Base(a.stack.File()), screen.Make(a.stack.Name, "up"))
 	}
 	if lost := before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, holders...); lost != nil && c.KeepsRecords() {
 		return fmt.Errorf("%s:keepRecords is %s, which keeps the session logs, but no update has applied it yet: this destroy would delete %s. Nothing was deleted.\n"+

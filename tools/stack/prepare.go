@@ -47,7 +47,12 @@ func (a *app) selectStack(create bool) error {
 	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: pipe{a.stderr}}
 	created := call{args: append(slices.Clone(c.args), "--create"), stdout: c.stdout}
 	if a.stack.Emulated {
-		if err := a.keepingText(func() error { return a.pulumi(created) }); err != nil {
+		err := a.keepingText(func() error {
+			said, err := a.reading(created)
+			fmt.Fprint(a.stderr, said)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		return a.addSalt()

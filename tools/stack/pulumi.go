@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"private-ec2-access/tools/process"
 )
@@ -97,12 +99,27 @@ func (a *app) read(args ...string) (string, error) {
 
 // onExisting runs Pulumi on the stack, and fails with sessions.NotDeployed if the backend has no such stack.
 func (a *app) onExisting(c call) error {
-	var said strings.Builder
-	c.stderr = &said
-	err := a.pulumi(c)
-	if err != nil && strings.Contains(said.String(), "no stack named ") {
+	said, err := a.reading(c)
+	if err != nil && strings.Contains(said, "no stack named ") {
 		return a.notDeployed()
 	}
-	fmt.Fprint(a.stderr, said.String())
+	fmt.Fprint(a.stderr, said)
 	return err
+}
+
+// halfWritten matches what Pulumi says of a state in a folder that another command is writing at this moment.
+var halfWritten = regexp.MustCompile(`failed to load checkpoint: (EOF|unexpected end of JSON input)`)
+
+// reading runs Pulumi, which reads the state, and returns what it says on standard error.
+func (a *app) reading(c call) (said string, err error) {
+	for range 5 {
+		var text strings.Builder
+		c.stderr = &text
+		err = a.pulumi(c)
+		if said = text.String(); err == nil || !halfWritten.MatchString(said) {
+			break
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	return said, err
 }

@@ -420,6 +420,18 @@ func TestPreview_AnotherUpdateRuns_IsNamed(t *testing.T) {
 	require.Contains(t, by, "ana@"+hostname)
 }
 
+// Pulumi does not write the state of a folder in one go, so who reads it meanwhile may find half of it.
+func TestRead_StateHalfWritten_ReadAgain(t *testing.T) {
+	a, out, calls := testApp(t, "", emptyState)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho \"$1 $2\" >> calls\n"+
+		"[ $(wc -l < calls) -gt 2 ] && echo fine && exit 0\necho 'error: failed to load checkpoint: EOF' >&2\nexit 255\n"), 0o755))
+	text, err := a.read("stack", "export")
+	require.NoError(t, err)
+	require.Equal(t, "fine\n", text)
+	require.Equal(t, 3, strings.Count(calls(), "stack export"))
+	require.Empty(t, out.String())
+}
+
 // A key that nothing reads protects nothing, wherever it is.
 func TestDestroy_KeyThatIsNotRead_Refused(t *testing.T) {
 	const own = "private-ec2-access:"
@@ -986,7 +998,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		{"keepRecords: auto", plain, plain, ""},
 		{`keepRecords: "false"`, retained, plain, ""},
 		{"keepRecords: true", retained, plain, ""},
-		{"", protected, plain, refused},
+		{"", protected, plain, "it was deployed with private-ec2-access:keepRecords refuse, and no update has applied auto yet. Nothing was deleted"},
 		{"keepRecords: false", protected, plain, "it was deployed with private-ec2-access:keepRecords refuse, and no update has applied false yet. Nothing was deleted"},
 		{"keepRecords: refuse", plain, plain, refused},
 		{"keepRecords: refuse", retained, plain, refused},
