@@ -44,6 +44,7 @@ var written = map[string]string{
 	"level-outside-of-instances":    "  instances:\n    app: {}\ndb: {instanceType: t4g.small}\ncloudWatch: true\n",
 	"namespace-misspelt":            "  private-ec2-acess:keepRecords: refuse\n  private_ec2_access:tags: {team: web}\n  pulumi:logging: {cloudWatch: true}\n  asw:maxRetries: 5\n  access:session: {adopt: false}\n",
 	"key-in-two-forms":              "  keepRecords: true\n  private-ec2-access:keepRecords: false\n  tags: {a: b}\n  private-ec2-access:config:tags: {a: b}\n",
+	"level-too-deep":                "  logging: {keepRecords: true}\n  instances: {app: {keepRecords: refuse}}\n  private-ec2-access:session.keepRecords: 'true'\n",
 	"mapping-empty":                 "  tags:\n",
 	"mapping-of-tags-a-list":        "  tags: [a]\n",
 	"mapping-of-fleets-a-list":      "  fleets: [web]\n",

@@ -312,6 +312,9 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		return mistake.Do("in the file, put a blank after the colon, as in "+key+": "+text+"; or:", remove, SetCommand(d.namespace, Member(parent, key), Quote(text)))
 	}
 	meant, of := nearestPath(parent, steps, in)
+	if above, found := find(d.root, steps[len(steps)-1]); meant == "" && found && (parent != "" || len(steps) > 1) && above.Type.Kind() == reflect.String {
+		meant, of = steps[len(steps)-1], above.Type // logging: {keepRecords: true}
+	}
 	if homes := homesOf(name, value, in); len(homes) > 0 && len(steps) == 1 && (meant == "" || distance(name, meant[strings.LastIndex(meant, ".")+1:]) > max(1, len(name)/3)) {
 		return d.indent(parent, homes, name, value, remove)
 	}
@@ -334,7 +337,7 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		}
 	}
 	set := SetCommand(d.namespace, meant, text)
-	if len(steps) > 1 {
+	if len(steps) > 1 && strings.Contains(meant, ".") {
 		return mistake.Do("a key with a dot needs --path:", remove, set)
 	}
 	return mistake.Do("did you mean "+strings.TrimSuffix(meant, ".KEY")+"?", remove, set)

@@ -72,7 +72,7 @@ func (r *run) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	interrupted := code == 130 // on a terminal, before the plugin had it
+	interrupted := code > 128 // by a signal; Ctrl-C, before the plugin had the terminal
 	if code != 0 && known && (interrupted || !process.IsTerminal(r.In)) {
 		if s, isActive, err := r.aws.findSession(ctx, session.SessionID); err == nil && isActive && s.Status != "Terminating" {
 			if err := r.leaveNone(ctx, session.SessionID); err != nil {

@@ -263,6 +263,8 @@ func (a *app) follow(command, path string, ended <-chan struct{}, r *screen.Run,
 			line.Clear()
 			if command == "preview" {
 				a.say("Cancelling.")
+			} else if n > 1 {
+				a.say("Stopping at once.")
 			} else {
 				a.say("Cancelling: waiting for what AWS has begun. Ctrl-C again stops at once; the state may then lack the result.")
 			}

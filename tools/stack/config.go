@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,7 +167,9 @@ func Load(root, name string) (*Stack, error) {
 	}
 	s.SessionDocument, _ = member("session", "documentName").(string)
 	if v := value(s.Project + ":keepRecords"); v != nil {
-		s.KeepRecords = shown(map[string]any{"": v})[""]
+		s.KeepRecords = cmp.Or(shown(map[string]any{"": v})[""], `""`)
+	} else if _, empty := own[s.Project+":keepRecords"]; empty {
+		s.KeepRecords = `""`
 	}
 	s.ProtectEndpoints = slices.Contains([]any{true, "true"}, member("endpoints", "protect"))
 	s.ExistingLogBucket, _ = member("logging", "bucketName").(string)
