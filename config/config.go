@@ -86,7 +86,7 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 	}
 	found = append(found, literals.Outside(project, c)...)
 	found = append(found, literals.Twice(project, c)...)
-	found = append(found, settings.Elsewhere(project, raw, c)...)
+	found = append(found, literals.Elsewhere(project, raw, c)...)
 	found = append(found, checkRegion(raw, env)...)
 	found = append(found, literals.Changed(project, raw)...)
 	if !concerns(unread, "emulated") {

@@ -115,8 +115,8 @@ func (l Literals) Twice(namespace string, into any) (found mistake.List) {
 }
 
 // Elsewhere reports keys, by their full names, in a namespace that is likely
-// to be a misspelt one: nothing reads them.
-func Elsewhere(namespace string, config map[string]string, into any) (found mistake.List) {
+// to be a misspelt one: nothing reads them. Secrets are not shown.
+func (l Literals) Elsewhere(namespace string, config map[string]string, into any) (found mistake.List) {
 	known := fieldNames(reflect.TypeOf(into).Elem())
 	for _, key := range slices.Sorted(maps.Keys(config)) {
 		in, name, _ := strings.Cut(key, ":")
@@ -130,11 +130,14 @@ func Elsewhere(namespace string, config map[string]string, into any) (found mist
 		if meant == "" {
 			continue
 		}
-		full := meant + ":" + name
+		full, value := meant+":"+name, word(config[key])
+		if _, encrypted := l.values[Member(key, "secure")]; encrypted || secret(name) {
+			value = "VALUE"
+		}
 		found.Add(mistake.Mistake{
 			Key: key, Problem: "nothing reads it: the namespace is " + meant + ", not " + in,
 			Fix: mistake.Do("did you mean "+full+"? Write it so in the file, or run:",
-				RemoveCommand(in, name), SetCommand(meant, name, word(config[key]))),
+				RemoveCommand(in, name), SetCommand(meant, name, value)),
 		})
 	}
 	return found
@@ -158,6 +161,9 @@ func (l Literals) Outside(namespace string, into any) (found mistake.List) {
 			}
 			found.Add(m)
 			continue
+		}
+		if secret(name) {
+			value = "VALUE"
 		}
 		found.Add(mistake.Mistake{
 			Key: key, Got: Show(value), Problem: "outside of config: in " + l.file + ", where Pulumi ignores it",

@@ -234,6 +234,23 @@ func TestReadLiterals_DefaultsOfTheProject(t *testing.T) {
 	require.Len(t, decode(config, settings.ReadLiterals(folder, "p", "test"), &got), 2)
 }
 
+// A message may end in a pipeline's log.
+func TestKeysThatAreNotRead_Secrets_NotShown(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.dev.yaml"), []byte("config:\n  asw:profile: {secure: v1:x}\n  asw:secretKey: plain\n  asw:region: us-east-2\naws:secretKey: plain\n"), 0o600))
+	var into struct{}
+	require.NotContains(t, settings.ReadLiterals(folder, "private-ec2-access", "dev").Outside("private-ec2-access", &into).Error(), "plain")
+	found := settings.ReadLiterals(folder, "private-ec2-access", "dev").Elsewhere("private-ec2-access",
+		map[string]string{"asw:profile": "decrypted", "asw:secretKey": "plain", "asw:region": "us-east-2"}, &into)
+	require.Len(t, found, 3)
+	require.NotContains(t, found.Error(), "decrypted")
+	require.NotContains(t, found.Error(), "plain")
+	require.ErrorContains(t, found.Err(), "pulumi config set aws:profile VALUE")
+	require.ErrorContains(t, found.Err(), "pulumi config set aws:secretKey VALUE")
+	require.ErrorContains(t, found.Err(), "pulumi config set aws:region us-east-2")
+}
+
 // A key beside config that no stack's file has is one that is misspelt, or one
 // that does not exist.
 func TestOutside_UnknownKeys_Reported(t *testing.T) {

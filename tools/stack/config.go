@@ -221,7 +221,7 @@ func (s *Stack) config() (map[string]any, error) {
 // they matter before it where they decide about more than the program.
 func (s *Stack) unread(own map[string]any) (twice, ignored mistake.List) {
 	literals := settings.ReadLiterals(s.Root, s.Project, s.Short())
-	return literals.Twice(s.Project, &config.Config{}), append(literals.Outside(s.Project, &config.Config{}), settings.Elsewhere(s.Project, shown(own), &config.Config{})...)
+	return literals.Twice(s.Project, &config.Config{}), append(literals.Outside(s.Project, &config.Config{}), literals.Elsewhere(s.Project, shown(own), &config.Config{})...)
 }
 
 // shown are keys of a stack's file as the engine hands them over, with a text in the place of each secret.

@@ -125,7 +125,7 @@ var breaks = []breakage{
 	{"a text that YAML changed", []edit{{"internal/settings/settings.go", "case known && text != handed:", "case false:"}}},
 	{"a key beside the one that it belongs below", []edit{{"internal/settings/settings.go", "members = d.sameLevel(key, members, target.Type())", "_ = d.sameLevel"}}},
 	{"a key outside of config", []edit{{"config/config.go", "	found = append(found, literals.Outside(project, c)...)\n", ""}}},
-	{"a key in a misspelt namespace", []edit{{"config/config.go", "	found = append(found, settings.Elsewhere(project, raw, c)...)\n", "	_ = settings.Elsewhere\n"}}},
+	{"a key in a misspelt namespace", []edit{{"config/config.go", "	found = append(found, literals.Elsewhere(project, raw, c)...)\n", ""}}},
 	{"a key in two forms", []edit{{"config/config.go", "	found = append(found, literals.Twice(project, c)...)\n", ""}}},
 	{"a Region of an unknown partition", []edit{{"config/region.go", "case !scope.Scope{Partition: partition}.Supported():", "case false:"}}},
 	{"tag keys that IAM takes for one", []edit{{"config/tags.go", "case other != \"\":", "case false:"}}},
