@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -9,10 +10,12 @@ import (
 	"private-ec2-access/tools/screen"
 )
 
-// NotDeployed is the error of a command about sessions on a stack that has no outputs to begin with.
-type NotDeployed struct{ Stack, Problem string }
+// NotDeployed is the error of a command about sessions on a stack that has no outputs to begin with. The usual fix is make up.
+type NotDeployed struct{ Stack, Problem, Fix string }
 
-func (n NotDeployed) Error() string { return n.Problem + ".\n  Fix: " + screen.Make(n.Stack, "up") }
+func (n NotDeployed) Error() string { return n.Problem + ".\n  Fix: " + n.fix() }
+
+func (n NotDeployed) fix() string { return cmp.Or(n.Fix, screen.Make(n.Stack, "up")) }
 
 func parseOutputs(text, stack string) (outputs.Values, error) {
 	var o outputs.Values
@@ -20,7 +23,7 @@ func parseOutputs(text, stack string) (outputs.Values, error) {
 		return o, fmt.Errorf("cannot read the outputs of the stack %s: %w", stack, err)
 	}
 	if o.Region == "" || o.SessionDocument == "" {
-		return o, NotDeployed{stack, fmt.Sprintf("the stack %s has no outputs: it is not deployed, or not to the end", stack)}
+		return o, NotDeployed{Stack: stack, Problem: fmt.Sprintf("the stack %s has no outputs: it is not deployed, or not to the end", stack)}
 	}
 	return o, nil
 }

@@ -81,7 +81,7 @@ func (r *run) statusOfNothing(n NotDeployed) error {
 	}
 	lines := [][2]string{{"Stack", n.Stack}, {"Deployed", text}}
 	if !strings.Contains(text, "Next: ") {
-		lines = append(lines, [2]string{"Next", screen.Make(n.Stack, "up")})
+		lines = append(lines, [2]string{"Next", n.fix()})
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintf(cmp.Or(r.Out, os.Stdout), "%-14s %s\n", line[0]+":", line[1]); err != nil {

@@ -92,9 +92,9 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		err      error
 		deployed string
 	}{
-		{Setting{Out: out}, NotDeployed{"dev", "not from here"}, "nothing\nNext:          make up STACK=dev"},
+		{Setting{Out: out}, NotDeployed{Stack: "dev", Problem: "not from here"}, "nothing\nNext:          make up STACK=dev"},
 		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3 AWS resources", nil }}, nil, "3 AWS resources\nNext:          make up STACK=dev"},
-		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "", NotDeployed{"dev", "no stack"} }, Deployed: func() (string, error) { return "", NotDeployed{"dev", "no stack"} }}, nil,
+		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "", NotDeployed{Stack: "dev", Problem: "no stack"} }, Deployed: func() (string, error) { return "", NotDeployed{Stack: "dev", Problem: "no stack"} }}, nil,
 			"nothing: no stack\nNext:          make up STACK=dev"},
 		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3. Next: make up STACK=dev", nil }}, nil, "3. Next: make up STACK=dev"},
 	} {

@@ -196,6 +196,9 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 		a.say("error: there are changes, and --expect-no-changes was given")
 		return err
 	}
+	if a.stack.Emulated && a.emulator.PID > 0 && !alive(a.emulator.PID) {
+		return fmt.Errorf("the local emulator has ended, and the resources in it are lost. What it printed: %s\n  Fix: %s", newEmulator(a.tools, a.say).Log, screen.Make(a.stack.Name, "up"))
+	}
 	shown, err2 := filepath.Rel(a.root, path)
 	if err2 != nil {
 		shown = path

@@ -106,6 +106,19 @@ func TestWatch_NoEventWithTheCause_EndOfTheLogShown(t *testing.T) {
 		"  Next: remove the cause; make up STACK=demo continues from there. If the cause is the emulator itself, start with an empty one: make down, then make up STACK=demo.\n", out.String())
 }
 
+// Every resource then fails with its own long text, and the cause is in none of them.
+func TestWatch_EmulatorEnded_SaysSo(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	a.emulator.PID = endedProcess(t)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho 'error: connection refused'\nexit 255\n"), 0o755))
+	require.EqualError(t, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "local"}),
+		"the local emulator has ended, and the resources in it are lost. What it printed: "+a.tools.Path("log", "emulator.log")+"\n  Fix: make up")
+	assert.Empty(t, out.String())
+
+	a.emulator.PID = os.Getpid()
+	require.Equal(t, process.Exit{Code: 255}, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "local"}))
+}
+
 // Pulumi advises pulumi cancel, which would harm an update that runs.
 func TestWatch_AnotherCommandRuns_WaitAdvised(t *testing.T) {
 	for said, real := range map[string]bool{"the stack is currently locked by 1 lock(s). Either wait": false, "[409] Conflict: Another update is currently in progress": true} {
@@ -240,6 +253,8 @@ func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
 		state    string
 		pending  string
 		bringsIn bool
+		changing string
+		failed   bool
 		says     string
 	}{
 		{state: fmt.Sprintf(of, "i-1", "i-1"), pending: `{"type":"creating","resource":{"urn":"urn:pulumi:local::p::aws:sns/topic:Topic::t"}}`,
@@ -249,9 +264,54 @@ func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
 		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up, or make destroy"},
 		{state: `{"type":"pulumi:pulumi:Stack","outputs":{"instanceIds":{"app":"i-1"}}},{"type":"aws:ec2/vpc:Vpc","custom":true}`, bringsIn: true, says: "1 AWS resource"},
 		{state: `{"type":"pulumi:pulumi:Stack"}`, says: "nothing"},
+		{state: `{"type":"pulumi:pulumi:Stack"}`, failed: true, says: "nothing"},
+		{state: `{"type":"pulumi:pulumi:Stack"}`, changing: "ana", says: "nothing. Another command is changing that (ana), so what follows may be out of date"},
+		{state: fmt.Sprintf(of, "i-1", "i-2"), changing: "ana", says: "1 AWS resource. Another command is changing that (ana), so what follows may be out of date"},
+		{state: fmt.Sprintf(of, "i-1", "i-1"), failed: true, says: "1 AWS resource. The last change was not finished, so what follows may be out of date. Next: make up, or make destroy"},
 	} {
 		var d deployment
 		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[`+c.state+`],"pending_operations":[`+c.pending+`]}}`), &d))
-		assert.Equal(t, c.says, d.summary(&Stack{Name: "local", BringsIn: c.bringsIn}))
+		assert.Equal(t, c.says, d.summary(&Stack{Name: "local", BringsIn: c.bringsIn}, c.changing, c.failed))
 	}
+}
+
+// The state does not have the result of the last command, and the outputs are missing until the first update ends.
+func TestDeployed_LastResultAndFirstUpdate_Said(t *testing.T) {
+	const topic = `{"deployment":{"resources":[{"urn":"urn:pulumi:local::p::aws:sns/topic:Topic::t","type":"aws:sns/topic:Topic","custom":true}]}}`
+	answer := func(history string) *app {
+		a, _, _ := testApp(t, "", emptyState)
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte(`#!/bin/sh
+case "$1 $2" in
+"stack export") echo '`+topic+`' ;;
+"stack history") echo '`+history+`' ;;
+"stack output") echo '{}' ;;
+esac
+`), 0o755))
+		return a
+	}
+	for history, unfinished := range map[string]bool{
+		`[{"kind":"update","result":"failed"}]`: true, `[{"kind":"update","result":"succeeded"}]`: false,
+		`[{"kind":"update","result":"in-progress"}]`: false, `[]`: false, ``: false,
+	} {
+		text, err := answer(history).setting().Deployed()
+		require.NoError(t, err)
+		assert.Equal(t, unfinished, strings.Contains(text, "The last change was not finished"), history)
+	}
+	text, err := answer("{").setting().Deployed()
+	require.NoError(t, err)
+	require.Equal(t, "1 AWS resource. Whether the last change was finished is unknown", text)
+
+	a := answer("[]")
+	text, err = a.setting().Outputs()
+	require.NoError(t, err)
+	require.Equal(t, "{}\n", text)
+	hostname, err := os.Hostname()
+	require.NoError(t, err)
+	writeLock(t, a.tools.Path("state"), "local", "a", lock{PID: fakePulumiProcess(t), Hostname: hostname, Username: "ana"})
+	_, err = a.setting().Outputs()
+	require.ErrorContains(t, err, "another command is changing the stack local (ana@"+hostname)
+	require.ErrorContains(t, err, "which has no outputs yet.\n  Fix: wait for it, and run this again")
+	text, err = a.setting().Deployed()
+	require.NoError(t, err)
+	assert.Contains(t, text, "1 AWS resource. Another command is changing that (ana@"+hostname)
 }

@@ -81,6 +81,9 @@ func (a *app) destroyPrepared(args []string) error {
 		return err
 	}
 	left, remain := before.kept(), after.cloudResources()
+	if a.lostResources {
+		left = kept{} // the outputs still name the log bucket
+	}
 	if before.cloudResources() == 0 {
 		a.say("Nothing to delete: the stack %s has no AWS resources.", a.stack.Name)
 	} else {

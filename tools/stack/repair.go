@@ -110,7 +110,7 @@ func (a *app) repair() error {
 	a.before = d
 	refresh := []string{"refresh", "--yes", "--skip-preview", "--suppress-outputs", "--stack", a.stack.Name}
 	var reasons []string
-	if a.stack.Emulated && !a.sameInstance() && d.cloudResources() > 0 {
+	if a.lostResources = a.stack.Emulated && !a.sameInstance() && d.cloudResources() > 0; a.lostResources {
 		reasons = append(reasons, fmt.Sprintf("the emulator was restarted and has lost the %d resources in the state of the stack %s", d.cloudResources(), a.stack.Name))
 	}
 	if pending := d.pending(); len(pending) > 0 {

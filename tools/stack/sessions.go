@@ -1,8 +1,11 @@
 package stack
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,15 +91,9 @@ func (a *app) refuseOutputs(file string) error {
 func (a *app) setting() sessions.Setting {
 	s := sessions.Setting{
 		Stack: a.stack.Name, Emulated: a.stack.Emulated, Environ: a.awsEnviron(),
-		Outputs: func() (string, error) { return a.read("stack", "output", "--json", "--stack", a.stack.Name) },
-		Deployed: func() (string, error) {
-			d, err := a.export()
-			if err != nil {
-				return "", err
-			}
-			return d.summary(a.stack), nil
-		},
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Outputs:  a.deployedOutputs,
+		Deployed: a.deployed,
+		In:       os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}
 	if a.me != nil {
 		s.Identity, s.Where = a.me.Identity, a.me.text
@@ -107,6 +104,53 @@ func (a *app) setting() sessions.Setting {
 		s.OfferedPlugin = `make plugin builds one from its source; then export PATH="$PATH:$PWD/.local/bin"`
 	}
 	return s
+}
+
+// deployedOutputs are the stack's outputs as JSON. The first update writes them at its end.
+func (a *app) deployedOutputs() (string, error) {
+	text, err := a.read("stack", "output", "--json", "--stack", a.stack.Name)
+	if err != nil || strings.TrimSpace(text) != "{}" {
+		return text, err
+	}
+	by, err := a.changing()
+	if err == nil && by != "" {
+		return "", sessions.NotDeployed{Stack: a.stack.Name, Fix: "wait for it, and run this again",
+			Problem: fmt.Sprintf("another command is changing the stack %s (%s), which has no outputs yet", a.stack.Name, by)}
+	}
+	return text, err
+}
+
+// deployed says in a few words what is deployed.
+func (a *app) deployed() (string, error) {
+	d, err := a.export()
+	if err != nil {
+		return "", err
+	}
+	by, err := a.changing()
+	if err != nil {
+		return "", err
+	}
+	unfinished, err := a.unfinished()
+	text := d.summary(a.stack, by, unfinished)
+	if err != nil { // what Pulumi says of it is printed already
+		text += ". Whether the last change was finished is unknown"
+	}
+	return text, nil
+}
+
+// unfinished reports whether the last command that changed the stack was cancelled or has failed. The state does not have that.
+func (a *app) unfinished() (bool, error) {
+	text, err := a.read("stack", "history", "--json", "--page-size", "1", "--stack", a.stack.Name)
+	if err != nil {
+		return false, err
+	}
+	var last []struct {
+		Result string `json:"result"`
+	}
+	if err := json.Unmarshal([]byte(cmp.Or(strings.TrimSpace(text), "[]")), &last); err != nil {
+		return false, fmt.Errorf("cannot read the history of the stack %s: %w", a.stack.Name, err)
+	}
+	return len(last) > 0 && last[0].Result == "failed", nil
 }
 
 func (a *app) ensureSessionPlugin() (path string, err error) {

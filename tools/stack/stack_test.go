@@ -580,6 +580,7 @@ func TestRepair(t *testing.T) {
 			assert.Equal(t, c.export == killed && c.recorded == "new", strings.Contains(out.String(), "account swept"), "only where something may exist that the state does not know")
 			assert.Equal(t, "new", a.emulator.Instance)
 			assert.True(t, a.sameInstance(), "the emulator is recorded")
+			assert.Equal(t, c.recorded != "new" && c.export == twoTopics, a.lostResources)
 		})
 	}
 }
@@ -966,6 +967,17 @@ func TestKept(t *testing.T) {
 			{"type":"private-ec2-access:index:LogArchive","retainOnDelete":`+retained+`}
 		]}}`), &killed))
 		require.Equal(t, kept{buckets: want}, killed.kept())
+	}
+}
+
+// What was lost with the emulator is not kept, though the outputs still name the log bucket.
+func TestDestroy_ResourcesLost_NothingKept(t *testing.T) {
+	const state = `{"deployment":{"resources":[{"type":"pulumi:pulumi:Stack","outputs":{"logBucket":"logs-1"}},{"type":"private-ec2-access:index:LogArchive","retainOnDelete":true}]}}`
+	for _, lost := range []bool{true, false} {
+		a, out, _ := testApp(t, "", state)
+		a.lostResources = lost
+		require.NoError(t, a.destroyPrepared(nil))
+		assert.Equal(t, !lost, strings.Contains(out.String(), "Kept: the log bucket logs-1"))
 	}
 }
 

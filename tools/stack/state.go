@@ -105,19 +105,23 @@ func (d *deployment) cloudResources() int {
 	return count
 }
 
-// summary says what is deployed, since when, and what a killed command left.
-func (d *deployment) summary(s *Stack) string {
-	if d.cloudResources() == 0 {
-		return "nothing"
+// summary says what is deployed, since when, who is changing it, and what a command that was killed, cancelled or failed left.
+func (d *deployment) summary(s *Stack, changing string, unfinished bool) string {
+	text := "nothing"
+	if n := d.cloudResources(); n > 0 {
+		text = screen.Count(n, "AWS resource")
+		if at := d.Deployment.Manifest.Time; !at.IsZero() {
+			text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
+		}
 	}
-	text := screen.Count(d.cloudResources(), "AWS resource")
-	if at := d.Deployment.Manifest.Time; !at.IsZero() {
-		text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
-	}
-	if pending := d.pending(); len(pending) > 0 {
+	if changing != "" {
+		text += ". Another command is changing that (" + changing + "), so what follows may be out of date"
+	} else if d.cloudResources() == 0 {
+		return text
+	} else if pending := d.pending(); len(pending) > 0 {
 		text += ". A command is running, or was killed, while " + strings.Join(pending, ", ") +
 			", so what follows may be out of date. Next, if it was killed: " + screen.Make(s.Name, "up") + ", or " + screen.Make(s.Name, "destroy")
-	} else if d.cut(s.BringsIn) {
+	} else if unfinished || d.cut(s.BringsIn) {
 		text += ". The last change was not finished, so what follows may be out of date. Next: " + screen.Make(s.Name, "up") + ", or " + screen.Make(s.Name, "destroy")
 	}
 	return text
