@@ -171,7 +171,7 @@ var mistakes = map[string]map[string]any{
 	"shell-profiles-too-long-as-json": {"session.shellProfile.linux": strings.Repeat("<", 10000), "session.shellProfile.windows": strings.Repeat("\n", 10000)},
 	"tag-of-aws":                      {"tags": map[string]any{"aws:team": "platform"}},
 	"tag-of-the-program":              {"tags": map[string]any{"Name": "mine"}},
-	"unknown-key":                     {"netwrok": map[string]any{"vpcId": "vpc-1"}},
+	"unknown-key":                     {"netwrok": map[string]any{"availabilityZoneCount": 1}},
 	"unknown-key-with-a-mapping":      {"instnces": map[string]any{"web": map[string]any{}}},
 	"unknown-nested-key":              {"network.cidrblock": "10.30.0.0/16"},
 	"unknown-keys-of-choices":         {"keepRecord": "yes", "confirmChange": "true", "logging.objectlock": "on", "logging.encryptions": "kms"},
@@ -228,7 +228,7 @@ var mistakes = map[string]map[string]any{
 	"transition-after-the-end":         {"logging.transitionDays": 365},
 	"transition-negative":              {"logging.transitionDays": -1},
 	"several-of-every-kind": {
-		"netwrok": map[string]any{"vpcId": "vpc-1"}, "instance.volumeSize": "abc", "network.cidrBlock": "10.30.0.0/8",
+		"netwrok": map[string]any{"availabilityZoneCount": 1}, "instance.volumeSize": "abc", "network.cidrBlock": "10.30.0.0/8",
 		"session.idleSessionTimeout": 90, "endpoints": "wide", "instances": map[string]any{"web_1": map[string]any{}},
 		"tags": map[string]any{"Name": "x"},
 	},

@@ -288,7 +288,7 @@ var target = regexp.MustCompile(`(?:private-ec2-access|aws):([^ ]+?)'? `)
 // fill replaces the placeholders of a command.
 func fill(t *testing.T, name, command string) string {
 	t.Helper()
-	command = strings.NewReplacer(".NAME'", ".renamed'", "network.KEY'", "network.cidrBlock'").Replace(command)
+	command = strings.NewReplacer(".NAME", ".renamed", "network.KEY'", "network.cidrBlock'").Replace(command)
 	match := target.FindStringSubmatch(command)
 	if match == nil {
 		return command
@@ -309,8 +309,6 @@ func fill(t *testing.T, name, command string) string {
 		value = "{}"
 	}
 	switch last := len(words) - 1; words[last] {
-	case `'{"NAME":"VALUE"}'`, `'{"NAME":{"count":"NUMBER"}}'`, `'{"NAME":{"instanceId":"VALUE"}}'`:
-		words[last] = strings.NewReplacer("NUMBER", "2", "instanceId\":\"VALUE", "instanceId\":\"i-0123456789abcdef2", "NAME", "renamed").Replace(words[last])
 	case "VALUE", "NUMBER", "REGION", "VPC", "SUBNET", "'{…}'", "'[…]'":
 		words[last] = settings.Quote(value)
 	}
@@ -381,5 +379,29 @@ func TestFixes_EachAlone_RemovesItsMistake(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The fix of a misspelt key leaves the values of the right one, and of the other keys, as they are.
+func TestFixes_RightKeyHasAValueToo_Stays(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, besideTheRightKey, pulumitest.LocalEnvironment)
+	for _, m := range s.mistakes(t) {
+		require.Len(t, m.Fix, 1, m.Key)
+		for _, command := range m.Fix[0].Commands {
+			s.run(t, command)
+		}
+	}
+	require.Empty(t, s.mistakes(t))
+	text, err := os.ReadFile(s.file())
+	require.NoError(t, err)
+	var file struct{ Config map[string]any }
+	require.NoError(t, yaml.Unmarshal(text, &file))
+	for key, want := range map[string]any{
+		"keepRecords": "refuse",
+		"tags":        map[string]any{"environment": "try", "team": "web", "cost": "a"},
+		"network":     map[string]any{"cidrBlock": "10.30.0.0/16", "availabilityZoneCount": 3},
+	} {
+		require.Equal(t, want, file.Config[pulumitest.Project+":"+key], key)
 	}
 }

@@ -1,5 +1,16 @@
 package config_test
 
+// Misspelt keys, and the right ones with other values.
+const besideTheRightKey = `  tags: {environment: try, team: web}
+  tagz: {team: core, cost: a}
+  keepRecords: refuse
+  keeprecord: false
+  private-ec2-acess:keepRecords: true
+  network: {cidrBlock: 10.30.0.0/16}
+  netwrok: {cidrBlock: 10.40.0.0/16, availabilityZoneCount: 3}
+  cidrBlock: 10.50.0.0/16
+`
+
 // Mistakes that depend on how a stack's file is written, by the lines under
 // config that have them.
 var written = map[string]string{
@@ -43,6 +54,7 @@ var written = map[string]string{
 	"level-outside-config":          "logging:\n  cloudWatch: true\nkeepRecords: refuse\naws:maxRetries: 5\nfleets: {web: {count: 3}}\n",
 	"level-outside-of-instances":    "  instances:\n    app: {}\ndb: {instanceType: t4g.small}\ncloudWatch: true\n",
 	"namespace-misspelt":            "  private-ec2-acess:keepRecords: refuse\n  private_ec2_access:tags: {team: web}\n  pulumi:logging: {cloudWatch: true}\n  asw:maxRetries: 5\n  access:session: {adopt: false}\n",
+	"misspelt-beside-the-right-key": besideTheRightKey,
 	"key-in-two-forms":              "  keepRecords: true\n  private-ec2-access:keepRecords: false\n  tags: {a: b}\n  private-ec2-access:config:tags: {a: b}\n",
 	"level-too-deep":                "  logging: {keepRecords: true}\n  instances: {app: {keepRecords: refuse}}\n  private-ec2-access:session.keepRecords: 'true'\n",
 	"mapping-empty":                 "  tags:\n",

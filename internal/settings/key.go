@@ -1,7 +1,9 @@
 package settings
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,6 +39,36 @@ func Path(namespace, key string) string {
 // SetCommand gives a key a value, which is quoted already.
 func SetCommand(namespace, key, value string) string {
 	return "pulumi config set " + Path(namespace, key) + " " + value
+}
+
+// setting gives a key a value, which is quoted already.
+type setting struct{ key, value string }
+
+// leaves give each value inside of a mapping or a list a setting of its own. A
+// mapping that one command sets replaces what the file has in its place, and is
+// a text there, which the next command with --path replaces.
+func leaves(key string, value any) (all []setting) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, leaves(Member(key, name), v[name])...)
+		}
+	case []any:
+		for i, item := range v {
+			all = append(all, leaves(Element(key, i), item)...)
+		}
+	}
+	if len(all) == 0 {
+		all = []setting{{key, word(value)}}
+	}
+	return all
+}
+
+func setCommands(namespace string, all []setting) (commands []string) {
+	for _, s := range all {
+		commands = append(commands, SetCommand(namespace, s.key, s.value))
+	}
+	return commands
 }
 
 // SetTextCommand gives a key a text as it is. Without --type, the command line

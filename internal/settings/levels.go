@@ -79,7 +79,7 @@ func (d *decoder) below(parent, home string, keys, members map[string]any, of re
 		commands = append(commands, RemoveCommand(d.namespace, Member(parent, name)))
 	}
 	if of.Kind() == reflect.Map {
-		commands = append(commands[1:], SetCommand(d.namespace, at, Quote(Show(filled(keys)))))
+		commands = append(commands, setCommands(d.namespace, leaves(at, filled(keys)))...)
 	} else {
 		for _, name := range names {
 			commands = append(commands, SetCommand(d.namespace, Member(at, name), word(keys[name])))
@@ -157,7 +157,7 @@ func homesOf(name string, value any, in reflect.Type) (homes []string) {
 
 // fits reports whether a value can be decoded into the type.
 func fits(value any, of reflect.Type) bool {
-	var d decoder
+	d := decoder{partial: true}
 	d.value("", value, reflect.New(of).Elem())
 	return len(d.mistakes) == 0
 }
@@ -167,12 +167,15 @@ func fits(value any, of reflect.Type) bool {
 func (d *decoder) indent(parent string, homes []string, name string, value any, remove string) (fixes []mistake.Fix) {
 	for _, home := range homes {
 		at := Member(Member(parent, home), name)
-		commands := []string{SetCommand(d.namespace, at, word(value))}
+		question, before, all := "did you mean "+at+"?", []string{}, leaves(at, value)
 		if remove != "" {
-			commands = append([]string{remove}, commands...)
+			before = []string{remove}
 		}
-		fixes = append(fixes, inFile("did you mean "+at+"? In the stack's file, indent it below "+home+":",
-			Member(parent, home), map[string]any{name: value}, commands...)...)
+		fix := d.literals.correct(question, before, d.namespace, all)
+		if fix.Text == question { // the file does not have it there too
+			fix = inFile(question+" In the stack's file, indent it below "+home+":", Member(parent, home), map[string]any{name: value}, fix.Commands...)[0]
+		}
+		fixes = append(fixes, fix)
 	}
 	return fixes
 }

@@ -30,6 +30,9 @@ type Literals struct {
 	file    string
 	// forms are the ways in which the stack's file writes each of its keys.
 	forms map[string][]string
+	// own are the keys of the values in the stack's file, the defaults aside.
+	own       map[string]literal
+	namespace string
 }
 
 // literal is a scalar as it is written, and as the engine hands it over.
@@ -42,7 +45,7 @@ type literal struct {
 // config of a stack: Pulumi.STACK.yaml, and Pulumi.yaml for the defaults. It
 // passes over a file that it cannot read: the engine could, or there is none.
 func ReadLiterals(folder, namespace, stack string) Literals {
-	l := Literals{values: map[string]literal{}, names: map[string]literal{}, outside: map[string]any{}, forms: map[string][]string{}, file: "Pulumi." + stack + ".yaml"}
+	l := Literals{values: map[string]literal{}, names: map[string]literal{}, outside: map[string]any{}, forms: map[string][]string{}, file: "Pulumi." + stack + ".yaml", namespace: namespace}
 	var project struct {
 		StackConfigDir string               `yaml:"stackConfigDir"`
 		Config         map[string]yaml.Node `yaml:"config"`
@@ -61,11 +64,16 @@ func ReadLiterals(folder, namespace, stack string) Literals {
 		Others map[string]any       `yaml:",inline"`
 	}
 	if text, err := os.ReadFile(filepath.Join(folder, project.StackConfigDir, l.file)); err == nil && yaml.Unmarshal(text, &own) == nil {
+		written := Literals{values: map[string]literal{}, names: map[string]literal{}}
 		for key, value := range own.Config {
 			name := strings.TrimPrefix(FullKey(namespace, key), namespace+":")
 			l.forms[name] = append(l.forms[name], key)
 			l.read(name, &value)
+			if !strings.Contains(name, ".") { // set without --path, it is no path
+				written.read(name, &value)
+			}
 		}
+		l.own = written.values
 		for key, value := range own.Others {
 			if !slices.Contains(besidesConfig, key) {
 				l.outside[strings.TrimPrefix(key, namespace+":")] = value
@@ -90,6 +98,25 @@ func FullKey(namespace, key string) string {
 		return steps[0] + ":" + steps[2]
 	}
 	return key
+}
+
+// correct is the fix of a value that stands at a wrong key: the commands that
+// remove it there, and those that set it at the right one, as far as the stack's
+// file does not have it there too.
+func (l Literals) correct(question string, remove []string, namespace string, all []setting) mistake.Fix {
+	var taken []string
+	free := slices.DeleteFunc(slices.Clone(all), func(s setting) bool {
+		full := strings.TrimPrefix(namespace+":"+s.key, l.namespace+":")
+		value, is := l.own[full]
+		if is = is && value.text != ""; is {
+			taken = append(taken, full)
+		}
+		return is
+	})
+	if len(taken) > 0 {
+		question += " The file has " + strings.Join(taken, " and ") + " too. To leave that as it is:"
+	}
+	return mistake.Fix{Text: question, Commands: append(remove, setCommands(namespace, free)...)}
 }
 
 // Twice reports the keys that the stack's file has in two forms: Pulumi takes
@@ -130,14 +157,16 @@ func (l Literals) Elsewhere(namespace string, config map[string]string, into any
 		if meant == "" {
 			continue
 		}
-		full, value := meant+":"+name, word(config[key])
+		value := readJSON(config[key])
+		if !isMapping(value) {
+			value = config[key]
+		}
 		if _, encrypted := l.values[Member(key, "secure")]; encrypted || secret(name) {
 			value = "VALUE"
 		}
 		found.Add(mistake.Mistake{
 			Key: key, Problem: "nothing reads it: the namespace is " + meant + ", not " + in,
-			Fix: mistake.Do("did you mean "+full+"? Write it so in the file, or run:",
-				RemoveCommand(in, name), SetCommand(meant, name, value)),
+			Fix: []mistake.Fix{l.correct("did you mean "+meant+":"+name+"?", []string{RemoveCommand(in, name)}, meant, leaves(name, value))},
 		})
 	}
 	return found
@@ -169,7 +198,7 @@ func (l Literals) Outside(namespace string, into any) (found mistake.List) {
 			Key: key, Got: Show(value), Problem: "outside of config: in " + l.file + ", where Pulumi ignores it",
 			Fix: []mistake.Fix{{
 				Text: "indent it below config:", Lines: strings.Join(block(map[string]any{key: value}, ""), "\n"),
-				Commands: []string{SetCommand(in, name, word(value))},
+				Commands: setCommands(in, leaves(name, value)),
 			}},
 		})
 	}

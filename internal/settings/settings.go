@@ -106,7 +106,7 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, "'{}'"))
 	case of.Kind() == reflect.Map:
 		meant := namesOf(got, of)
-		m.Fix = inFile("in the stack's file, write:", key, meant, SetCommand(d.namespace, key, Quote(Show(meant))))
+		m.Fix = inFile("in the stack's file, write:", key, meant, append([]string{RemoveCommand(d.namespace, key)}, setCommands(d.namespace, leaves(key, meant))...)...)
 	default:
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, again(got, of)))
 	}
@@ -321,26 +321,18 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 	switch {
 	case meant == "" && d.singular(parent, name, value): // instance: {app: {}}
 		at := Member(parent+"s", name)
-		return mistake.Do("did you mean "+at+"?", remove, SetCommand(d.namespace, at, Quote(Show(filled(map[string]any{name: value})[name]))))
+		return []mistake.Fix{d.literals.correct("did you mean "+at+"?", []string{remove}, d.namespace, leaves(at, filled(map[string]any{name: value})[name]))}
 	case meant == "":
 		return mistake.Run(remove)
+	case of.Kind() == reflect.Struct && isMapping(value) && fits(value, of):
 	case of.Kind() == reflect.Struct && required(of): // the engine cannot merge defaults into a group that is a text
 		meant, of = Member(meant, "KEY"), reflect.TypeFor[string]()
 	}
-	text := again(value, of)
-	if of.Kind() == reflect.String {
-		if _, isBool := value.(bool); isBool && !strings.Contains(meant, ".") { // a text at the top level may look like one
-			text = fmt.Sprint(value)
-		}
-		if d.allows != nil && !d.allows(meant, text) {
-			text = placeholder(of)
-		}
-	}
-	set := SetCommand(d.namespace, meant, text)
+	question := "did you mean " + strings.TrimSuffix(meant, ".KEY") + "?"
 	if len(steps) > 1 && strings.Contains(meant, ".") {
-		return mistake.Do("a key with a dot needs --path:", remove, set)
+		question = "a key with a dot needs --path:"
 	}
-	return mistake.Do("did you mean "+strings.TrimSuffix(meant, ".KEY")+"?", remove, set)
+	return []mistake.Fix{d.literals.correct(question, []string{remove}, d.namespace, d.again(meant, value, of))}
 }
 
 // singular reports whether a name with this value belongs to the mapping of names whose key is the parent's in the plural.
@@ -355,7 +347,33 @@ func (d *decoder) singular(parent, name string, value any) bool {
 // plainWord is a value that YAML and the shell leave as it is.
 var plainWord = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_.:/-]*|[0-9.]+/[0-9]+)$`)
 
-// again gives the value for the key that was meant, or a placeholder.
+// again gives the key that was meant the value, or a placeholder.
+func (d *decoder) again(meant string, value any, of reflect.Type) []setting {
+	switch {
+	case isMapping(value) && (of.Kind() == reflect.Map || of.Kind() == reflect.Struct) && fits(value, of):
+		all := leaves(meant, value)
+		for i, s := range all {
+			if d.allows != nil && plainWord.MatchString(s.value) && !d.allows(s.key, s.value) {
+				all[i].value = placeholder(reflect.TypeFor[string]())
+			}
+		}
+		return all
+	case of.Kind() == reflect.Map:
+		return leaves(meant, namesOf(value, of))
+	}
+	text := again(value, of)
+	if of.Kind() == reflect.String {
+		if _, isBool := value.(bool); isBool && !strings.Contains(meant, ".") { // a text at the top level may look like one
+			text = fmt.Sprint(value)
+		}
+		if d.allows != nil && !d.allows(meant, text) {
+			text = placeholder(of)
+		}
+	}
+	return []setting{{meant, text}}
+}
+
+// again gives a value for a type, or a placeholder.
 func again(value any, of reflect.Type) string {
 	switch text := fmt.Sprint(value); of.Kind() {
 	case reflect.Bool:
@@ -374,11 +392,6 @@ func again(value any, of reflect.Type) string {
 		if _, isText := value.(string); isText && plainWord.MatchString(text) && of.Elem().Kind() == reflect.String {
 			return Quote(Show([]any{value}))
 		}
-	case reflect.Map:
-		if isMapping(value) && fits(value, of) {
-			return Quote(Show(value))
-		}
-		return Quote(Show(namesOf(value, of)))
 	}
 	return placeholder(of)
 }
