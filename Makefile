@@ -175,5 +175,5 @@ ci-drift: ## what the daily pipeline runs: compare the stack with the program
 command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }
 	@test -d .local || mkdir .local; test -w .local || { echo 'error: the tools go to .local in this folder, and you may not write there. Fix: clone the project into a folder that is yours' >&2; exit 1; }
-	@test -e $(command) || echo '• build the command of this checkout (usually half a minute the first time)' >&2
+	@test -e $(command) || echo '• build the command of this checkout (one or two minutes the first time)' >&2
 	@cd tools && go build -o ../$(command) ./cmd/stack

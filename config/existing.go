@@ -17,20 +17,17 @@ type ExistingInstance struct {
 
 var instanceID = regexp.MustCompile(`^i-[0-9a-f]{8,17}$`)
 
-// oneExisting stands for an entry in fixes.
-const oneExisting = "'{…}'"
-
 func (c *Config) validateExistingInstances(v *validator) {
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(c.ExistingInstances)) {
 		i, at := c.ExistingInstances[name], settings.Member("existingInstances", name)
 		v.check(instanceName.MatchString(name), at, name, "not a name for an instance",
-			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("existingInstances", name, oneExisting))
+			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("existingInstances", name, i))
 		_, taken := c.Complete()[name]
-		v.check(!taken, at, name, "an instance that this stack creates has this name", "a name of its own", v.rename("existingInstances", name, oneExisting))
+		v.check(!taken, at, name, "an instance that this stack creates has this name", "a name of its own", v.rename("existingInstances", name, i))
 		switch {
 		case (i.InstanceID == "") == (len(i.Tags) == 0):
-			v.check(false, at, settings.Show(i), "it needs either an instance ID or tags", "{instanceId: ID} or {tags: {KEY: VALUE}}", v.set(at, oneExisting))
+			v.check(false, at, settings.Show(i), "it needs either an instance ID or tags", "{instanceId: ID} or {tags: {KEY: VALUE}}", v.set(at+".instanceId", "VALUE"))
 		case i.InstanceID != "":
 			v.check(instanceID.MatchString(i.InstanceID), at+".instanceId", i.InstanceID, "not the ID of an instance", "i- and 8 to 17 hexadecimal digits")
 			v.check(!seen[i.InstanceID], at+".instanceId", i.InstanceID, "named twice", "each instance once", v.remove(at))

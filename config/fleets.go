@@ -25,9 +25,6 @@ type Fleet struct {
 // of a fleet keeps both, so that no update of a config replaces a fleet at once.
 const UpgradeVariable = "PRIVATE_EC2_ACCESS_UPGRADE"
 
-// fleetOfTwo stands for a fleet in a command.
-const fleetOfTwo = `'{"count": 2}'`
-
 const maxFleet = 999
 
 // fleetName leaves room for a hyphen and three digits in instanceName.
@@ -52,7 +49,7 @@ func (c *Config) validateFleets(v *validator) {
 	for _, name := range slices.Sorted(maps.Keys(c.Fleets)) {
 		f, at := c.Fleets[name], settings.Member("fleets", name)
 		v.check(fleetName.MatchString(name), at, name, "not a name for a fleet",
-			"1 to 27 lower-case letters, digits and hyphens, a letter first", v.rename("fleets", name, fleetOfTwo))
+			"1 to 27 lower-case letters, digits and hyphens, a letter first", v.rename("fleets", name, f))
 		v.between(at+".count", f.Count, 1, maxFleet, "instances")
 		for i, number := range f.Without {
 			key := settings.Element(at+".without", i)
@@ -63,13 +60,13 @@ func (c *Config) validateFleets(v *validator) {
 		c.validateMachine(v, at, f.Machine)
 		v.machineTags(at, f.Tags, c.Tags, len(c.Operators))
 		if _, taken := c.Instances[name]; taken {
-			v.check(false, at, name, "an instance already has this name", "a name of its own", v.rename("fleets", name, fleetOfTwo))
+			v.check(false, at, name, "an instance already has this name", "a name of its own", v.rename("fleets", name, f))
 		}
 		for _, member := range f.names(name) {
 			members[member] = true
-			if _, taken := c.Instances[member]; taken {
+			if instance, taken := c.Instances[member]; taken {
 				key := settings.Member("instances", member)
-				v.check(false, key, member, "an instance of the fleet "+name+" already has this name", "a name that no fleet uses", v.rename("instances", member, "'{…}'"))
+				v.check(false, key, member, "an instance of the fleet "+name+" already has this name", "a name that no fleet uses", v.rename("instances", member, instance))
 			}
 		}
 	}

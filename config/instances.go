@@ -119,7 +119,7 @@ func (c *Config) validateInstances(v *validator) {
 	for _, name := range slices.Sorted(maps.Keys(c.Instances)) {
 		i, at := c.Instances[name], settings.Member("instances", name)
 		v.check(instanceName.MatchString(name), at, name, "not a name for an instance",
-			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("instances", name, "'{…}'"))
+			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("instances", name, i))
 		v.check(i.SubnetIndex >= 0 && (i.SubnetIndex < subnets || subnets < 1), at+".subnetIndex", strconv.Itoa(i.SubnetIndex),
 			"there is no such subnet", upTo(subnets-1))
 		c.validateMachine(v, at, i.Machine)

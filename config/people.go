@@ -122,7 +122,7 @@ func (c *Config) validatePeople(v *validator) {
 	for _, name := range slices.Sorted(maps.Keys(c.Operators)) {
 		g, at := c.Operators[name], settings.Member("operators", name)
 		v.check(groupName.MatchString(name), at, name, "not a name for a group of operators",
-			"1 to 24 lower-case letters, digits and hyphens, a letter first", v.rename("operators", name, "'{…}'"))
+			"1 to 24 lower-case letters, digits and hyphens, a letter first", v.rename("operators", name, g))
 		for i, instance := range g.Instances {
 			_, isInstance := own[instance]
 			_, isFleet := c.Fleets[instance]
@@ -139,7 +139,7 @@ func (c *Config) validatePeople(v *validator) {
 		for _, tunnel := range slices.Sorted(maps.Keys(g.PortForwarding)) {
 			to, key := g.PortForwarding[tunnel], settings.Member(at+".portForwarding", tunnel)
 			v.check(groupName.MatchString(tunnel), key, tunnel, "not a name for a forwarded port",
-				"1 to 24 lower-case letters, digits and hyphens, a letter first", v.rename(at+".portForwarding", tunnel, "'{…}'"))
+				"1 to 24 lower-case letters, digits and hyphens, a letter first", v.rename(at+".portForwarding", tunnel, to))
 			v.check(hostToForward.MatchString(to.Host), key+".host", to.Host, "not the name or address of a host", "a DNS name or an IP address")
 			v.check(1 <= to.Port && to.Port <= 65535, key+".port", strconv.Itoa(to.Port), "not a port", "1 to 65535")
 		}

@@ -48,11 +48,9 @@ func (v *validator) removeOf(namespace, key string) mistake.Fix {
 }
 
 // rename gives a member of an object another name.
-func (v *validator) rename(object, name, value string) mistake.Fix {
-	return mistake.Fix{Commands: []string{
-		settings.RemoveCommand(v.project, settings.Member(object, name)),
-		settings.SetCommand(v.project, settings.Member(object, "NAME"), value),
-	}}
+func (v *validator) rename(object, name string, member any) mistake.Fix {
+	return mistake.Fix{Commands: append([]string{settings.RemoveCommand(v.project, settings.Member(object, name))},
+		settings.SetCommands(v.project, settings.Member(object, "NAME"), member)...)}
 }
 
 func (v *validator) oneOf(key, got string, allowed ...string) {

@@ -64,6 +64,11 @@ func leaves(key string, value any) (all []setting) {
 	return all
 }
 
+// SetCommands give a key a value of the config, a mapping too.
+func SetCommands(namespace, key string, value any) []string {
+	return setCommands(namespace, leaves(key, readJSON(Show(value))))
+}
+
 func setCommands(namespace string, all []setting) (commands []string) {
 	for _, s := range all {
 		commands = append(commands, SetCommand(namespace, s.key, s.value))
