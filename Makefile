@@ -8,7 +8,7 @@ exported := $(if $(filter environment%,$(origin STACK)),$(filter-out local,$(fil
 $(if $(exported),$(shell echo 'note: make ignores the environment variable STACK=$(exported) and acts on the stack local. To act on $(exported): make $(MAKECMDGOALS) STACK=$(exported)' >&2))
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 # Another name is a slip, such as stack=dev, which would act on the stack local. Environment variables, such as AWS_PROFILE, may be given too.
-strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach v,$(.VARIABLES),$(if $(filter command%,$(origin $v)),$(if $(findstring _,$v),,$v))))
+strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach _v,$(.VARIABLES),$(if $(filter command%,$(origin $(_v))),$(if $(findstring _,$(_v)),,$(_v)))))
 capitals = $(filter $(shell echo '$(firstword $(strange))' | tr a-z A-Z),$(options))
 $(if $(strange),$(if $(capitals),$(error $(firstword $(strange)): no such option. Fix: write it in capitals: $(capitals)=$($(firstword $(strange))))))
 $(if $(strange),$(error $(firstword $(strange)): no such option. Allowed: $(sort $(options)). Fix: make help shows which of them a command takes))

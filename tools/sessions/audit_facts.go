@@ -368,7 +368,7 @@ type event struct {
 func (a *auditRun) events(ctx context.Context) {
 	const what = "CloudTrail: sessions that the history does not have, who ran a command, EC2 Instance Connect, associations and automations"
 	if a.auditing.withoutCloudTrail {
-		a.skipped = append(a.skipped, what+" (--without-cloudtrail)")
+		a.skipped = append(a.skipped, what+" (WITHOUT_CLOUDTRAIL=1)")
 		return
 	}
 	for _, name := range audit.EventNames() {

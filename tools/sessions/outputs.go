@@ -17,13 +17,18 @@ func (n NotDeployed) Error() string { return n.Problem + ".\n  Fix: " + n.fix() 
 
 func (n NotDeployed) fix() string { return cmp.Or(n.Fix, screen.Make(n.Stack, "up")) }
 
+// NoOutputs is the error on a stack whose outputs are empty.
+func NoOutputs(stack string) NotDeployed {
+	return NotDeployed{Stack: stack, Problem: fmt.Sprintf("the stack %s has no outputs: it is not deployed, or not to the end", stack)}
+}
+
 func parseOutputs(text, stack string) (outputs.Values, error) {
 	var o outputs.Values
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return o, fmt.Errorf("cannot read the outputs of the stack %s: %w", stack, err)
 	}
 	if o.Region == "" || o.SessionDocument == "" {
-		return o, NotDeployed{Stack: stack, Problem: fmt.Sprintf("the stack %s has no outputs: it is not deployed, or not to the end", stack)}
+		return o, NoOutputs(stack)
 	}
 	return o, nil
 }

@@ -27,8 +27,9 @@ func recordCommand(r *run) *cobra.Command {
 
 Without --session it is that of your last session. Only the stack's own log locations are read.
 
-Exit code 3 means that the session log is not there yet, 4 that it is missing although it should be there, and 5 that it is in
-doubt: it has several versions, or one that is older than the end of the session, or that could not be checked.`,
+Exit code 3 means that the session log is not there yet, 4 that there is none: it is missing, or the session is unknown or cannot
+have one. 5 means that it is in doubt: it has several versions, or one that is older than the end of the session, or that could not
+be checked.`,
 		Example: "  stack record --session alice-0123456789abcdef0",
 	})
 	r.sessionFlag(c)

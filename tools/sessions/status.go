@@ -71,7 +71,9 @@ func (r *run) status(ctx context.Context) error {
 // statusOfNothing is the status of a stack that has no outputs: what a command that was cut short has left, if anything.
 func (r *run) statusOfNothing(n NotDeployed) error {
 	text := "nothing"
-	if r.Deployed != nil {
+	if n.Fix != "" {
+		text += ": " + n.Problem
+	} else if r.Deployed != nil {
 		var err error
 		if text, err = r.Deployed(); errors.As(err, &n) {
 			text = "nothing: " + n.Problem

@@ -44,7 +44,8 @@ func (a *app) apply(command string, args []string) error {
 	}
 	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	rest := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--yes" || arg == "-y" || arg == "--skip-preview" })
-	if a.stack.ConfirmChanges && !slices.Contains(args, "--skip-preview") {
+	nothing := command == "destroy" && a.nothing
+	if a.stack.ConfirmChanges && !nothing && !slices.Contains(args, "--skip-preview") {
 		previewed, err := a.confirm(command, rest, hasYes(args))
 		if err != nil {
 			return err
@@ -53,7 +54,9 @@ func (a *app) apply(command string, args []string) error {
 	} else {
 		a.announce()
 	}
-	a.say(map[string]string{"up": "• update the resources of the stack %s (the first time more than a minute)", "destroy": "• delete the resources of the stack %s (about half a minute)"}[command], a.stack.Name)
+	if !nothing {
+		a.say(map[string]string{"up": "• update the resources of the stack %s (the first time more than a minute)", "destroy": "• delete the resources of the stack %s (about half a minute)"}[command], a.stack.Name)
+	}
 	c := call{args: append([]string{command, "--stack", a.stack.Name, "--yes", "--skip-preview"}, rest...)}
 	if err := a.watch(command, c, r); err != nil {
 		return err

@@ -237,8 +237,10 @@ func TestFollow_CtrlC_LineSaysCancelling(t *testing.T) {
 
 func TestDestroy_NothingDeployed_SaysSo(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
+	a.stack.ConfirmChanges = true
+	a.stdin = readerFunc(func([]byte) (int, error) { t.Error("asked"); return 0, os.ErrClosed })
 	require.NoError(t, a.destroyPrepared(nil))
-	assert.Contains(t, out.String(), "Nothing to delete: the stack local has no AWS resources.\n")
+	assert.True(t, strings.HasPrefix(out.String(), "Nothing to delete: the stack local has no AWS resources.\n"), out)
 	assert.NotContains(t, out.String(), "session logs")
 
 	a, out, _ = testApp(t, `private-ec2-access:logging: {bucketName: mine}`, emptyState)

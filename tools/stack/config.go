@@ -346,7 +346,7 @@ func likelyCause(content string) string {
 		case text != line && above != "":
 			return fmt.Sprintf("\n  Line %d (%s) is indented, but nothing can be below the text of %s. Fix: move the line up, below the keys of config:", i+1, text, above)
 		case given != "" && len(line)-len(text) > from:
-			return fmt.Sprintf("\n  Line %d (%s) is indented below %s, which has its value on its own line. Fix: indent it as much as %[3]s", i+1, text, given)
+			return fmt.Sprintf("\n  Line %d (%s) is indented below %s, which has its value on its own line. Fix: indent both as much as the keys beside them", i+1, text, given)
 		case unlike(&levels, len(line)-len(text)):
 			return fmt.Sprintf("\n  Line %d (%s) is indented by %s, unlike every line above that it could belong to. Fix: indent it as much as the keys beside it", i+1, text, screen.Count(len(line)-len(text), "blank"))
 		case text == line:

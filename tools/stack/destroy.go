@@ -70,6 +70,7 @@ func (a *app) destroyPrepared(args []string) error {
 	if err != nil {
 		return err
 	}
+	a.nothing = before.cloudResources() == 0
 	if err := a.apply("destroy", args); err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (a *app) destroyPrepared(args []string) error {
 	if a.lostResources {
 		left = kept{} // the outputs still name the log bucket
 	}
-	if before.cloudResources() == 0 {
+	if a.nothing {
 		a.say("Nothing to delete: the stack %s has no AWS resources.", a.stack.Name)
 	} else {
 		a.say("Deleted %s of the stack %s.", screen.Count(before.cloudResources()-remain-(left.resources-after.kept().resources), "AWS resource"), a.stack.Name)

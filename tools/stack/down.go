@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,9 @@ func (a *app) downCommand() *cobra.Command {
 }
 
 func (a *app) down() error {
+	if err := a.refuseWhileRunning(); err != nil { // without waiting for what it prepares
+		return err
+	}
 	return a.locked(func() error {
 		if err := a.refuseWhileRunning(); err != nil {
 			return err
@@ -61,6 +65,28 @@ func (a *app) busy(command string) (done func()) {
 	return func() { _ = os.Remove(path) }
 }
 
+// marks are the other commands of this checkout that are changing an emulated stack, or prepare to.
+func (a *app) marks() (commands []string) {
+	marks, _ := os.ReadDir(a.tools.Path(busyFolder))
+	for _, m := range marks {
+		if pid, err := strconv.Atoi(m.Name()); err == nil && pid != os.Getpid() && isProgram(pid, "stack") {
+			command, _ := os.ReadFile(a.tools.Path(busyFolder, m.Name()))
+			commands = append(commands, string(command))
+		}
+	}
+	return commands
+}
+
+// preparing is the command in another terminal that changes this stack, or prepares to; it is empty if there is none.
+func (a *app) preparing() string {
+	for _, command := range []string{"up", "destroy", "upgrade"} {
+		if made := screen.Make(a.stack.Name, command); slices.Contains(a.marks(), made) {
+			return "`" + made + "` in another terminal"
+		}
+	}
+	return ""
+}
+
 // refuseWhileRunning refuses to take the emulator away from an update, which would go on without it.
 func (a *app) refuseWhileRunning() error {
 	locks, err := findLocks(a.tools.Path("state"), "", "")
@@ -71,12 +97,8 @@ func (a *app) refuseWhileRunning() error {
 	if err != nil {
 		return err
 	}
-	marks, _ := os.ReadDir(a.tools.Path(busyFolder))
-	for _, m := range marks {
-		if pid, err := strconv.Atoi(m.Name()); err == nil && pid != os.Getpid() && isProgram(pid, "stack") {
-			command, _ := os.ReadFile(a.tools.Path(busyFolder, m.Name()))
-			return fmt.Errorf("`%s` is running in another terminal. Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", command)
-		}
+	for _, command := range a.marks() {
+		return fmt.Errorf("`%s` is running in another terminal. Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal", command)
 	}
 	for _, l := range locks {
 		if !l.Stale && l.Hostname == hostname {
@@ -95,6 +117,9 @@ func (a *app) cleanCommand() *cobra.Command {
 }
 
 func (a *app) clean() error {
+	if err := a.refuseWhileRunning(); err != nil {
+		return err
+	}
 	return a.locked(func() error {
 		if err := a.refuseWhileRunning(); err != nil {
 			return err

@@ -57,7 +57,7 @@ func (d *deployment) kept() (k kept) {
 func (a *app) printKept(k kept, region string) {
 	var b strings.Builder
 	for _, bucket := range k.buckets {
-		fmt.Fprintf(&b, "Kept: the log bucket %s, with every session log and version in it, its public access block, policy, encryption, versioning and lifecycle.\n"+
+		fmt.Fprintf(&b, "Kept: the log bucket %s, with every session log and version in it, its public access block, object ownership, policy, encryption, versioning and lifecycle.\n"+
 			"  To read:\n"+
 			"    aws s3 ls --recursive s3://%[1]s\n"+
 			"  To reuse (without it, make up creates another bucket):\n"+

@@ -37,6 +37,8 @@ type app struct {
 	keepsSecrets bool
 	// loses names what holds session logs that a destroy deletes.
 	loses []string
+	// nothing says that a destroy finds no AWS resources.
+	nothing bool
 	// lostResources says that the emulator that had the stack's resources was stopped.
 	lostResources bool
 	// interrupted: Ctrl-C was pressed during the last run of Pulumi.

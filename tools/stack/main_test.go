@@ -242,6 +242,7 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"destroy stack=dev":    "stack: no such option. Fix: write it in capitals: STACK=dev",
+		"status v=1":           "v: no such option. Fix: write it in capitals: V=1",
 		"end YES=maybe":        "YES: not on or off (got maybe). Allowed: 1, true, yes, 0, false, no",
 		"destroy stak=dev":     "stak: no such option. Allowed: ALL ",
 		"end SESION=a-1":       "SESION: no such option",

@@ -1,9 +1,13 @@
 package stack
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"private-ec2-access/tools/screen"
+	"private-ec2-access/tools/sessions"
 )
 
 func (a *app) outputsCommand() *cobra.Command {
@@ -36,6 +40,21 @@ func (a *app) outputs(args []string) error {
 				a.say("Note: the emulator that had these resources was stopped, so they are lost. Next: %s", screen.Make(a.stack.Name, "up"))
 			}
 		}
-		return a.onExisting(call{args: append([]string{"stack", "output", "--json", "--stack", a.stack.Name}, args...), stdout: pipe{a.stdout}})
+		return a.printOutputs(args)
 	})
+}
+
+func (a *app) printOutputs(args []string) error {
+	if len(args) > 0 {
+		return a.onExisting(call{args: append([]string{"stack", "output", "--json", "--stack", a.stack.Name}, args...), stdout: pipe{a.stdout}})
+	}
+	text, err := a.deployedOutputs()
+	if err == nil && strings.TrimSpace(text) == "{}" {
+		err = sessions.NoOutputs(a.stack.Name)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(a.stdout, text)
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 )
 
 // locked runs one step while no other command of this checkout prepares the toolchain or the emulator.
@@ -168,9 +169,9 @@ func (a *app) askPassphrase(isNew bool) error {
 			return nil
 		}
 	}
-	terminal := process.IsTerminal(os.Stdin)
-	if !terminal && !isNew {
-		return nil
+	if !process.IsTerminal(os.Stdin) {
+		return fmt.Errorf("the stack %s has a passphrase, by which Pulumi encrypts secrets, and there is no terminal on which to type it. Nothing was changed.\n"+
+			"  Fix (here for an empty one; or name a file in PULUMI_CONFIG_PASSPHRASE_FILE):\n    export PULUMI_CONFIG_PASSPHRASE=''", a.stack.Name)
 	}
 	choose := "If it was created with an empty one, press Enter."
 	if isNew && own.Salt == "" {
@@ -179,9 +180,6 @@ func (a *app) askPassphrase(isNew bool) error {
 	a.say("Pulumi encrypts secrets in the config and the state of the stack %s with a passphrase. %s\n"+
 		"To avoid this question, set it beforehand (here to an empty one), or name a file in PULUMI_CONFIG_PASSPHRASE_FILE:\n"+
 		"    export PULUMI_CONFIG_PASSPHRASE=''", a.stack.Name, choose)
-	if !terminal {
-		return nil // Pulumi says that it is missing
-	}
 	passphrase, err := a.readPassphrase("Passphrase of the stack " + a.stack.Name + ": ")
 	if err == nil && passphrase != "" && isNew && own.Salt == "" {
 		var again string
@@ -244,6 +242,10 @@ func (a *app) loggedIn() error {
 		var answer struct{ URL string }
 		_ = json.Unmarshal([]byte(backend.String()), &answer) // it is read for the question about the passphrase only
 		a.keepsSecrets = answer.URL == "" || strings.HasPrefix(answer.URL, "http")
+		if organization, _, is := strings.Cut(a.stack.Name, "/"); is && !a.keepsSecrets && organization != "organization" {
+			return fmt.Errorf("the stack %s belongs to an organization in Pulumi Cloud, but you are logged in to %s, which has no organizations. Nothing was changed.\n"+
+				"  Fix: use STACK=%s; or:\n    %s\n    pulumi login", a.stack.Name, answer.URL, a.stack.Short(), screen.Environment(a.stack.Name))
+		}
 		return nil
 	}
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")

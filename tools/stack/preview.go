@@ -28,7 +28,7 @@ func (a *app) changing() (string, error) {
 			return l.who(), err
 		}
 	}
-	return "", err
+	return a.preparing(), err
 }
 
 func (a *app) preview(args []string) error {

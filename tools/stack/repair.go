@@ -45,6 +45,9 @@ func (a *app) exportText() (*deployment, string, error) {
 // notDeployed is the error of a command that needs a stack which does not exist.
 func (a *app) notDeployed() error {
 	problem := fmt.Sprintf("the stack %s is not deployed from this checkout", a.stack.Name)
+	if by := a.preparing(); a.stack.Emulated && by != "" {
+		return sessions.NotDeployed{Stack: a.stack.Name, Problem: fmt.Sprintf("the stack %s is not deployed yet; that is what %s does", a.stack.Name, by), Fix: "wait for it"}
+	}
 	if !a.stack.Emulated {
 		problem = fmt.Sprintf("the backend that you are logged in to has no stack %s yet (pulumi whoami --verbose names the backend)", a.stack.Name)
 	}

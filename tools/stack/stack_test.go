@@ -101,7 +101,7 @@ func TestLoad_Mistake_Refused(t *testing.T) {
 		"broken": "\n  Fix: check the indentation, the colons and the quotation marks there",
 		"beside": "\n  Line 5 (db: {}) is indented by 1 blank, unlike every line above that it could belong to. Fix: indent it as much as the keys beside it",
 		"below":  "Line 5 (tags:) is indented, but nothing can be below the text of encryptionsalt. Fix: move the line up, below the keys of config:",
-		"deeper": "\n  Line 5 (db: {}) is indented below app, which has its value on its own line. Fix: indent it as much as app",
+		"deeper": "\n  Line 5 (db: {}) is indented below app, which has its value on its own line. Fix: indent both as much as the keys beside them",
 		"twice":  "already defined at line 3\n  Fix: write the key once, with the lines of both below it",
 		"tab":    "Line 3 is indented with a tab. Fix: use blanks",
 	} {
@@ -390,14 +390,27 @@ func TestDown_UpdatePrepares_Refused(t *testing.T) {
 	mark := a.tools.Path(busyFolder, strconv.Itoa(os.Getpid()))
 	require.FileExists(t, mark)
 	require.NoError(t, a.down(), "its own mark")
+	require.Empty(t, a.preparing(), "its own mark")
 	for pid, refused := range map[int]bool{endedProcess(t): false, fakeProcess(t, "stack"): true} {
 		other := a.tools.Path(busyFolder, strconv.Itoa(pid))
 		require.NoError(t, os.Rename(mark, other))
 		if err := a.down(); refused {
 			require.EqualError(t, err, "`make up` is running in another terminal. Nothing was stopped.\n  Fix: wait for it, or stop it with Ctrl-C in its terminal")
 			require.ErrorContains(t, a.clean(), "Nothing was stopped")
+			require.EqualError(t, a.notDeployed(), "the stack local is not deployed yet; that is what `make up` in another terminal does.\n  Fix: wait for it")
+			unlock, err := a.tools.Lock() // while it prepares
+			require.NoError(t, err)
+			require.Error(t, a.down())
+			unlock()
+			by, err := a.changing()
+			require.NoError(t, err)
+			require.Equal(t, "`make up` in another terminal", by)
+			a.stack.Name = "second"
+			require.Empty(t, a.preparing())
+			a.stack.Name = "local"
 		} else {
 			require.NoError(t, err)
+			require.EqualError(t, a.notDeployed(), "the stack local is not deployed from this checkout.\n  Fix: make up")
 		}
 		require.NoError(t, os.Rename(other, mark))
 	}
@@ -1125,6 +1138,33 @@ func TestSelectStack_Create_KeepsTextOfFile(t *testing.T) {
 	}
 }
 
+// Pulumi says only that the organization's name must be 'organization'.
+func TestLoggedIn_OrganizationInAFolder_Refused(t *testing.T) {
+	a, _, _ := realApp(t, map[string]string{"Pulumi.dev.yaml": "config: {}\n"})
+	a.stack.Name = "organization/dev"
+	require.NoError(t, a.loggedIn())
+	a.stack.Name = "acme/dev"
+	require.EqualError(t, a.loggedIn(), "the stack acme/dev belongs to an organization in Pulumi Cloud, but you are logged in to file:///state, which has no organizations. Nothing was changed.\n"+
+		"  Fix: use STACK=dev; or:\n    eval \"$(make -s env STACK=acme/dev)\"\n    pulumi login")
+}
+
+// Outputs of a stack that has none are no success: a script would read an empty value.
+func TestOutputs_None_IsAnError(t *testing.T) {
+	a, out, _ := realApp(t, map[string]string{"Pulumi.dev.yaml": "config: {}\n"})
+	for text, problem := range map[string]string{"{}": "the stack dev has no outputs: it is not deployed, or not to the end.\n  Fix: make up STACK=dev", `{"region":"r"}`: ""} {
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho '"+text+"'\n"), 0o755))
+		out.Reset()
+		err := a.printOutputs(nil)
+		if problem != "" {
+			require.EqualError(t, err, problem)
+			require.Empty(t, out.String())
+			continue
+		}
+		require.NoError(t, err)
+		require.JSONEq(t, text, out.String())
+	}
+}
+
 // A copy of a stack's file is announced before Pulumi says "incorrect passphrase", and the command that is printed removes the
 // lines of the other stack. That Pulumi then accepts another passphrase is not proved here.
 func TestSelectStack_CopiedFile_NamesTheLine(t *testing.T) {
@@ -1172,13 +1212,14 @@ func TestSelectStack_Passphrase_AskedOnceAndExplained(t *testing.T) {
 		file, typed, says, passphrase, refused string
 		exists                                 bool
 	}{
-		"new, empty":              {typed: "\n", says: "The program has no secrets, so an empty one is enough: press Enter.", passphrase: ""},
-		"new, chosen":             {typed: "p\np\n", says: "an empty one is enough", passphrase: "p"},
-		"new, mistyped":           {typed: "p\nq\n", says: "an empty one is enough", refused: "the passphrases differ. Nothing was created"},
-		"new, with a salt":        {file: "encryptionsalt: x\n", typed: "p\n", says: "If it was created with an empty one, press Enter.", passphrase: "p"},
-		"exists":                  {file: "encryptionsalt: x\n", exists: true, typed: "p\n", says: "If it was created with an empty one, press Enter.", passphrase: "p"},
-		"new, with a KMS key":     {file: "secretsprovider: awskms://k\n", passphrase: "none"},
-		"new, without a terminal": {says: "The program has no secrets, so an empty one is enough", passphrase: "none"},
+		"new, empty":                 {typed: "\n", says: "The program has no secrets, so an empty one is enough: press Enter.", passphrase: ""},
+		"new, chosen":                {typed: "p\np\n", says: "an empty one is enough", passphrase: "p"},
+		"new, mistyped":              {typed: "p\nq\n", says: "an empty one is enough", refused: "the passphrases differ. Nothing was created"},
+		"new, with a salt":           {file: "encryptionsalt: x\n", typed: "p\n", says: "If it was created with an empty one, press Enter.", passphrase: "p"},
+		"exists":                     {file: "encryptionsalt: x\n", exists: true, typed: "p\n", says: "If it was created with an empty one, press Enter.", passphrase: "p"},
+		"new, with a KMS key":        {file: "secretsprovider: awskms://k\n", passphrase: "none"},
+		"new, without a terminal":    {refused: "there is no terminal on which to type it. Nothing was changed.\n  Fix (here for an empty one; or name a file in PULUMI_CONFIG_PASSPHRASE_FILE):\n" + strings.TrimSuffix(variable, "\n")},
+		"exists, without a terminal": {file: "encryptionsalt: x\n", exists: true, refused: "there is no terminal on which to type it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, out, calls := realApp(t, map[string]string{"Pulumi.dev.yaml": c.file})
