@@ -55,6 +55,7 @@ var written = map[string]string{
 	"level-outside-of-instances":    "  instances:\n    app: {}\ndb: {instanceType: t4g.small}\ncloudWatch: true\n",
 	"namespace-misspelt":            "  private-ec2-acess:keepRecords: refuse\n  private_ec2_access:tags: {team: web}\n  pulumi:logging: {cloudWatch: true}\n  asw:maxRetries: 5\n  access:session: {adopt: false}\n",
 	"misspelt-beside-the-right-key": besideTheRightKey,
+	"misspelt-lists":                "  network: {vpcId: vpc-0123456789abcdef0, subnetids: [subnet-0aaaaaaaaaaaaaaaa, subnet-0bbbbbbbbbbbbbbbb]}\n  logging: {writerRoleArn: 'arn:aws:iam::111122223333:role/a'}\n  alerts: {topicArn: '', email: team@example.com}\n",
 	"key-in-two-forms":              "  keepRecords: true\n  private-ec2-access:keepRecords: false\n  tags: {a: b}\n  private-ec2-access:config:tags: {a: b}\n",
 	"level-too-deep":                "  logging: {keepRecords: true}\n  instances: {app: {keepRecords: refuse}}\n  private-ec2-access:session.keepRecords: 'true'\n",
 	"mapping-empty":                 "  tags:\n",

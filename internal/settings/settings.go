@@ -107,6 +107,8 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 	case of.Kind() == reflect.Map:
 		meant := namesOf(got, of)
 		m.Fix = inFile("in the stack's file, write:", key, meant, append([]string{RemoveCommand(d.namespace, key)}, setCommands(d.namespace, leaves(key, meant))...)...)
+	case of.Kind() == reflect.Slice:
+		m.Fix = mistake.Run(RemoveCommand(d.namespace, key), SetCommand(d.namespace, Element(key, 0), again(got, of.Elem())))
 	default:
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, again(got, of)))
 	}
@@ -349,8 +351,9 @@ var plainWord = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_.:/-]*|[0-9.]+/[0-9]+)$
 
 // again gives the key that was meant the value, or a placeholder.
 func (d *decoder) again(meant string, value any, of reflect.Type) []setting {
+	_, isList := value.([]any)
 	switch {
-	case isMapping(value) && (of.Kind() == reflect.Map || of.Kind() == reflect.Struct) && fits(value, of):
+	case isMapping(value) && (of.Kind() == reflect.Map || of.Kind() == reflect.Struct) && fits(value, of), isList && of.Kind() == reflect.Slice && fits(value, of):
 		all := leaves(meant, value)
 		for i, s := range all {
 			if d.allows != nil && plainWord.MatchString(s.value) && !d.allows(s.key, s.value) {
@@ -360,6 +363,8 @@ func (d *decoder) again(meant string, value any, of reflect.Type) []setting {
 		return all
 	case of.Kind() == reflect.Map:
 		return leaves(meant, namesOf(value, of))
+	case of.Kind() == reflect.Slice:
+		return []setting{{Element(meant, 0), again(value, of.Elem())}}
 	}
 	text := again(value, of)
 	if of.Kind() == reflect.String {
@@ -387,10 +392,6 @@ func again(value any, of reflect.Type) string {
 	case reflect.String:
 		if _, isText := value.(string); isText && plainWord.MatchString(text) {
 			return text
-		}
-	case reflect.Slice:
-		if _, isText := value.(string); isText && plainWord.MatchString(text) && of.Elem().Kind() == reflect.String {
-			return Quote(Show([]any{value}))
 		}
 	}
 	return placeholder(of)
