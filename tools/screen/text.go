@@ -50,6 +50,9 @@ func (r *Run) Preview(destroying bool) string {
 	return b.String()
 }
 
+// ChangesOutputs reports whether outputs change. Without changes of resources, that is so after an update that was cut short.
+func (r *Run) ChangesOutputs() bool { return len(r.changedOutputs()) > 0 }
+
 func (r *Run) writeOutputs(b *strings.Builder) {
 	if names := r.changedOutputs(); len(names) > 0 {
 		fmt.Fprintf(b, "Outputs that change: %s\n", shortList(names))

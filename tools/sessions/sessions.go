@@ -209,6 +209,18 @@ func (r *run) byID(id string) named {
 	return named{id, id}
 }
 
+// outOfDate says what is deployed if the outputs may be older: a change was not finished, or is being made.
+func (r *run) outOfDate() string {
+	if r.Deployed == nil {
+		return ""
+	}
+	text, err := r.Deployed()
+	if err != nil || !strings.Contains(text, "out of date") {
+		return ""
+	}
+	return "The stack has " + text
+}
+
 // find gives the instance that a name or an id means.
 func (r *run) find(wanted string) (named, error) {
 	if id, found := r.outputs.InstanceIDs[wanted]; found {
@@ -221,11 +233,15 @@ func (r *run) find(wanted string) (named, error) {
 	for _, n := range r.instances() {
 		names = append(names, n.name)
 	}
+	list := shortList(r.instances())
+	if text := r.outOfDate(); text != "" {
+		return named{}, process.Usagef("INSTANCE=%s is no instance in the outputs of the stack %s. They have: %s\n  %s", wanted, r.Stack, cmp.Or(list, "none"), text)
+	}
 	fix := ""
 	if meant := cmp.Or(settings.Nearest(wanted, names), append(names, "")[0]); meant != "" {
 		fix = "\n  Fix: " + r.command(r.name+" INSTANCE="+meant)
 	}
-	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, cmp.Or(shortList(r.instances()), "none"), fix)
+	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, cmp.Or(list, "none"), fix)
 }
 
 // command is a make line for this stack, to be typed.

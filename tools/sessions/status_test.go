@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"private-ec2-access/internal/outputs"
+	"private-ec2-access/internal/reach"
 )
 
 func sessionJSON(id, target, owner, reason, start, end string) string {
@@ -106,4 +110,28 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, strings.HasSuffix(string(text), "Stack:         dev\nDeployed:      "+c.deployed+"\n"), "%s", text)
 	}
+}
+
+// After an update that was cancelled, the outputs lack the instances that it created and name those that it deleted.
+func TestOutOfDate_Outputs_Said(t *testing.T) {
+	const unfinished = "2 AWS resources. The last change was not finished, so what follows may be out of date. Next: make up STACK=dev"
+	gone := reach.Diagnosis{Checks: []reach.Check{{Title: "instance app", Status: reach.Missing, Found: "i-1 is terminated"}}}
+	for deployed, said := range map[string]bool{unfinished: true, "2 AWS resources": false} {
+		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+		require.NoError(t, err)
+		r := &run{Setting: Setting{Stack: "dev", Err: out, Out: out, Deployed: func() (string, error) { return deployed, nil }}, outputs: outputs.Values{InstanceIDs: map[string]string{"app": "i-1"}}, name: "connect"}
+		_, err = r.find("db")
+		if said {
+			require.EqualError(t, err, "INSTANCE=db is no instance in the outputs of the stack dev. They have: app (i-1)\n  The stack has "+unfinished)
+		} else {
+			require.ErrorContains(t, err, "Fix: make connect INSTANCE=app STACK=dev")
+		}
+		r.tell(gone)
+		require.NoError(t, out.Close())
+		text, err := os.ReadFile(out.Name())
+		require.NoError(t, err)
+		assert.Equal(t, said, strings.Contains(string(text), "The stack has "+unfinished), "%s", text)
+	}
+	r := &run{Setting: Setting{Deployed: func() (string, error) { return "", errors.New("no network") }}}
+	assert.Empty(t, r.outOfDate())
 }

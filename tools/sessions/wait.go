@@ -173,9 +173,9 @@ func (r *run) neverCame(ctx context.Context, waiting []named) error {
 
 // tell prints what to fix first, and then the whole list.
 func (r *run) tell(d reach.Diagnosis) {
-	if first := d.First(); first != nil && strings.HasSuffix(first.Found, "is terminated") && r.Deployed != nil {
-		if text, err := r.Deployed(); err == nil && strings.Contains(text, "Next") { // the outputs are those of an earlier update
-			r.say("The stack has %s", text)
+	if first := d.First(); first != nil && strings.HasSuffix(first.Found, "is terminated") {
+		if text := r.outOfDate(); text != "" {
+			r.say("%s", text)
 		}
 	}
 	if first := d.First(); first != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -316,4 +317,18 @@ esac
 	text, err = a.setting().Deployed()
 	require.NoError(t, err)
 	assert.Contains(t, text, "1 AWS resource. Another command is changing that (ana@"+hostname)
+}
+
+// After an update that was cancelled at its end, nothing but the outputs is left to do.
+func TestPreview_OnlyOutputsChange_UpIsNext(t *testing.T) {
+	for after, says := range map[string]string{"i-2": "Next: make up writes the outputs, which the session commands read.\n", "i-1": ""} {
+		a, out, _ := testApp(t, "", emptyState)
+		r := &screen.Run{Stack: "local"}
+		var event apitype.EngineEvent
+		const stack = `{"resOutputsEvent":{"metadata":{"op":"same","urn":"urn:pulumi:local::p::pulumi:pulumi:Stack::p-local","type":"pulumi:pulumi:Stack","old":{"outputs":{"id":"i-1"}},"new":{"outputs":{"id":%q}}}}}`
+		require.NoError(t, json.Unmarshal(fmt.Appendf(nil, stack, after), &event))
+		r.Add(event)
+		require.NoError(t, a.sayNext(r))
+		assert.Equal(t, says, out.String())
+	}
 }

@@ -66,12 +66,19 @@ func (a *app) preview(args []string) error {
 		return err
 	}
 	fmt.Fprint(a.stdout, r.Preview(false))
+	return a.sayNext(r)
+}
+
+// sayNext says what comes after a preview.
+func (a *app) sayNext(r *screen.Run) error {
 	if by, err := a.changing(); err != nil {
 		return err
 	} else if by != "" {
 		a.say("Note: another command is changing the stack %s (%s), and may be about to make these changes.", a.stack.Name, by)
 	} else if r.Changes() > 0 {
 		a.say("Next: %s applies this; %s shows every property.", screen.Make(a.stack.Name, "up"), screen.Make(a.stack.Name, "preview DIFF=1"))
+	} else if r.ChangesOutputs() {
+		a.say("Next: %s writes the outputs, which the session commands read.", screen.Make(a.stack.Name, "up"))
 	}
 	return nil
 }
