@@ -27,10 +27,10 @@ func stateWith(resources []pulumitest.Resource) lookups {
 		}
 	}
 	for _, r := range resources {
-		if slices.Contains([]string{"aws:ec2/instance:Instance", "aws:ec2/subnet:Subnet", "aws:ec2/volumeAttachment:VolumeAttachment"}, r.Type) {
+		if slices.Contains([]string{"aws:ec2/instance:Instance", "aws:ec2/subnet:Subnet", "aws:ec2/volumeAttachment:VolumeAttachment", "aws:ec2/securityGroup:SecurityGroup"}, r.Type) {
 			outputs["urn:pulumi:test::private-ec2-access::"+r.URN] = map[string]any{"type": r.Type, "outputs": map[string]any{
 				"arn": "arn:aws:ec2:us-east-2:111122223333:x/id-of-" + r.Name, "subnetId": r.Inputs["subnetId"], "availabilityZone": zones[r.Inputs["subnetId"]],
-				"ami": r.Inputs["ami"], "deviceName": r.Inputs["deviceName"],
+				"ami": r.Inputs["ami"], "deviceName": r.Inputs["deviceName"], "vpcId": r.Inputs["vpcId"],
 			}}
 		}
 	}

@@ -543,6 +543,30 @@ func TestInstanceTypes_OfferedNowhere_NamedByTheirKeys(t *testing.T) {
 	}
 }
 
+// Before a deployed instance changes its type, the provider stops it, and a type that does not exist leaves it stopped. The zones of
+// its subnets stay as they are, whatever the zones offer now.
+func TestInstanceTypes_DeployedStack_CheckedBeforeTheChange(t *testing.T) {
+	t.Parallel()
+	before, err := run(t, nil, nil)
+	require.NoError(t, err)
+	offer := func(types, zones []any, err error) lookups {
+		return joined(stateWith(before), lookups{"getInstanceTypeOfferings": func(map[string]any) (map[string]any, error) {
+			return map[string]any{"instanceTypes": types, "locations": zones}, err
+		}})
+	}
+	misspelt := map[string]any{"instances": map[string]any{"app": map[string]any{"instanceType": "t4g.smal"}}}
+	_, err = run(t, misspelt, offer(nil, nil, nil))
+	require.ErrorContains(t, err, "instances.app.instanceType: the Region us-east-2 does not offer this instance type (got t4g.smal)")
+
+	d, err := decisions(t, nil, offer([]any{"t4g.nano"}, []any{"us-east-2c"}, nil))
+	require.NoError(t, err)
+	require.Equal(t, []string{"us-east-2a", "us-east-2b"}, d.Zones)
+
+	d, err = decisions(t, misspelt, offer(nil, nil, errors.New("UnauthorizedOperation")))
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprint(d.Notices), "not checked: whether the Region offers the instance types, because it cannot be read: UnauthorizedOperation")
+}
+
 // A stack whose resources are elsewhere stops before anything else is asked.
 // Only ARNs of the state are read: other outputs may be secrets.
 func TestNew_ResourcesInAnotherRegion_Refused(t *testing.T) {

@@ -130,7 +130,7 @@ func TestLogLocation_Changed_PreviousOneRequired(t *testing.T) {
 			}
 			require.Empty(t, resources)
 			for i, place := range c.lost {
-				require.ErrorContains(t, err, "sessions that are open now write to "+place+" when they end")
+				require.ErrorContains(t, err, "sessions that begin before this change write to "+place+" when they end")
 				require.ErrorContains(t, err, fmt.Sprintf("pulumi config set --path 'private-ec2-access:logging.earlierLocations[%d]' %s", i, place))
 			}
 			require.ErrorContains(t, err, fmt.Sprintf("%d mistake", len(c.lost)))
@@ -187,7 +187,7 @@ func TestDefaultDocument_Abandoned_Announced(t *testing.T) {
 				return
 			}
 			require.Empty(t, resources)
-			require.ErrorContains(t, err, "sessions that are open now write to s3://private-ec2-access-logs-1/sessions when they end")
+			require.ErrorContains(t, err, "sessions that begin before this change write to s3://private-ec2-access-logs-1/sessions when they end")
 		})
 	}
 }

@@ -78,18 +78,18 @@ func zones(ctx *pulumi.Context, s scope.Scope) ([]string, error) {
 }
 
 // instanceTypes finds the zones that offer each instance type in use. It shapes a
-// network that the stack is to create, and only checks an existing one.
+// network that the stack is to create, and only checks one that exists.
 func (s surveyor) instanceTypes() error {
-	types, existing := decide.InstanceTypes(s.config), s.config.Network.Existing()
-	if len(types) == 0 || !existing && len(s.facts.Deployed.VPCs) > 0 {
-		return nil // the subnets that the stack created stay in their zones
+	types, exists := decide.InstanceTypes(s.config), s.config.Network.Existing() || len(s.facts.Deployed.VPCs) > 0
+	if len(types) == 0 {
+		return nil
 	}
 	found, err := ec2.GetInstanceTypeOfferings(s.ctx, &ec2.GetInstanceTypeOfferingsArgs{
 		LocationType: pulumi.StringRef("availability-zone"),
 		Filters:      []ec2.GetInstanceTypeOfferingsFilter{{Name: "instance-type", Values: types}},
 	})
 	switch {
-	case err != nil && !existing:
+	case err != nil && !exists:
 		return fmt.Errorf("finding the zones that offer the instance types %s: %w", strings.Join(types, ", "), err)
 	case err != nil:
 		s.facts.TypeZones.Problem = problem(err, "")

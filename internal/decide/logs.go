@@ -56,7 +56,7 @@ func (d *decider) locations() {
 		}
 		d.refuse(mistake.Mistake{
 			Key: "logging.earlierLocations", Got: settings.Show(l.EarlierLocations),
-			Problem: "sessions that are open now write to " + location.String() + " when they end, and without it their logs would be lost silently",
+			Problem: "sessions that begin before this change write to " + location.String() + " when they end, and without it their logs would be lost silently",
 			Allowed: "a list with " + location.String() + ", until these sessions have ended",
 			Fix: mistake.Do("keep it writable, and remove it again when none of these sessions is open:",
 				d.set(settings.Element("logging.earlierLocations", next), location.String())),

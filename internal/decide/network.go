@@ -375,12 +375,14 @@ func (d *decider) zones() {
 		}
 		zones = slices.DeleteFunc(zones, func(zone string) bool { return !slices.Contains(offered, zone) })
 	}
-	if d.facts.TypeZones.Value != nil && d.unofferedTypes(types) {
+	if problem := d.facts.TypeZones.Problem; problem != "" {
+		d.unknown("whether the Region offers the instance types", problem)
+	} else if d.unofferedTypes(types) {
 		return
 	}
 	for _, name := range types {
-		if d.facts.TypeZones.Value == nil {
-			break // the stack has its subnets already
+		if len(d.facts.Deployed.VPCs) > 0 {
+			break // the subnets that the stack created stay in their zones
 		}
 		zones = slices.DeleteFunc(zones, func(zone string) bool { return !slices.Contains(d.facts.TypeZones.Value[name], zone) })
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	sessiondoc "private-ec2-access/internal/session"
 )
 
 // column is one of the table's; width is at most that many characters, 0 for as many as there are.
@@ -23,6 +25,8 @@ type tableWriter struct {
 	to      *pager
 	columns []column
 	begun   bool
+	// withoutLogs: the terminal has no room for the log locations. elsewhere: one of them is not where the document puts logs now.
+	withoutLogs, elsewhere bool
 }
 
 var allColumns = []column{
@@ -54,7 +58,7 @@ func (t *tableWriter) choose(first []entry) {
 		}
 		if room > 0 && used+widest > room && len(t.columns) > 0 {
 			if c.title == "LOG" {
-				t.noted = append(t.noted, "Session logs: "+describe(t.places, "SESSION")+" (FORMAT=json lists the location of each)")
+				t.withoutLogs = true
 			} else {
 				t.noted = append(t.noted, fmt.Sprintf("The terminal is too narrow for %s and what follows; FORMAT=json has everything.", c.title))
 			}
@@ -105,6 +109,7 @@ func (t *tableWriter) write(entries []entry) error {
 	if !t.begun {
 		t.choose(entries)
 	}
+	t.elsewhere = t.elsewhere || slices.ContainsFunc(entries, t.isElsewhere)
 	w := table.NewWriter()
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
@@ -145,7 +150,26 @@ func (t *tableWriter) write(entries []entry) error {
 	return err
 }
 
+// isElsewhere reports whether the logs of a session are not where the stack's document puts those of a new one.
+func (t *tableWriter) isElsewhere(e entry) bool {
+	inPlace := func(url string) bool {
+		return slices.ContainsFunc(t.places, func(l sessiondoc.Location) bool {
+			if l.LogGroup != "" {
+				return strings.Contains(url, l.LogGroup)
+			}
+			return strings.Contains(url, l.Bucket) && strings.HasSuffix(url, "/"+l.Key(e.Session)) // AWS may name a host, too
+		})
+	}
+	return len(e.Logs) > 0 && (len(e.Logs) != len(t.places) || slices.ContainsFunc(e.Logs, func(url string) bool { return !inPlace(url) }))
+}
+
 func (t *tableWriter) close() error {
 	t.to.close()
+	switch {
+	case t.withoutLogs && t.elsewhere:
+		t.noted = append(t.noted, "Session logs: in more than one location; FORMAT=json lists that of each.")
+	case t.withoutLogs:
+		t.noted = append(t.noted, "Session logs: "+describe(t.places, "SESSION")+" (FORMAT=json lists the location of each)")
+	}
 	return nil
 }

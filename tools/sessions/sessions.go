@@ -221,6 +221,13 @@ func (r *run) outOfDate() string {
 	return "The stack has " + text
 }
 
+// noteOutOfDate is for commands about all instances.
+func (r *run) noteOutOfDate() {
+	if text := r.outOfDate(); text != "" {
+		r.say("Note: only the instances of the last update that was finished are known here. %s", text)
+	}
+}
+
 // find gives the instance that a name or an id means.
 func (r *run) find(wanted string) (named, error) {
 	if id, found := r.outputs.InstanceIDs[wanted]; found {

@@ -596,6 +596,29 @@ func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
 	require.Contains(t, got.calls[1], `"NextToken":"AAE="`)
 }
 
+// Below a list without the column, one location is named only if it is that of all its sessions.
+func TestHistory_LogsElsewhere_FooterNamesNoLocation(t *testing.T) {
+	t.Parallel()
+	bucket, group := sessiondoc.Location{Bucket: "logs", Prefix: "sessions"}, sessiondoc.Location{LogGroup: "/g"}
+	for name, c := range map[string]struct {
+		places    []sessiondoc.Location
+		logs      []string
+		elsewhere bool
+	}{
+		"in place":             {[]sessiondoc.Location{bucket}, []string{"s3://logs/sessions/a-1.log"}, false},
+		"in place, with host":  {[]sessiondoc.Location{bucket}, []string{"https://s3.us-east-2.amazonaws.com/logs/sessions/a-1.log"}, false},
+		"both":                 {[]sessiondoc.Location{bucket, group}, []string{"s3://logs/sessions/a-1.log", "log group /g, stream a-1"}, false},
+		"another bucket":       {[]sessiondoc.Location{bucket}, []string{"s3://old/sessions/a-1.log"}, true},
+		"another prefix":       {[]sessiondoc.Location{bucket}, []string{"s3://logs/shells/a-1.log"}, true},
+		"before the log group": {[]sessiondoc.Location{bucket, group}, []string{"s3://logs/sessions/a-1.log"}, true},
+		"none":                 {[]sessiondoc.Location{bucket}, []string{}, false},
+		"unknown":              {[]sessiondoc.Location{bucket}, nil, false},
+	} {
+		w := &tableWriter{historyRun: &historyRun{places: c.places}}
+		require.Equal(t, c.elsewhere, w.isElsewhere(entry{Session: "a-1", Logs: c.logs}), name)
+	}
+}
+
 func TestParseTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

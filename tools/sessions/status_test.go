@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"private-ec2-access/internal/outputs"
-	"private-ec2-access/internal/reach"
 )
 
 func sessionJSON(id, target, owner, reason, start, end string) string {
@@ -115,7 +114,6 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 // After an update that was cancelled, the outputs lack the instances that it created and name those that it deleted.
 func TestOutOfDate_Outputs_Said(t *testing.T) {
 	const unfinished = "2 AWS resources. The last change was not finished, so what follows may be out of date. Next: make up STACK=dev"
-	gone := reach.Diagnosis{Checks: []reach.Check{{Title: "instance app", Status: reach.Missing, Found: "i-1 is terminated"}}}
 	for deployed, said := range map[string]bool{unfinished: true, "2 AWS resources": false} {
 		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 		require.NoError(t, err)
@@ -126,7 +124,7 @@ func TestOutOfDate_Outputs_Said(t *testing.T) {
 		} else {
 			require.ErrorContains(t, err, "Fix: make connect INSTANCE=app STACK=dev")
 		}
-		r.tell(gone)
+		r.noteOutOfDate()
 		require.NoError(t, out.Close())
 		text, err := os.ReadFile(out.Name())
 		require.NoError(t, err)

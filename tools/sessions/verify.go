@@ -45,6 +45,7 @@ func (r *run) verify(ctx context.Context) error {
 	if r.instance == "" && len(all) == 0 {
 		return fmt.Errorf("the stack %s has no instances: %s", r.Stack, r.command("verify INSTANCE=i-…"))
 	}
+	r.noteOutOfDate()
 	if r.all {
 		wanted, err := r.matching(ctx)
 		if err != nil {

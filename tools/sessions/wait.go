@@ -43,6 +43,7 @@ func (r *run) wait(ctx context.Context) error {
 		r.say("The stack %s has no instances to wait for.", r.Stack)
 		return nil
 	}
+	r.noteOutOfDate()
 	if err := r.waitFor(ctx, wanted); err != nil {
 		return err
 	}
@@ -173,11 +174,6 @@ func (r *run) neverCame(ctx context.Context, waiting []named) error {
 
 // tell prints what to fix first, and then the whole list.
 func (r *run) tell(d reach.Diagnosis) {
-	if first := d.First(); first != nil && strings.HasSuffix(first.Found, "is terminated") {
-		if text := r.outOfDate(); text != "" {
-			r.say("%s", text)
-		}
-	}
 	if first := d.First(); first != nil {
 		r.mark(bold, "", "First to fix:", first.Title+": "+first.Found)
 		if first.Fix != "" {

@@ -542,6 +542,19 @@ def instance_type_offerings(a: Account) -> None:
         SubnetId=subnet,
         InstanceType="x9.nano",
     )
+    one = a.client("ec2").run_instances(
+        MinCount=1, MaxCount=1, SubnetId=subnet, InstanceType="t3.nano"
+    )["Instances"][0]["InstanceId"]
+    a.client("ec2").stop_instances(InstanceIds=[one])
+    change = a.client("ec2").modify_instance_attribute
+    refused(
+        "a change to a type that does not exist",
+        "InvalidInstanceAttributeValue",
+        change,
+        InstanceId=one,
+        InstanceType={"Value": "t3.nan"},
+    )
+    change(InstanceId=one, InstanceType={"Value": "t3.micro"})
 
 
 def vcpu_quota(a: Account) -> None:

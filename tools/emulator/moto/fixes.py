@@ -961,10 +961,10 @@ def vpc_endpoint_refusals() -> None:
 
 
 def instance_type_offerings() -> None:
-    """An instance is launched only where its type is offered, and every Region offers some.
+    """An instance has only a type that its zone offers, and every Region offers some.
 
-    AWS: RunInstances refuses a type that the zone does not offer.
-    moto: launches it; has no list of the offered types for the Regions of China and GovCloud.
+    AWS: RunInstances and ModifyInstanceAttribute refuse a type that the zone does not offer.
+    moto: takes it; has no list of the offered types for the Regions of China and GovCloud.
     Matters: the preview checks the types of the instances against the zones of the subnets.
     """
     from moto.ec2.exceptions import EC2ClientError
@@ -997,15 +997,36 @@ def instance_type_offerings() -> None:
             o for o in offers if self.matches_filters(o, filters or {}, location_type)
         ]
 
+    modify = InstanceBackend.modify_instance_attribute
+
+    def offered(self: Any, name: str, subnet_id: str) -> tuple[bool, str]:
+        zone = self.get_subnet(subnet_id).availability_zone
+        wanted = {"instance-type": [name], "location": [zone]}
+        offers = self.describe_instance_type_offerings("availability-zone", wanted)
+        return bool(offers), zone
+
+    @functools.wraps(modify)
+    def modify_instance_attribute(
+        self: Any, instance_id: str, key: str, value: Any
+    ) -> Any:
+        subnet_id = self.get_instance(instance_id).subnet_id
+        if (
+            key == "instance_type"
+            and subnet_id
+            and not offered(self, value, subnet_id)[0]
+        ):
+            raise EC2ClientError(
+                "InvalidInstanceAttributeValue",
+                f"Invalid value '{value}' for InstanceType.",
+            )
+        return modify(self, instance_id, key, value)
+
     @functools.wraps(run)
     def run_instances(self: Any, *args: Any, **kwargs: Any) -> Any:
         name, subnet_id = kwargs.get("instance_type"), kwargs.get("subnet_id")
         if name and subnet_id and not kwargs.get("is_instance_type_default"):
-            zone = self.get_subnet(subnet_id).availability_zone
-            offers = self.describe_instance_type_offerings(
-                "availability-zone", {"instance-type": [name], "location": [zone]}
-            )
-            if not offers:
+            is_offered, zone = offered(self, name, subnet_id)
+            if not is_offered:
                 raise EC2ClientError(
                     "Unsupported",
                     f"Your requested instance type ({name}) is not supported in your requested "
@@ -1017,6 +1038,7 @@ def instance_type_offerings() -> None:
         describe_instance_type_offerings
     )
     InstanceBackend.run_instances = run_instances  # type: ignore[method-assign]
+    InstanceBackend.modify_instance_attribute = modify_instance_attribute  # type: ignore[method-assign]
 
 
 def vcpu_quota() -> None:
