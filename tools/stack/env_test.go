@@ -70,7 +70,7 @@ func TestRefuseLeak_AfterEval_OffersTheUndo(t *testing.T) {
 	require.NoError(t, err)
 	leak := []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}
 	tools := toolchain.New(root, io.Discard)
-	const undo = `eval "$(make -s env UNDO=1)"` + "\n  Plain pulumi then needs: " + `eval "$(make -s env STACK=dev)"`
+	const undo = `eval "$(make -s env UNDO=1)"` + "\n  Afterwards, as before: " + `eval "$(make -s env STACK=dev)"`
 	for kept, fix := range map[string]string{
 		"": "unset AWS_ENDPOINT_URL", "{": "unset AWS_ENDPOINT_URL", `{"PATH":"/bin"}`: "unset AWS_ENDPOINT_URL",
 		`{"AWS_ENDPOINT_URL":"http://127.0.0.1:2"}`: "unset AWS_ENDPOINT_URL",

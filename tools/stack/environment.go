@@ -205,7 +205,7 @@ func RefuseLeak(s *Stack, t *toolchain.Toolchain, caller []string) error {
 	}
 	fix := "unset " + strings.Join(names, " ")
 	if left, _ := leaks(t, undone(caller)); len(left) == 0 {
-		fix = `eval "$(make -s env UNDO=1)"` + "\n  Plain pulumi then needs: " + screen.Environment(s.Name)
+		fix = `eval "$(make -s env UNDO=1)"` + "\n  Afterwards, as before: " + screen.Environment(s.Name)
 	}
 	return fmt.Errorf("the stack %s is on a real AWS account (%s does not say `%s:emulated: true`), but the environment has settings of the local emulator:\n  - %s\n"+
 		"  Nothing was run. Open a new shell, or: %s",
