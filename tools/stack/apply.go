@@ -210,6 +210,11 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	if locked.MatchString(tail) {
 		return a.explainLock(command, tail)
 	}
+	if strings.Contains(tail, "incorrect passphrase") {
+		return fmt.Errorf("this is not the passphrase of the stack %s. Nothing was changed.\n"+
+			"  Fix: run it again, with the passphrase that the stack was created with; for an empty one, press Enter. If PULUMI_CONFIG_PASSPHRASE\n"+
+			"  or PULUMI_CONFIG_PASSPHRASE_FILE is set, it has another one", a.stack.Name)
+	}
 	if command != "preview" {
 		advice = "Next: remove the cause; " + screen.Make(a.stack.Name, command) + " continues from there."
 		if a.stack.Emulated && !r.Explained() {

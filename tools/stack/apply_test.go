@@ -120,6 +120,14 @@ func TestWatch_EmulatorEnded_SaysSo(t *testing.T) {
 	require.Equal(t, process.Exit{Code: 255}, a.watch("up", call{args: []string{"up"}}, &screen.Run{Stack: "local"}))
 }
 
+func TestWatch_WrongPassphrase_SaysWhatToType(t *testing.T) {
+	a, out, _ := testApp(t, "", emptyState)
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\necho 'error: getting stack configuration: get stack secrets manager: incorrect passphrase' >&2\nexit 255\n"), 0o755))
+	err := a.watch("preview", call{args: []string{"preview"}}, &screen.Run{Stack: "local"})
+	require.ErrorContains(t, err, "this is not the passphrase of the stack local. Nothing was changed.\n  Fix: run it again, with the passphrase that the stack was created with")
+	assert.Empty(t, out.String())
+}
+
 // Pulumi advises pulumi cancel, which would harm an update that runs.
 func TestWatch_AnotherCommandRuns_WaitAdvised(t *testing.T) {
 	for said, real := range map[string]bool{"the stack is currently locked by 1 lock(s). Either wait": false, "[409] Conflict: Another update is currently in progress": true} {
