@@ -43,11 +43,8 @@ func (a *app) destroy(args []string) error {
 		return err
 	}
 	defer a.busy("destroy")()
-	if err := a.prepare(false); err != nil {
+	if err := a.prepareFor("destroy", false, args); err != nil {
 		return a.explainMissing("destroy", err)
-	}
-	if err := a.checkArguments("destroy", args); err != nil {
-		return err
 	}
 	if err := a.repair(); err != nil {
 		return err

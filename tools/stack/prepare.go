@@ -30,8 +30,14 @@ func (a *app) locked(step func() error) error {
 // prepare gets everything ready for Pulumi: tools, the emulator of an emulated stack, the environment, and the stack
 // selected. An emulated stack that does not exist is created. A stack on an AWS account is created only if the command
 // asks for it, because its backend may be shared.
-func (a *app) prepare(create bool) error {
+func (a *app) prepare(create bool) error { return a.prepareFor("", create, nil) }
+
+// prepareFor also checks the arguments for a command of Pulumi, before the stack is created.
+func (a *app) prepareFor(command string, create bool, args []string) error {
 	if err := a.prepareTools(); err != nil {
+		return err
+	}
+	if err := a.checkArguments(command, args); err != nil {
 		return err
 	}
 	if err := a.signIn(); err != nil {
@@ -217,10 +223,7 @@ func (a *app) sayCopied(salt string) {
 
 // prepareUpdate also checks the arguments for pulumi up, compiles the program and repairs what a killed command left.
 func (a *app) prepareUpdate(create bool, args []string) error {
-	if err := a.prepare(create); err != nil {
-		return err
-	}
-	if err := a.checkArguments("up", args); err != nil {
+	if err := a.prepareFor("up", create, args); err != nil {
 		return err
 	}
 	if err := a.tools.CompileProgram(); err != nil {

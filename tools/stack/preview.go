@@ -32,11 +32,8 @@ func (a *app) changing() (string, error) {
 }
 
 func (a *app) preview(args []string) error {
-	if err := a.prepare(false); err != nil {
+	if err := a.prepareFor("preview", false, args); err != nil {
 		return a.explainMissing("preview", err)
-	}
-	if err := a.checkArguments("preview", args); err != nil {
-		return err
 	}
 	a.announce()
 	notice := a.hostManagementNotice()

@@ -771,7 +771,7 @@ func TestArguments_UnknownToPulumi_RefusedFirst(t *testing.T) {
 		assert.Contains(t, said, "--foo: unknown flag: --foo. Nothing was done.\n  To list the flags:\n    eval \"$(make -s env STACK=dev)\"\n    pulumi ")
 		lines, _ := m.calls("pulumi")
 		for _, line := range lines {
-			assert.NotRegexp(t, "^(up|destroy|preview) --stack|^refresh|^config set --stack dev --path", line, args)
+			assert.NotRegexp(t, "^(up|destroy|preview) --stack|^refresh|^config set --stack dev --path|--create", line, args)
 		}
 	}
 }

@@ -542,8 +542,18 @@ def instance_type_offerings(a: Account) -> None:
         SubnetId=subnet,
         InstanceType="x9.nano",
     )
+    interface = [{"DeviceIndex": 0, "SubnetId": subnet}]
+    refused(
+        "a type that the zone of a network interface lacks",
+        "Unsupported",
+        a.client("ec2").run_instances,
+        MinCount=1,
+        MaxCount=1,
+        NetworkInterfaces=interface,
+        InstanceType="x9.nano",
+    )
     one = a.client("ec2").run_instances(
-        MinCount=1, MaxCount=1, SubnetId=subnet, InstanceType="t3.nano"
+        MinCount=1, MaxCount=1, NetworkInterfaces=interface, InstanceType="t3.nano"
     )["Instances"][0]["InstanceId"]
     a.client("ec2").stop_instances(InstanceIds=[one])
     change = a.client("ec2").modify_instance_attribute

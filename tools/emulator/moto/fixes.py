@@ -1009,11 +1009,11 @@ def instance_type_offerings() -> None:
     def modify_instance_attribute(
         self: Any, instance_id: str, key: str, value: Any
     ) -> Any:
-        subnet_id = self.get_instance(instance_id).subnet_id
+        nics = self.get_instance(instance_id).nics
         if (
             key == "instance_type"
-            and subnet_id
-            and not offered(self, value, subnet_id)[0]
+            and nics
+            and not offered(self, value, nics[0].subnet.id)[0]
         ):
             raise EC2ClientError(
                 "InvalidInstanceAttributeValue",
@@ -1024,6 +1024,8 @@ def instance_type_offerings() -> None:
     @functools.wraps(run)
     def run_instances(self: Any, *args: Any, **kwargs: Any) -> Any:
         name, subnet_id = kwargs.get("instance_type"), kwargs.get("subnet_id")
+        for nic in kwargs.get("nics") or []:
+            subnet_id = subnet_id or nic.get("SubnetId")
         if name and subnet_id and not kwargs.get("is_instance_type_default"):
             is_offered, zone = offered(self, name, subnet_id)
             if not is_offered:
