@@ -41,21 +41,21 @@ func (r *Run) Preview(destroying bool) string {
 		return b.String()
 	case len(listed) == 0:
 		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Count(unchanged, "AWS resource"), r.Stack)
-		r.writeOutputs(&b)
+		r.writeOutputs(&b, "Outputs that change")
 		return b.String()
 	}
 	fmt.Fprintf(&b, "The stack %s: %s.\n", r.Stack, r.planned())
 	writeChanges(&b, listed)
-	r.writeOutputs(&b)
+	r.writeOutputs(&b, "Outputs that change")
 	return b.String()
 }
 
 // ChangesOutputs reports whether outputs change. Without changes of resources, that is so after an update that was cut short.
 func (r *Run) ChangesOutputs() bool { return len(r.changedOutputs()) > 0 }
 
-func (r *Run) writeOutputs(b *strings.Builder) {
+func (r *Run) writeOutputs(b *strings.Builder, label string) {
 	if names := r.changedOutputs(); len(names) > 0 {
-		fmt.Fprintf(b, "Outputs that change: %s\n", shortList(names))
+		fmt.Fprintf(b, "%s: %s\n", label, shortList(names))
 	}
 }
 
@@ -187,7 +187,7 @@ func (r *Run) Updated() string {
 	} else {
 		fmt.Fprintf(&b, "Updated the stack %s in %s. AWS resources: %s.\n", r.Stack, after, r.finished())
 	}
-	r.writeOutputs(&b)
+	r.writeOutputs(&b, "Outputs that changed")
 	v := r.Values()
 	names := slices.Sorted(maps.Keys(v.InstanceIDs))
 	var instances []string

@@ -81,6 +81,7 @@ func (r *run) statusOfNothing(n NotDeployed) error {
 			return err
 		}
 	}
+	text = strings.ReplaceAll(text, ", so what follows may be out of date", "") // nothing follows
 	lines := [][2]string{{"Stack", n.Stack}, {"Deployed", text}}
 	if !strings.Contains(text, "Next: ") {
 		lines = append(lines, [2]string{"Next", n.fix()})

@@ -99,7 +99,10 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3 AWS resources", nil }}, nil, "3 AWS resources\nNext:          make up STACK=dev"},
 		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "", NotDeployed{Stack: "dev", Problem: "no stack"} }, Deployed: func() (string, error) { return "", NotDeployed{Stack: "dev", Problem: "no stack"} }}, nil,
 			"nothing: no stack\nNext:          make up STACK=dev"},
-		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) { return "3. Next: make up STACK=dev", nil }}, nil, "3. Next: make up STACK=dev"},
+		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) {
+			return "3. It was not finished, so what follows may be out of date. Next: make up STACK=dev", nil
+		}}, nil,
+			"3. It was not finished. Next: make up STACK=dev"},
 	} {
 		r := &run{open: func(string) (Setting, error) { return c.setting, c.err }}
 		command := statusCommand(r)

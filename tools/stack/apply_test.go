@@ -338,5 +338,7 @@ func TestPreview_OnlyOutputsChange_UpIsNext(t *testing.T) {
 		r.Add(event)
 		require.NoError(t, a.sayNext(r))
 		assert.Equal(t, says, out.String())
+		assert.Equal(t, says != "", strings.Contains(r.Preview(false), "Outputs that change: id\n"))
+		assert.Equal(t, says != "", strings.Contains(r.Updated(), "Outputs that changed: id\n"))
 	}
 }
