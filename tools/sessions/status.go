@@ -82,9 +82,10 @@ func (r *run) statusOfNothing(n NotDeployed) error {
 		}
 	}
 	text = strings.ReplaceAll(text, ", so what follows may be out of date", "") // nothing follows
+	text, next, _ := strings.Cut(text, ". Next: ")
 	lines := [][2]string{{"Stack", n.Stack}, {"Deployed", text}}
-	if !strings.Contains(text, "Next: ") {
-		lines = append(lines, [2]string{"Next", n.fix()})
+	if !strings.Contains(text, ". Next, ") {
+		lines = append(lines, [2]string{"Next", cmp.Or(next, n.fix())})
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintf(cmp.Or(r.Out, os.Stdout), "%-14s %s\n", line[0]+":", line[1]); err != nil {

@@ -102,7 +102,11 @@ func TestStatus_NothingDeployed_IsNoError(t *testing.T) {
 		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) {
 			return "3. It was not finished, so what follows may be out of date. Next: make up STACK=dev", nil
 		}}, nil,
-			"3. It was not finished. Next: make up STACK=dev"},
+			"3. It was not finished\nNext:          make up STACK=dev"},
+		{Setting{Stack: "dev", Out: out, Outputs: func() (string, error) { return "{}", nil }, Deployed: func() (string, error) {
+			return "3. It runs, so what follows may be out of date. Next, if it was killed: make up STACK=dev", nil
+		}}, nil,
+			"3. It runs. Next, if it was killed: make up STACK=dev"},
 	} {
 		r := &run{open: func(string) (Setting, error) { return c.setting, c.err }}
 		command := statusCommand(r)
