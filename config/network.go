@@ -81,11 +81,14 @@ func (n Network) validateFlowLogs(v *validator, logBucket string) {
 
 func (n Network) validateCidrBlock(v *validator) {
 	const key = "network.cidrBlock"
-	zones := max(1, min(6, n.AvailabilityZoneCount)) // another number is a mistake of its own
+	zones, room := max(1, min(6, n.AvailabilityZoneCount)), "zone"
+	if zones == n.AvailabilityZoneCount { // another number is a mistake of its own
+		room = fmt.Sprintf("of %d zones", zones)
+	}
 	if _, err := network.Subnets(n.CidrBlock, zones); err != nil {
 		v.check(false, key, n.CidrBlock, err.Error(),
-			fmt.Sprintf("an IPv4 range between /%d and /%d with room for a subnet in each of %d zones",
-				network.LargestPrefix, network.SmallestPrefix, zones))
+			fmt.Sprintf("an IPv4 range between /%d and /%d with room for a subnet in each %s",
+				network.LargestPrefix, network.SmallestPrefix, room))
 		return
 	}
 	block := netip.MustParsePrefix(n.CidrBlock)

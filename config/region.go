@@ -9,8 +9,9 @@ import (
 	"private-ec2-access/internal/settings"
 )
 
-// regionName is how Regions are named in every partition.
-var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[1-9][0-9]?$`)
+// regionName is how Regions are named in every partition: by an area, a direction
+// and a number.
+var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)*-(central|(north|south)?(east|west)|north|south)-[1-9][0-9]?$`)
 
 // checkRegion checks the Region where the provider takes it from: the config,
 // or else the environment.

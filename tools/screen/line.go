@@ -29,7 +29,7 @@ func (l *Line) Show(text, live string) {
 	}
 	line := text + live
 	if w := Width(l.to); len([]rune(line)) >= w {
-		line = string([]rune(line)[:w-1])
+		line = string([]rune(line)[:w-2]) + "…"
 	}
 	if l.open && line == l.last {
 		return

@@ -100,7 +100,12 @@ func (r *run) howToInstall(err error) error {
 		}
 		return errors.New(text)
 	}
-	return fmt.Errorf("%w.\n  On this system: %s\n  All systems:    %s", err, thisSystem().cli(), cliPage)
+	return fmt.Errorf("%w.\n%s", err, HowToInstallCLI())
+}
+
+// HowToInstallCLI says how to get the AWS CLI on this system, and on all systems.
+func HowToInstallCLI() string {
+	return fmt.Sprintf("  On this system: %s\n  All systems:    %s", thisSystem().cli(), cliPage)
 }
 
 // needPlugin fails unless a session can be opened from here.

@@ -214,6 +214,17 @@ func TestDestroy_OthersInTheEmulator_Named(t *testing.T) {
 	assert.True(t, strings.HasSuffix(out.String(), "The emulator is still running. Next: make down stops it.\n"), out.String())
 }
 
+// What holds session logs and is gone is named, because a count does not say that they went.
+func TestDestroy_SessionLogsDeleted_Named(t *testing.T) {
+	const bucket, group = `{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1"}`, `{"type":"aws:cloudwatch/logGroup:LogGroup","custom":true,"id":"/sessions"}`
+	a, out, _ := testApp(t, "", emptyState)
+	state := func(resources string) string { return `{"version":3,"deployment":{"resources":[` + resources + `]}}` }
+	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$1\" = destroy ] && touch destroyed\n[ \"$2\" = export ] || exit 0\n"+
+		"[ -e destroyed ] && echo '"+state(group)+"' || echo '"+state(bucket+","+group)+"'\n"), 0o755))
+	require.NoError(t, a.destroyPrepared(nil))
+	assert.Contains(t, out.String(), "Deleted 1 AWS resource of the stack local.\nThe session logs were deleted too: the bucket logs-1.\nIts state has 1 left.\n")
+}
+
 // After Ctrl-C, pulumi destroy reports success although resources are left.
 func TestDestroy_CtrlC_SaysThatItWasCancelled(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)

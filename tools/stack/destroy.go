@@ -87,6 +87,11 @@ func (a *app) destroyPrepared(args []string) error {
 	} else {
 		a.say("Deleted %s of the stack %s.", screen.Count(before.cloudResources()-remain-(left.resources-after.kept().resources), "AWS resource"), a.stack.Name)
 	}
+	standing := after.with(func(apitype.ResourceV3) bool { return true }, bucketType, logGroupType)
+	gone := slices.DeleteFunc(slices.Clone(a.loses), func(name string) bool { return slices.Contains(standing, name) })
+	if len(gone) > 0 && !a.lostResources {
+		a.say("The session logs were deleted too: %s.", strings.Join(gone, ", "))
+	}
 	if remain > 0 && a.interrupted { // after Ctrl-C, pulumi destroy reports success
 		a.say("Cancelled: %s left.\nNext: %s continues from there. %s creates again what was deleted.", screen.Count(remain, "AWS resource"), screen.Make(a.stack.Name, "destroy"), screen.Make(a.stack.Name, "up"))
 		return process.Exit{Code: 130}

@@ -1,12 +1,15 @@
 package stack
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +38,7 @@ func (a *app) down() error {
 		for _, name := range a.stacksIn(running) {
 			again = append(again, screen.Make(name, "up"))
 		}
+		open := openSessions(running)
 		switch ran, err := emulator.Stop(); {
 		case err != nil:
 			return err
@@ -43,10 +47,30 @@ func (a *app) down() error {
 		case len(again) == 0:
 			a.say("Stopped the emulator. No stack had resources in it.")
 		default:
-			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost. Next: %s creates them again.", strings.Join(again, ", "))
+			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost.%s Next: %s creates them again.", open, strings.Join(again, ", "))
 		}
 		return nil
 	})
+}
+
+// openSessions says which sessions end with an emulator. It is empty if none is open, and if the emulator does not answer.
+func openSessions(emulator Running) string {
+	var sessions struct{ Open int }
+	request, err := http.NewRequest(http.MethodGet, emulator.URL+"/_emulator/sessions", nil)
+	if err != nil {
+		return ""
+	}
+	request.Header.Set("Authorization", "Bearer "+emulator.Secret)
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}} // no proxy
+	answer, err := client.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	if json.NewDecoder(answer.Body).Decode(&sessions) != nil || sessions.Open == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s ended, without a session log.", screen.Count(sessions.Open, "open session"))
 }
 
 // busyFolder has a file for each process that changes an emulated stack, named by its number.
@@ -124,12 +148,15 @@ func (a *app) clean() error {
 		if err := a.refuseWhileRunning(); err != nil {
 			return err
 		}
-		ran, err := newEmulator(a.tools, a.say).Stop()
+		emulator := newEmulator(a.tools, a.say)
+		running, _ := emulator.read()
+		open := openSessions(running)
+		ran, err := emulator.Stop()
 		if err != nil {
 			return err
 		}
 		if ran {
-			a.say("Stopped the emulator. The resources in it are lost.")
+			a.say("Stopped the emulator. The resources in it are lost.%s", open)
 		}
 		if err := os.RemoveAll(a.tools.Path()); err != nil {
 			return fmt.Errorf("cannot delete %s completely: %w", a.tools.Path(), err)

@@ -291,7 +291,7 @@ func (a *app) signIn() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if me.Identity, err = sessions.Caller(ctx, me.environ, region); errors.As(err, new(process.Missing)) {
-		a.say("Note: the AWS CLI is not installed, so this command cannot check which account your credentials are for.")
+		a.say("Note: the AWS CLI is not installed, so this command cannot check which account your credentials are for. To install it:\n%s", sessions.HowToInstallCLI())
 		return nil
 	} else if err != nil {
 		return a.nothingDone(err)

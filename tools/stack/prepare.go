@@ -52,17 +52,13 @@ func (a *app) prepareFor(command string, create bool, args []string) error {
 // selectStack creates the stack if it does not exist and may be created.
 func (a *app) selectStack(create bool) error {
 	c := call{args: []string{"stack", "select", a.stack.Name}, stdout: pipe{a.stderr}}
-	created := call{args: append(slices.Clone(c.args), "--create"), stdout: c.stdout}
 	if a.stack.Emulated {
-		err := a.keepingText(func() error {
-			said, err := a.reading(created)
-			fmt.Fprint(a.stderr, said)
-			return err
+		return a.locked(func() error {
+			if err := a.createStack(c); err != nil {
+				return err
+			}
+			return a.addSalt()
 		})
-		if err != nil {
-			return err
-		}
-		return a.addSalt()
 	}
 	find := a.onExisting
 	if create {
@@ -79,9 +75,24 @@ func (a *app) selectStack(create bool) error {
 		return err
 	}
 	if err = a.askPassphrase(true); err == nil {
-		err = a.keepingText(func() error { return a.pulumi(created) })
+		err = a.locked(func() error { return a.createStack(c) })
 	}
 	return err
+}
+
+// createStack creates the stack, unless it exists, and selects it. Another command may create it at the same moment, which Pulumi
+// takes for a failure.
+func (a *app) createStack(selecting call) error {
+	creating := selecting
+	creating.args = append(slices.Clone(selecting.args), "--create")
+	return a.keepingText(func() error {
+		said, err := a.reading(creating)
+		if err != nil && strings.Contains(said, "already exists") {
+			said, err = a.reading(selecting)
+		}
+		fmt.Fprint(a.stderr, said)
+		return err
+	})
 }
 
 // addSalt gives the file of a stack that exists the line encryptionsalt, if it was lost. Pulumi would write it, with the rest of

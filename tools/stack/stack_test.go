@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -383,6 +385,20 @@ func TestDown_Next_NamesTheStacksInTheEmulator(t *testing.T) {
 	require.Empty(t, a.stacksIn(Running{Instance: "other"}))
 }
 
+// The sessions that end with the emulator are counted, and an emulator that does not answer is no error.
+func TestDown_OpenSessions_Counted(t *testing.T) {
+	for answer, want := range map[string]string{`{"open":0}`: "", `{"open":1}`: " 1 open session ended, without a session log.", `{"open":2}`: " 2 open sessions ended, without a session log.", "no JSON": ""} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, "GET /_emulator/sessions Bearer s", r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization"))
+			fmt.Fprint(w, answer)
+		}))
+		t.Cleanup(server.Close)
+		require.Equal(t, want, openSessions(Running{URL: server.URL, Secret: "s"}))
+	}
+	require.Empty(t, openSessions(Running{URL: "http://127.0.0.1:1"}))
+	require.Empty(t, openSessions(Running{}))
+}
+
 // Before Pulumi locks the stack, an update has prepared the emulator already.
 func TestDown_UpdatePrepares_Refused(t *testing.T) {
 	a, _, _ := testApp(t, "", emptyState)
@@ -515,6 +531,13 @@ func TestLoad_KindThatIsNotRead_Refused(t *testing.T) {
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:fleets: {web: {count: 2}}", emptyState)
 	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")
+}
+
+// A wrong name is refused before Pulumi is asked anything.
+func TestUpgrade_UnknownInstance_RefusedAtOnce(t *testing.T) {
+	a, _, calls := testApp(t, "private-ec2-access:instances: {app: {}, web: {}}", twoTopics)
+	require.EqualError(t, a.upgrade("wbe", nil), "INSTANCE=wbe is no instance in the config of the stack local. It has: app, web. Nothing was changed.\n  Fix: make upgrade INSTANCE=web")
+	require.Empty(t, calls())
 }
 
 // testApp is an emulated stack whose pulumi is a script that writes down how it was called.
@@ -1163,6 +1186,21 @@ func TestOutputs_None_IsAnError(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, text, out.String())
 	}
+}
+
+// Two commands may find no stack and create it at the same moment. Pulumi then refuses the later one, which takes the stack as it is.
+func TestSelectStack_CreatedMeanwhile_IsTaken(t *testing.T) {
+	emulated, out, calls := testApp(t, "", emptyState)
+	require.NoError(t, os.WriteFile(emulated.cli.Path, []byte("#!/bin/sh\necho \"$*\" >> calls\ncase \"$*\" in *--create*) echo \"error: stack 'organization/p/local' already exists\" >&2; exit 255;; esac\n"), 0o755))
+	require.NoError(t, emulated.selectStack(true))
+	assert.Equal(t, "stack select local --create --non-interactive\nstack select local --non-interactive\n", strings.ReplaceAll(strings.Split(calls(), "config")[0], " --color auto", ""))
+	assert.NotContains(t, out.String(), "already exists")
+
+	stack, out, _ := realApp(t, map[string]string{"Pulumi.dev.yaml": "config:\n  aws:region: us-east-2\n"})
+	stack.environ = append(stack.environ, "PULUMI_CONFIG_PASSPHRASE=p")
+	require.NoError(t, os.WriteFile(stack.cli.Path, []byte("#!/bin/sh\ncase \"$*\" in *--create*) touch created; echo \"error: stack 'organization/p/dev' already exists\" >&2; exit 255;; esac\n[ -e created ]\n"), 0o755))
+	require.NoError(t, stack.selectStack(true))
+	assert.NotContains(t, out.String(), "already exists")
 }
 
 // A copy of a stack's file is announced before Pulumi says "incorrect passphrase", and the command that is printed removes the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
@@ -67,6 +68,10 @@ func (a *app) upgrade(instance string, args []string) error {
 	}
 	if strings.ContainsAny(instance, "\"[]\\\n") {
 		return fmt.Errorf("INSTANCE: not the name of an instance (got %q). Not allowed are the characters \" [ ] and \\", instance)
+	}
+	if all := a.stack.Instances; len(all) > 0 && !slices.Contains(all, instance) {
+		return process.Usagef("INSTANCE=%s is no instance in the config of the stack %s. It has: %s. Nothing was changed.\n  Fix: %s", instance, a.stack.Name,
+			strings.Join(all, ", "), screen.Make(a.stack.Name, "upgrade INSTANCE="+cmp.Or(settings.Nearest(instance, all), all[0])))
 	}
 	if err := a.prepareUpgrade(args); err != nil {
 		return err

@@ -87,7 +87,7 @@ func (t *Toolchain) run(s step, work func() error) error {
 				}
 			}
 			if isUnavailable(err) {
-				t.say("  not available here: %v", err)
+				t.say("  not available here: %s: %v", s.name, err)
 				return err
 			}
 			if err != nil {

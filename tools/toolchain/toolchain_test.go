@@ -218,7 +218,7 @@ func TestEnsureCLI_UnreachableServer_BuildsFromModules(t *testing.T) {
 			_, err := tools.EnsureCLI()
 			require.ErrorContains(t, err, "build Pulumi's Go language host failed", "PATH has no go here, so the next way is seen by its failure")
 			assert.Contains(t, err.Error(), "install Go")
-			assert.Contains(t, out.String(), "  not available here: ")
+			assert.Contains(t, out.String(), "  not available here: download the Pulumi CLI ")
 		})
 	}
 }

@@ -15,6 +15,7 @@ func Administers(path string) bool {
 // Administer answers the calls with which tests set the scene; path is what comes after the emulator's own prefix:
 //
 //	PUT  agents/INSTANCE          an Agent: how the agent of an instance behaves from now on
+//	GET  sessions                 {"open"}: how many sessions are open
 //	POST sessions                 a list of Session: entries for the history
 //	POST sessions/SESSION/cut     cuts the connection of the session's client
 func (s *Service) Administer(method, path string, r *http.Request) (any, int, error) {
@@ -31,6 +32,10 @@ func (s *Service) Administer(method, path string, r *http.Request) (any, int, er
 			return nil, http.StatusBadRequest, err
 		}
 		return a, http.StatusOK, nil
+	case method == http.MethodGet && path == "sessions":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return map[string]int{"open": len(s.live)}, http.StatusOK, nil
 	case method == http.MethodPost && path == "sessions":
 		var entries []seeded
 		if err := decoder.Decode(&entries); err != nil {
@@ -51,7 +56,7 @@ func (s *Service) Administer(method, path string, r *http.Request) (any, int, er
 		}
 		return map[string]bool{"cut": true}, http.StatusOK, nil
 	}
-	return nil, http.StatusNotFound, fmt.Errorf("%s %s is not a call of the emulated Session Manager; it has PUT agents/INSTANCE, POST sessions and POST sessions/SESSION/cut", method, path)
+	return nil, http.StatusNotFound, fmt.Errorf("%s %s is not a call of the emulated Session Manager; it has PUT agents/INSTANCE, GET and POST sessions, and POST sessions/SESSION/cut", method, path)
 }
 
 // seeded is an entry with its Region, which DescribeSessions does not have.

@@ -129,6 +129,22 @@ func (s scene) admin(method, path, body string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
+func TestAdmin_OpenSessions_Counted(t *testing.T) {
+	s := newScene(t)
+	one, code := s.ssm("StartSession", object{"Target": target})
+	require.Empty(t, code)
+	require.NoError(t, dial(t, one["StreamUrl"].(string), one["TokenValue"].(string)))
+	status, text := s.admin("GET", "sessions", "")
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, `{"open":1}`, text)
+	_, code = s.ssm("TerminateSession", object{"SessionId": one["SessionId"]})
+	require.Empty(t, code)
+	assert.Eventually(t, func() bool {
+		_, text = s.admin("GET", "sessions", "")
+		return text == `{"open":0}`+"\n" || text == `{"open":0}`
+	}, 10*time.Second, 50*time.Millisecond)
+}
+
 // managed is an instance in DescribeInstanceInformation; nil where it is not listed.
 func (s scene) managed(id string) object {
 	s.t.Helper()
@@ -195,7 +211,7 @@ func TestAdmin_BadRequest_Explained(t *testing.T) {
 		{"POST", "sessions", `[{"Target":"i-1"}]`, "has no SessionId"},
 		{"POST", "sessions", `[{"SessionID2":"x"}]`, "unknown field"},
 		{"POST", "sessions/nobody/cut", ``, "has no client"},
-		{"GET", "sessions", ``, "is not a call of the emulated Session Manager"},
+		{"DELETE", "sessions", ``, "is not a call of the emulated Session Manager"},
 	} {
 		status, text := s.admin(one.method, one.path, one.body)
 		assert.GreaterOrEqual(t, status, 400, one.path)
