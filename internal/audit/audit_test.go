@@ -234,6 +234,10 @@ func lossesAndEvasions() map[string]injection {
 		"moved below the prefix":             {func(f *Facts, s *Session) { logOf(f, s.ID).Key = "sessions/x/" + s.ID + ".log" }, []Kind{LogMisplaced}},
 		"forged at an earlier location":      {func(f *Facts, s *Session) { f.add(*logOf(f, s.ID), func(o *Object) { o.Key = before.Key(s.ID) }) }, []Kind{LogTwice}},
 		"written while the session is open":  {func(f *Facts, s *Session) { s.Active, s.Status, s.End = true, "Connected", time.Time{} }, []Kind{LogWhileOpen}},
+		"written by the agent, which has not reported the end": {func(f *Facts, s *Session) {
+			s.Active, s.Status, s.End = true, "Connected", time.Time{}
+			logOf(f, s.ID).At = f.Now.Add(-30 * time.Second)
+		}, nil},
 		"a log of no session": {func(f *Facts, _ *Session) {
 			f.Objects = append(f.Objects, Object{Bucket: "logs", Key: bucket.Key(forged), Version: "1", At: hour, Size: 5})
 		}, []Kind{NoSession}},

@@ -311,6 +311,11 @@ type session struct {
 	} `json:"OutputUrl"`
 }
 
+// isOpen tells whether a session has not ended and is not about to. It is false of one that is not known.
+func (s session) isOpen() bool {
+	return s.SessionID != "" && s.EndDate.IsZero() && s.Status != "Terminating" && s.Status != "Terminated"
+}
+
 // who is the last part of the owner's ARN: the user's name, or the name of a role's session.
 func (s session) who() string { return lastPart(s.Owner) }
 

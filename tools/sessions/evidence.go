@@ -238,6 +238,24 @@ func (r *run) buckets(places []sessiondoc.Location) (all []string) {
 	return all
 }
 
+// settled looks a session up again, for some seconds, if it had not ended and its session log was written a moment ago: the agent
+// reports the end only after it has written the log, and the session may have ended since it was looked up.
+func (r *run) settled(ctx context.Context, e evidence, s session) session {
+	fresh := slices.ContainsFunc(e.versions, func(v version) bool { return r.now().Sub(v.LastModified.Time) < clockSlack })
+	for range 8 {
+		if !fresh || !s.isOpen() {
+			break
+		}
+		if again, _, err := r.aws.findSession(ctx, s.SessionID); err == nil && again.SessionID != "" {
+			s = again
+		}
+		if s.isOpen() {
+			time.Sleep(min(r.poll, 2*time.Second))
+		}
+	}
+	return s
+}
+
 // judge gives the reasons for doubt about what was found. Whoever is root in a session can write the session log's key, before
 // the agent does or after it. The end of the session is known if s is.
 func (r *run) judge(e evidence, s session) []string {
@@ -250,7 +268,7 @@ func (r *run) judge(e evidence, s session) []string {
 		case v.VersionID == "": // It is in doubt already.
 		case v.deleted:
 			doubts = append(doubts, fmt.Sprintf("%s was deleted at %s.", v.where(), v.LastModified.UTC().Format(time.RFC3339)))
-		case s.SessionID != "" && s.EndDate.IsZero() && s.Status != "Terminating" && s.Status != "Terminated":
+		case s.isOpen():
 			doubts = append(doubts, fmt.Sprintf("%s was written at %s, and the session has not ended; the agent writes after the end.", v.where(), v.LastModified.UTC().Format(time.RFC3339)))
 		case !s.EndDate.IsZero() && v.LastModified.Before(s.EndDate.Add(-clockSlack)):
 			doubts = append(doubts, fmt.Sprintf("%s was written at %s, before the session ended at %s; the agent writes after the end.",

@@ -127,6 +127,24 @@ func TestSessionLog_WrittenWhileOpen_IsInDoubt(t *testing.T) {
 	require.Contains(t, got.err, "and the session has not ended")
 }
 
+// The agent writes the session log and then reports the end, and the session may end while the command runs.
+func TestSessionLog_EndsDuringTheCommand_IsNotInDoubt(t *testing.T) {
+	t.Parallel()
+	for when, doubt := range map[string]bool{"2026-03-01T11:00:12Z": false, "2026-03-01T11:02:00Z": true} { // the log is of 11:00:09
+		now, err := time.Parse(time.RFC3339, when)
+		require.NoError(t, err)
+		open, no := oneSession(active, "Connected"), answer{Contains: `"State":"` + active + `"`, Stdout: `{"Sessions": []}`}
+		open.Times = 2
+		got := runWith(t, "record", testOutputs, []answer{me, document, open, no, oneSession(past, "Terminated"), latest, {Contains: "get-object", File: "typed\n"}, noVersions, noStream}, now, "--session", aliceID)
+		require.Equal(t, map[bool]int{false: 0, true: codeDoubt}[doubt], got.code, got.err)
+		require.Equal(t, doubt, strings.Contains(got.err, "has not ended"), got.err)
+		require.Contains(t, got.out, "typed")
+	}
+	now := time.Date(2026, 3, 1, 11, 0, 12, 0, time.UTC)
+	got := runWith(t, "record", testOutputs, []answer{me, document, oneSession(active, "Connected"), latest, {Contains: "get-object", File: "forged\n"}, noVersions, noStream}, now, "--session", aliceID)
+	require.Equal(t, codeDoubt, got.code, "it does not end: %s", got.err)
+}
+
 // The token is in the session log, but so it is in what somebody else wrote beside it or before the end.
 func TestVerify_SessionLogInDoubt_Fails(t *testing.T) {
 	t.Parallel()

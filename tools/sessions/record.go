@@ -65,6 +65,7 @@ func (r *run) record(ctx context.Context) error {
 		r.say("Note: %s", note)
 	}
 	if len(found.versions) > 0 || len(found.streams) > 0 {
+		s = r.settled(ctx, found, s)
 		if asked != nil {
 			found.notAsked(asked)
 		}

@@ -195,6 +195,7 @@ func (r *run) lastVerified(ctx context.Context) []string {
 func (r *run) verdict(ctx context.Context, s session) string {
 	text := fmt.Sprintf("%s by %s on %s: ", s.StartDate.UTC().Format(minute), s.who(), r.byID(s.Target))
 	found, err := r.findRecord(ctx, s, s.SessionID)
+	s = r.settled(ctx, found, s)
 	switch {
 	case err != nil:
 		return text + "whether it was recorded is unknown: " + problem(err)

@@ -326,7 +326,7 @@ func (r *run) trusted(ctx context.Context, found evidence, id string) error {
 	if err != nil {
 		found.notAsked(err)
 	}
-	if doubts := r.judge(found, s); len(doubts) > 0 {
+	if doubts := r.judge(found, r.settled(ctx, found, s)); len(doubts) > 0 {
 		r.warnDoubts(doubts)
 		for _, v := range found.versions {
 			r.print("    %s", v)
