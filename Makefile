@@ -37,6 +37,8 @@ with_test_tools = environment="$$($(command) testenv)" && eval "$$environment"
 .DEFAULT_GOAL := help
 targets := docs help up preview destroy outputs env status wait connect history record end verify audit plugin picture bench upgrade check e2e test test-long record-upgrade-fixture test-breaks lint lint-go vet-platforms executable-tmp down clean command ci-preview ci-drift
 .PHONY: $(targets)
+# Who asks for help with a command does not want to run it.
+$(if $(filter help,$(MAKECMDGOALS)),$(if $(filter-out help,$(MAKECMDGOALS)),$(error make help is about all commands. Nothing was run. Fix: make help)))
 # A word that is no target, such as the name of an instance or a stack. The commands before it would run without it.
 stray := $(firstword $(filter-out $(targets),$(MAKECMDGOALS)))
 line := make $(firstword $(filter $(targets),$(MAKECMDGOALS)) TARGET)

@@ -280,17 +280,20 @@ func (r *Run) Changes() int {
 // unknown stands in events for a value that is not known before the update.
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-// changedOutputs names the stack's outputs that change. Those that are not known before the update do not count, and a stack that
-// has none yet gets all of them.
-func (r *Run) changedOutputs() (names []string) {
-	if len(r.before) == 0 || r.after == nil {
-		return nil
+// changedOutputs names the stack's outputs that change, and those that are known only after the update. A stack that is being
+// created gets all of them.
+func (r *Run) changedOutputs() (names, later []string) {
+	if len(r.before) == 0 && r.Changes() > 0 || r.after == nil {
+		return nil, nil
 	}
 	for name, value := range r.after {
 		now, _ := json.Marshal(value)
 		then, existed := r.before[name]
 		was, _ := json.Marshal(then)
-		if (!existed || string(now) != string(was)) && !strings.Contains(string(now), unknown) {
+		switch {
+		case strings.Contains(string(now), unknown):
+			later = append(later, name)
+		case !existed || string(now) != string(was):
 			names = append(names, name)
 		}
 	}
@@ -300,7 +303,8 @@ func (r *Run) changedOutputs() (names []string) {
 		}
 	}
 	slices.Sort(names)
-	return names
+	slices.Sort(later)
+	return names, later
 }
 
 // Values returns the stack's outputs after the run.

@@ -51,11 +51,18 @@ func (r *Run) Preview(destroying bool) string {
 }
 
 // ChangesOutputs reports whether outputs change. Without changes of resources, that is so after an update that was cut short.
-func (r *Run) ChangesOutputs() bool { return len(r.changedOutputs()) > 0 }
+func (r *Run) ChangesOutputs() bool {
+	names, later := r.changedOutputs()
+	return len(names)+len(later) > 0
+}
 
 func (r *Run) writeOutputs(b *strings.Builder, label string) {
-	if names := r.changedOutputs(); len(names) > 0 {
+	names, later := r.changedOutputs()
+	if len(names) > 0 {
 		fmt.Fprintf(b, "%s: %s\n", label, shortList(names))
+	}
+	if len(later) > 0 {
+		fmt.Fprintf(b, "Outputs known after the update: %s\n", shortList(later))
 	}
 }
 

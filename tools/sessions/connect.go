@@ -59,6 +59,15 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("This is the local emulator: the session is a shell on this machine, and that is no sandbox.")
 	}
 	found := r.follow(ctx, n, reason)
+	// An update may give later sessions another log location while this one is open.
+	places := make(chan []sessiondoc.Location, 1)
+	go func() {
+		all, _ := r.silent().locations(ctx)
+		if all == nil {
+			all = []sessiondoc.Location{r.current()}
+		}
+		places <- all
+	}()
 	hand := r.handOver
 	if !process.IsTerminal(r.In) {
 		hand = r.piped
@@ -116,9 +125,8 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("The session %s has ended. Its instance was deleted while it was open, so there may be no session log of it; and a destroy deletes session logs, unless keepRecords keeps them.", session.SessionID)
 		return process.Exit{Code: 1}
 	}
-	places, _ := r.locations(ctx)
 	r.say("The session %s has ended. Its session log will be in %s, usually within a minute.\n  Next: %s",
-		session.SessionID, describe(places, session.SessionID), r.command("record SESSION="+session.SessionID))
+		session.SessionID, describe(<-places, session.SessionID), r.command("record SESSION="+session.SessionID))
 	return nil
 }
 
@@ -336,11 +344,18 @@ func clientExit(err error) (code int, problem error) {
 	return 0, err
 }
 
+// silent is for look-ups beside a session, which has the terminal.
+func (r *run) silent() *run {
+	quiet, aws := *r, *r.aws
+	aws.echo = io.Discard
+	quiet.aws = &aws
+	return &quiet
+}
+
 // follow finds out, while a session runs, which one it is. The returned function asks once more if that is not known when the
 // session ends.
 func (r *run) follow(ctx context.Context, n named, reason string) func() (session, bool) {
-	quiet := *r.aws
-	quiet.echo = io.Discard // the terminal is the session's
+	quiet := r.silent().aws
 	look := func(ctx context.Context) (session, bool, error) {
 		for _, state := range []string{active, past} {
 			page, _, err := quiet.sessionsPage(ctx, state, 50, "", filter{"Target", n.id})

@@ -32,6 +32,8 @@ type answer struct {
 	Code                     int
 	// Times limits it to the first so many calls; 0 is all.
 	Times int
+	// Seconds is how long the call takes.
+	Seconds int
 	// File is written to the path that the call names last.
 	File string
 }
@@ -59,17 +61,25 @@ func fakeAWS(args []string) int {
 		if !strings.Contains(line, a.Contains) || a.Times > 0 && strings.Count(string(before), a.Contains) >= a.Times {
 			continue
 		}
+		time.Sleep(time.Duration(a.Seconds) * time.Second)
 		if a.File != "" {
 			if err := os.WriteFile(args[len(args)-1], []byte(a.File), 0o600); err != nil {
 				panic(err)
 			}
 		}
-		fmt.Fprint(os.Stdout, a.Stdout)
+		fmt.Fprint(os.Stdout, strings.ReplaceAll(a.Stdout, "$REASON", givenIn(string(before))))
 		fmt.Fprint(os.Stderr, a.Stderr)
 		return a.Code
 	}
 	fmt.Fprintf(os.Stderr, "\nAn error occurred (NotAnswered) when calling the %s operation: the test has no answer to: %s\n", camel(args[1]), line)
 	return 254
+}
+
+// givenIn is the reason of the session that was started, which nobody but the command knows beforehand.
+func givenIn(calls string) string {
+	_, reason, _ := strings.Cut(calls, "--reason ")
+	reason, _, _ = strings.Cut(reason, "\n")
+	return reason
 }
 
 func refused(operation string) answer {

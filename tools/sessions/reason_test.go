@@ -3,6 +3,7 @@ package sessions
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestConnect_Reason_IsPassedBehindTheMark(t *testing.T) {
 	} {
 		got := runOn(t, plugin, "connect", testOutputs, []answer{opened, noSessions}, time.Now(), "--instance", "app", "--reason", given)
 		require.Zero(t, got.code, got.err)
-		require.Regexp(t, want, got.calls[0])
+		require.Regexp(t, want, got.calls[slices.IndexFunc(got.calls, func(c string) bool { return strings.Contains(c, "start-session") })])
 	}
 	for given, says := range map[string]string{
 		"a\nb":                           "REASON: control characters",
@@ -45,6 +46,19 @@ func TestConnect_Reason_IsPassedBehindTheMark(t *testing.T) {
 		require.Contains(t, got.err, says)
 		require.Empty(t, got.calls)
 	}
+}
+
+// The log location is that of the document when the session began; an update may have changed it since.
+func TestConnect_LocationChangedMeanwhile_NamesTheOneOfTheSession(t *testing.T) {
+	t.Parallel()
+	ended := answer{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, `"Owner"`, `"Reason": "$REASON", "Owner"`, 1)}
+	slow := opened
+	slow.Seconds = 2
+	got := runOn(t, withPlugin(t), "connect", testOutputs, []answer{slow, {Contains: `"State":"Active"`, Stdout: `{"Sessions": []}`}, ended, document}, time.Now(), "--instance", "app")
+	require.Zero(t, got.code, got.err)
+	read := slices.IndexFunc(got.calls, func(c string) bool { return strings.Contains(c, "get-document") })
+	require.Contains(t, []int{0, 1}, read, "while the session begins: %q", got.calls)
+	require.Contains(t, got.err, "has ended. Its session log will be in s3://logs/sessions/"+aliceID+".log, usually within a minute")
 }
 
 func TestConnect_ReasonRequiredButMissing_StartsNoSession(t *testing.T) {

@@ -293,7 +293,8 @@ func TestSummary_OutputsOlderThanTheResources_Said(t *testing.T) {
 	} {
 		var d deployment
 		require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[`+c.state+`],"pending_operations":[`+c.pending+`]}}`), &d))
-		assert.Equal(t, c.says, d.summary(&Stack{Name: "local", BringsIn: c.bringsIn}, c.changing, c.failed))
+		last := entry{Result: map[bool]string{true: "failed", false: "succeeded"}[c.failed]}
+		assert.Equal(t, c.says, d.summary(&Stack{Name: "local", BringsIn: c.bringsIn}, c.changing, last))
 	}
 }
 
@@ -313,13 +314,20 @@ esac
 	}
 	for history, unfinished := range map[string]bool{
 		`[{"kind":"update","result":"failed"}]`: true, `[{"kind":"update","result":"succeeded"}]`: false,
-		`[{"kind":"update","result":"in-progress"}]`: false, `[]`: false, ``: false,
+		`[{"kind":"update","result":"failed","resourceChanges":{"same":1}},{"result":"succeeded"}]`:            false, // refused: nothing was changed
+		`[{"kind":"update","result":"failed","resourceChanges":{"same":1}},{"result":"failed"}]`:               true,
+		`[{"kind":"update","result":"failed","resourceChanges":{"same":1,"update":1}},{"result":"succeeded"}]`: true,
+		`[{"kind":"update","result":"failed","resourceChanges":{"same":7}},{"result":"succeeded"}]`:            true, // something may be half done
+		`[{"kind":"update","result":"in-progress"}]`:                                                           false, `[]`: false, ``: false,
 	} {
 		text, err := answer(history).setting().Deployed()
 		require.NoError(t, err)
 		assert.Equal(t, unfinished, strings.Contains(text, "The last change was not finished"), history)
 	}
-	text, err := answer("{").setting().Deployed()
+	text, err := answer(`[{"result":"failed","endTime":"2026-03-02T10:00:00.000Z","resourceChanges":{"same":1}},{"result":"succeeded","endTime":"2026-03-01T10:00:00.000Z"}]`).setting().Deployed()
+	require.NoError(t, err)
+	require.Equal(t, "1 AWS resource, last changed at 2026-03-01 10:00 UTC", text)
+	text, err = answer("{").setting().Deployed()
 	require.NoError(t, err)
 	require.Equal(t, "1 AWS resource. Whether the last change was finished is unknown", text)
 

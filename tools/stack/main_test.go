@@ -247,6 +247,7 @@ func TestMake_Slip_RefusedBeforeAnythingRuns(t *testing.T) {
 		"destroy stak=dev":     "stak: no such option. Allowed: ALL ",
 		"end SESION=a-1":       "SESION: no such option",
 		"up dev":               "dev is a stack. Fix: make up STACK=dev",
+		"help up":              "make help is about all commands. Nothing was run.",
 		"statu":                "there is no target statu. Fix: make help lists the targets",
 		"make record a-1":      "there is no target a-1. Fix: if it is a session: make record SESSION=a-1; make help",
 		"end a-1":              "Fix: if it is an instance: make end INSTANCE=a-1; if it is a session: make end SESSION=a-1; make help",

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -130,27 +132,44 @@ func (a *app) deployed() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	unfinished, err := a.unfinished()
-	text := d.summary(a.stack, by, unfinished)
+	last, err := a.lastChange()
+	text := d.summary(a.stack, by, last)
 	if err != nil { // what Pulumi says of it is printed already
 		text += ". Whether the last change was finished is unknown"
 	}
 	return text, nil
 }
 
-// unfinished reports whether the last command that changed the stack was cancelled or has failed. The state does not have that.
-func (a *app) unfinished() (bool, error) {
-	text, err := a.read("stack", "history", "--json", "--page-size", "1", "--stack", a.stack.Name)
+// entry is one of the history of a stack.
+type entry struct {
+	Result  string         `json:"result"`
+	EndTime time.Time      `json:"endTime"`
+	Changes map[string]int `json:"resourceChanges"`
+}
+
+// failed reports whether the command was cancelled or has failed.
+func (e entry) failed() bool { return e.Result == "failed" }
+
+// refused reports whether the program stopped before it registered a resource, because of mistakes in the config.
+func (e entry) refused() bool {
+	return e.failed() && len(e.Changes) == 1 && e.Changes["same"] == 1 // the stack itself
+}
+
+// lastChange is the last command that changed the stack, or began to. The state does not have its result. It is the zero entry
+// if there is none.
+func (a *app) lastChange() (last entry, err error) {
+	text, err := a.read("stack", "history", "--json", "--page-size", "20", "--stack", a.stack.Name)
 	if err != nil {
-		return false, err
+		return last, err
 	}
-	var last []struct {
-		Result string `json:"result"`
+	var all []entry
+	if err := json.Unmarshal([]byte(cmp.Or(strings.TrimSpace(text), "[]")), &all); err != nil {
+		return last, fmt.Errorf("cannot read the history of the stack %s: %w", a.stack.Name, err)
 	}
-	if err := json.Unmarshal([]byte(cmp.Or(strings.TrimSpace(text), "[]")), &last); err != nil {
-		return false, fmt.Errorf("cannot read the history of the stack %s: %w", a.stack.Name, err)
+	if at := slices.IndexFunc(all, func(e entry) bool { return !e.refused() }); at >= 0 {
+		last = all[at]
 	}
-	return len(last) > 0 && last[0].Result == "failed", nil
+	return last, nil
 }
 
 func (a *app) ensureSessionPlugin() (path string, err error) {

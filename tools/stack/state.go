@@ -106,11 +106,15 @@ func (d *deployment) cloudResources() int {
 }
 
 // summary says what is deployed, since when, who is changing it, and what a command that was killed, cancelled or failed left.
-func (d *deployment) summary(s *Stack, changing string, unfinished bool) string {
+func (d *deployment) summary(s *Stack, changing string, last entry) string {
 	text := "nothing"
 	if n := d.cloudResources(); n > 0 {
 		text = screen.Count(n, "AWS resource")
-		if at := d.Deployment.Manifest.Time; !at.IsZero() {
+		at := last.EndTime
+		if at.IsZero() {
+			at = d.Deployment.Manifest.Time
+		}
+		if !at.IsZero() {
 			text += ", last changed at " + at.UTC().Format("2006-01-02 15:04 UTC")
 		}
 	}
@@ -121,7 +125,7 @@ func (d *deployment) summary(s *Stack, changing string, unfinished bool) string 
 	} else if pending := d.pending(); len(pending) > 0 {
 		text += ". A command is running, or was killed, while " + strings.Join(pending, ", ") +
 			", so what follows may be out of date. Next, if it was killed: " + screen.Make(s.Name, "up") + ", or " + screen.Make(s.Name, "destroy")
-	} else if unfinished || d.cut(s.BringsIn) {
+	} else if last.failed() || d.cut(s.BringsIn) {
 		text += ". The last change was not finished, so what follows may be out of date. Next: " + screen.Make(s.Name, "up") + ", or " + screen.Make(s.Name, "destroy")
 	}
 	return text
