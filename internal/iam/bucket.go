@@ -58,7 +58,7 @@ func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 	}
 	if len(rules.Writers) > 0 {
 		statements = append(statements, Statement{
-			Sid:       onlyWriters,
+			Sid:       OnlyWriters,
 			Effect:    Deny,
 			Principal: Anyone(),
 			Action:    []string{"s3:PutObject"},
@@ -94,8 +94,10 @@ func BucketPolicy(s scope.Scope, bucket string, rules BucketRules) Document {
 	return document(statements...)
 }
 
+// OnlyWriters is the Sid of the statement that lets only some roles write.
+const OnlyWriters = "OnlyWriters"
+
 const (
-	onlyWriters  = "OnlyWriters"
 	caller       = "aws:PrincipalArn"
 	noOtherKey   = "NoOtherKey"
 	keyOfRequest = "s3:x-amz-server-side-encryption-aws-kms-key-id"
@@ -117,7 +119,7 @@ func BucketKey(policy string) (string, error) {
 // UnlimitCommands removes the limit on writers from a bucket's policy. They need jq.
 func UnlimitCommands(bucket string) []string {
 	return []string{
-		"aws s3api get-bucket-policy --bucket " + bucket + " --query Policy --output text | jq 'del(.Statement[] | select(.Sid == \"" + onlyWriters + "\"))' > policy.json",
+		"aws s3api get-bucket-policy --bucket " + bucket + " --query Policy --output text | jq 'del(.Statement[] | select(.Sid == \"" + OnlyWriters + "\"))' > policy.json",
 		"aws s3api put-bucket-policy --bucket " + bucket + " --policy file://policy.json",
 	}
 }
@@ -125,7 +127,7 @@ func UnlimitCommands(bucket string) []string {
 // BucketWriters reads, from a policy that BucketPolicy made, the ARNs of the
 // roles that may write. Limited is false when the policy limits nobody.
 func BucketWriters(policy string) (roles []string, limited bool, err error) {
-	return compared(policy, onlyWriters, "ArnNotEquals", caller)
+	return compared(policy, OnlyWriters, "ArnNotEquals", caller)
 }
 
 // compared are the values that a condition of a policy's statement has.

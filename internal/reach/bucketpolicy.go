@@ -9,8 +9,9 @@ import (
 // Upload is an upload of a session log by an instance role, as far as it is known before the stack exists.
 type Upload struct {
 	Account, ObjectARN string
-	// Role begins the ARN of the role; what follows is chosen when it is created.
-	Role string
+	// Role begins the ARN of the role; what follows is chosen when it is created. Exists: it is the whole ARN.
+	Role   string
+	Exists bool
 	// Vpc and Endpoint are empty where they are yet to be created: no policy of today can name them.
 	Vpc, Endpoint string
 	// Elsewhere: the request may come by an endpoint of another VPC, so neither is known.
@@ -94,7 +95,9 @@ func (d denial) caller(u Upload) Status {
 		switch {
 		case principal == "*", principal == u.Account, strings.HasSuffix(principal, ":iam::"+u.Account+":root"):
 			return OK
-		case strings.HasPrefix(principal, u.Role):
+		case u.Exists && principal == u.Role:
+			return OK
+		case !u.Exists && strings.HasPrefix(principal, u.Role):
 			result = Unknown
 		}
 	}
@@ -180,6 +183,9 @@ func (u Upload) equals(operator, key string, values []string) Status {
 	case "aws:sourcevpce":
 		return created(u.Endpoint, values, match)
 	case "aws:principalarn":
+		if u.Exists {
+			return match(u.Role)
+		}
 		for _, v := range values {
 			literal, _, wild := strings.Cut(v, "*")
 			if at := strings.IndexByte(literal, '?'); at >= 0 {

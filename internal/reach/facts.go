@@ -17,6 +17,8 @@ type Facts struct {
 	Instance Read[Instance]
 	// Role is the role in the instance's profile; empty if there is none.
 	Role Read[string]
+	// RoleARN is the role's.
+	RoleARN string
 	// Boundary: the role has a permissions boundary, which is not evaluated here.
 	Boundary bool
 	Policies Read[[]Policy]

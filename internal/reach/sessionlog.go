@@ -3,6 +3,8 @@ package reach
 import (
 	"fmt"
 	"strings"
+
+	"private-ec2-access/internal/iam"
 )
 
 // LogFacts are what AWS says about where the sessions of an instance are logged.
@@ -13,8 +15,8 @@ type LogFacts struct {
 	// Recording is what it says.
 	Recording Read[Recording]
 	// Role is the role of the instance, and Policies its policies.
-	Role     string
-	Policies Read[[]Policy]
+	Role, RoleARN string
+	Policies      Read[[]Policy]
 	// Boundary: the role has a permissions boundary.
 	Boundary bool
 	// Encryption is the bucket's default: AES256, aws:kms or aws:kms:dsse; empty if there is none.
@@ -23,6 +25,10 @@ type LogFacts struct {
 	BucketMissing, GroupMissing bool
 	// Bucket is a problem where it could not be asked.
 	Bucket Read[string]
+	// BucketPolicy is JSON; empty if the bucket has none.
+	BucketPolicy Read[string]
+	// VpcID is the instance's.
+	VpcID string
 	// BucketKey and SessionKey are the states of the keys: Enabled, Disabled, PendingDeletion; empty where there is no key.
 	BucketKey, SessionKey Read[string]
 	// BucketKeyARN is the bucket's own key, and BucketKeyPolicy the JSON of that key's policy.
@@ -171,6 +177,7 @@ func (l *logList) bucket() {
 	}
 	l.may("the role may read the bucket's encryption", l.f.BucketARN, "s3:GetEncryptionConfiguration")
 	l.may("the role may write the session log", l.f.ObjectARN, "s3:PutObject", "s3:PutObjectAcl")
+	l.bucketPolicy()
 	if l.f.BucketKeyARN != "" {
 		l.key("the bucket's key", l.f.BucketKeyARN, l.f.BucketKey)
 		if !strings.Contains(l.f.BucketKeyARN, "alias/aws/s3") {
@@ -194,6 +201,42 @@ func (l *logList) bucket() {
 				l.add(route, OK, "the policy of "+e.ID+" allows s3:PutObject", "")
 			}
 		}
+	}
+}
+
+// bucketPolicy judges what the bucket's policy denies. The statements of another bucket's owner are not known to this program.
+func (l *logList) bucketPolicy() {
+	const title = "the bucket's policy lets the role write"
+	if l.f.RoleARN == "" || l.unread(title, l.f.BucketPolicy.Problem) {
+		return
+	}
+	name := l.f.Recording.Value.Bucket
+	u := Upload{Account: l.f.Account, ObjectARN: l.f.ObjectARN, Role: l.f.RoleARN, Exists: true, Vpc: l.f.VpcID, Elsewhere: true}
+	for _, e := range l.f.Endpoints.Value {
+		if e.Service == "s3" {
+			u.Endpoint, u.Elsewhere = e.ID, false
+		}
+	}
+	status, sid := OK, ""
+	if l.f.BucketPolicy.Value != "" {
+		status, sid = u.Refusal(l.f.BucketPolicy.Value)
+	}
+	statement := "its statement " + sid
+	if sid == "" {
+		statement = "a statement without a Sid"
+	}
+	switch status {
+	case Missing:
+		fix := "except " + l.f.RoleARN + " from that statement. This shows it:\naws s3api get-bucket-policy --bucket " + name + " --query Policy --output text"
+		if sid == iam.OnlyWriters {
+			fix = "if another stack has the bucket, name " + l.f.RoleARN + " in its logging.writerRoleArns. If an earlier deployment left it, remove the statement:\n" +
+				strings.Join(iam.UnlimitCommands(name), "\n")
+		}
+		l.add(title, Missing, statement+" denies s3:PutObject to "+l.f.Role, fix)
+	case Unknown:
+		l.add(title, Unknown, statement+" may deny s3:PutObject: its conditions decide", "")
+	default:
+		l.add(title, OK, "it does not deny s3:PutObject", "")
 	}
 }
 

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,14 +15,20 @@ const writer = `{"Statement":[
 	{"Effect":"Allow","Action":["logs:CreateLogStream","logs:DescribeLogStreams","logs:PutLogEvents"],"Resource":"arn:aws:logs:us-east-2:123:log-group:/group:*"},
 	{"Effect":"Allow","Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":["arn:key/session","arn:key/bucket"]}]}`
 
+// deniedTo is a bucket's policy that denies uploads under a condition.
+func deniedTo(sid, operator, key, value string) string {
+	return `{"Statement":[{"Sid":"` + sid + `","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::logs/*","Condition":{"` + operator + `":{"` + key + `":"` + value + `"}}}]}`
+}
+
 // recording is a stack that records in both places, under keys, with nothing wrong.
 func recording() LogFacts {
 	f := healthy()
 	f.Endpoints.Value[3].Policy = `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
 	return LogFacts{
-		Stack: "dev", Region: "us-east-2", Account: "123", Document: "ours", Role: "role",
-		Recording: Read[Recording]{Value: Recording{Bucket: "logs", Prefix: "sessions", Group: "/group", Key: "arn:key/session", BucketEncryption: true, GroupEncryption: true}},
-		Policies:  Read[[]Policy]{Value: []Policy{{"writer", writer}}}, Encryption: Read[string]{Value: "aws:kms"},
+		Stack: "dev", Region: "us-east-2", Account: "123", Document: "ours", Role: "role", RoleARN: "arn:aws:iam::123:role/role", VpcID: "vpc-1",
+		BucketPolicy: Read[string]{Value: deniedTo("OnlyWriters", "ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::123:role/role")},
+		Recording:    Read[Recording]{Value: Recording{Bucket: "logs", Prefix: "sessions", Group: "/group", Key: "arn:key/session", BucketEncryption: true, GroupEncryption: true}},
+		Policies:     Read[[]Policy]{Value: []Policy{{"writer", writer}}}, Encryption: Read[string]{Value: "aws:kms"},
 		SessionKey: Read[string]{Value: "Enabled"}, BucketKey: Read[string]{Value: "Enabled"}, BucketKeyARN: "arn:key/bucket", GroupKey: Read[string]{Value: "arn:key/group"},
 		Endpoints: Read[[]Endpoint]{Value: append(f.Endpoints.Value, Endpoint{Service: "logs", ID: "vpce-logs", State: "available"})},
 		Routes:    f.Routes, Agent: f.Agent, BucketARN: "arn:aws:s3:::logs", ObjectARN: "arn:aws:s3:::logs/sessions/alice-1.log",
@@ -31,6 +38,31 @@ func recording() LogFacts {
 func TestSessionLog_Healthy_NothingToFix(t *testing.T) {
 	t.Parallel()
 	require.Nil(t, DiagnoseLog(recording()).First(), "%+v", DiagnoseLog(recording()).First())
+}
+
+// What the bucket's policy denies to others or may deny is not the cause.
+func TestDiagnoseLog_BucketPolicy_SaysWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		policy, problem string
+		status          Status
+		found           string
+	}{
+		"none":             {"", "", OK, "it does not deny s3:PutObject"},
+		"this endpoint":    {deniedTo("s", "StringNotEquals", "aws:SourceVpce", "vpce-s3"), "", OK, "it does not deny s3:PutObject"},
+		"unknown context":  {deniedTo("s", "StringNotEquals", "aws:PrincipalTag/team", "web"), "", Unknown, "its statement s may deny s3:PutObject: its conditions decide"},
+		"by another role":  {`{"Statement":{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::123:role/role-2"},"Action":"s3:*","Resource":"*"}}`, "", OK, "it does not deny s3:PutObject"},
+		"cannot be read":   {"", "access denied", Unknown, "cannot be read: access denied"},
+		"the role by name": {`{"Statement":{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::123:role/role"},"Action":"s3:*","Resource":"*"}}`, "", Missing, "a statement without a Sid denies s3:PutObject to role"},
+	} {
+		f := recording()
+		f.BucketPolicy = Read[string]{Value: test.policy, Problem: test.problem}
+		checks := DiagnoseLog(f).Checks
+		at := slices.IndexFunc(checks, func(c Check) bool { return c.Title == "the bucket's policy lets the role write" })
+		require.NotEqual(t, -1, at)
+		require.Equal(t, test.status, checks[at].Status, name)
+		require.Equal(t, test.found, checks[at].Found, name)
+	}
 }
 
 func TestDiagnoseLog_OneThingMissing_FirstFixNamesIt(t *testing.T) {
@@ -53,9 +85,15 @@ func TestDiagnoseLog_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 		"encryption not readable": {func(f *LogFacts) { without(f, "s3:GetEncryptionConfiguration") }, "not allowed s3:GetEncryptionConfiguration", "make up"},
 		"PutObject denied":        {func(f *LogFacts) { without(f, "s3:PutObject") }, "not allowed s3:PutObject on arn:aws:s3:::logs/sessions/alice-1.log", "make up"},
 		"another prefix":          {func(f *LogFacts) { f.ObjectARN = "arn:aws:s3:::logs/other/alice-1.log" }, "not allowed s3:PutObject, s3:PutObjectAcl", "make up"},
-		"bucket key not usable":   {func(f *LogFacts) { without(f, "kms:GenerateDataKey") }, "not allowed kms:GenerateDataKey on arn:key/bucket", "make up"},
-		"bucket key disabled":     {func(f *LogFacts) { f.BucketKey.Value = "Disabled" }, "arn:key/bucket is disabled", "enable-key"},
-		"no route":                {func(f *LogFacts) { f.Routes.Value.Routes = nil }, "no route to vpce-s3", "--add-route-table-ids"},
+		"bucket of an earlier deployment": {func(f *LogFacts) {
+			f.BucketPolicy.Value = deniedTo("OnlyWriters", "ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::123:role/earlier")
+		}, "its statement OnlyWriters denies s3:PutObject to role", "If an earlier deployment left it, remove the statement:\naws s3api get-bucket-policy --bucket logs "},
+		"the bucket's policy": {func(f *LogFacts) {
+			f.BucketPolicy.Value = deniedTo("", "StringNotEquals", "aws:SourceVpce", "vpce-other")
+		}, "a statement without a Sid denies s3:PutObject to role", "except arn:aws:iam::123:role/role from that statement. This shows it:\naws s3api get-bucket-policy --bucket logs --query Policy"},
+		"bucket key not usable": {func(f *LogFacts) { without(f, "kms:GenerateDataKey") }, "not allowed kms:GenerateDataKey on arn:key/bucket", "make up"},
+		"bucket key disabled":   {func(f *LogFacts) { f.BucketKey.Value = "Disabled" }, "arn:key/bucket is disabled", "enable-key"},
+		"no route":              {func(f *LogFacts) { f.Routes.Value.Routes = nil }, "no route to vpce-s3", "--add-route-table-ids"},
 		"gateway's policy": {func(f *LogFacts) {
 			f.Endpoints.Value[3].Policy = `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`
 		}, "does not allow s3:PutObject", "make up"},

@@ -61,7 +61,7 @@ func (e *callError) denied() bool {
 func (e *callError) absent() bool {
 	switch e.code {
 	case "NoSuchKey", "NoSuchBucket", "404", "NotFound", "NoSuchEntity", "ResourceNotFoundException", "DoesNotExistException", "InvalidDocument",
-		"InvalidInstanceID.NotFound", "ServerSideEncryptionConfigurationNotFoundError":
+		"InvalidInstanceID.NotFound", "ServerSideEncryptionConfigurationNotFoundError", "NoSuchBucketPolicy":
 		return true
 	}
 	return false

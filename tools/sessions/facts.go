@@ -155,7 +155,7 @@ func (c *client) role(ctx context.Context, f *reach.Facts) {
 	var answer struct {
 		InstanceProfile struct {
 			Roles []struct {
-				RoleName            string
+				RoleName, Arn       string
 				PermissionsBoundary struct{ PermissionsBoundaryArn string }
 			}
 		}
@@ -167,7 +167,7 @@ func (c *client) role(ctx context.Context, f *reach.Facts) {
 		}
 		return
 	}
-	f.Role.Value = answer.InstanceProfile.Roles[0].RoleName
+	f.Role.Value, f.RoleARN = answer.InstanceProfile.Roles[0].RoleName, answer.InstanceProfile.Roles[0].Arn
 	f.Boundary = answer.InstanceProfile.Roles[0].PermissionsBoundary.PermissionsBoundaryArn != ""
 	policies, err := c.policies(ctx, f.Role.Value)
 	f.Policies = reach.Read[[]reach.Policy]{Value: policies, Problem: problem(err)}

@@ -35,7 +35,8 @@ func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) rea
 		}
 	})
 	wait.Wait()
-	f.Account, f.Role, f.Boundary = around.Account, around.Role.Value, around.Boundary
+	f.Account, f.Role, f.RoleARN, f.Boundary = around.Account, around.Role.Value, around.RoleARN, around.Boundary
+	f.VpcID = around.Instance.Value.VpcID
 	f.Policies, f.Endpoints, f.Routes, f.Agent = around.Policies, around.Endpoints, around.Routes, around.Agent
 	if around.Role.Problem != "" {
 		f.Policies.Problem = around.Role.Problem
@@ -51,6 +52,10 @@ func (c *client) bucketFacts(ctx context.Context, bucket string, f *reach.LogFac
 	f.Bucket.Problem = problem(err)
 	if f.BucketMissing {
 		return
+	}
+	var policy struct{ Policy string }
+	if err = c.call(ctx, &policy, "s3api", "get-bucket-policy", input{"Bucket": bucket}); !isAbsent(err) {
+		f.BucketPolicy = reach.Read[string]{Value: policy.Policy, Problem: problem(err)}
 	}
 	var answer struct {
 		ServerSideEncryptionConfiguration struct {

@@ -331,6 +331,11 @@ esac
 	require.NoError(t, err)
 	require.Equal(t, "1 AWS resource. Whether the last change was finished is unknown", text)
 
+	stale, _, _ := testApp(t, "", emptyState)
+	require.NoError(t, os.WriteFile(stale.cli.Path, []byte("#!/bin/sh\ncase \"$2\" in export) echo '"+emptyState+"' ;; output) echo '{\"region\":\"us-east-2\"}' ;; esac\n"), 0o755))
+	_, err = stale.setting().Outputs()
+	require.EqualError(t, err, "the stack local has no AWS resources: the emulator was restarted and has lost them.\n  Fix: make up")
+
 	a := answer("[]")
 	text, err = a.setting().Outputs()
 	require.NoError(t, err)

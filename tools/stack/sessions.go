@@ -112,6 +112,12 @@ func (a *app) setting() sessions.Setting {
 func (a *app) deployedOutputs() (string, error) {
 	text, err := a.read("stack", "output", "--json", "--stack", a.stack.Name)
 	if err != nil || strings.TrimSpace(text) != "{}" {
+		if err == nil && a.stack.Emulated { // an update that began after make down, and failed, has left the outputs of before
+			var d *deployment
+			if d, err = a.export(); err == nil && d.cloudResources() == 0 {
+				err = sessions.NotDeployed{Stack: a.stack.Name, Problem: fmt.Sprintf("the stack %s has no AWS resources: the emulator was restarted and has lost them", a.stack.Name)}
+			}
+		}
 		return text, err
 	}
 	by, err := a.changing()
