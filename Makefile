@@ -101,11 +101,12 @@ plugin: command ## build the Session Manager plugin from source, if none is inst
 env: command ## print the environment for plain pulumi and aws: eval "$(make -s env)" | UNDO=1 (what it was before)
 	@$(callers) $(run) env $(call switch,UNDO,undo)$(no_other_option)
 
-down: command ## stop the local emulator
-	@$(command) down$(no_other_option)
+# Without .local there is nothing to stop or to delete, and nothing is built for that.
+down: $(if $(wildcard .local),command) ## stop the local emulator
+	@$(if $(wildcard .local),$(command) down,echo 'The emulator is not running.')$(no_other_option)
 
-clean: command ## stop the local emulator and delete .local; stacks in AWS accounts stay
-	@$(command) clean$(no_other_option)
+clean: $(if $(wildcard .local),command) ## stop the local emulator and delete .local; stacks in AWS accounts stay
+	@$(if $(wildcard .local),$(command) clean,echo 'There is no .local to delete.')$(no_other_option)
 
 help: ## list these commands
 	@trap '' PIPE; { \

@@ -116,11 +116,11 @@ func BucketKey(policy string) (string, error) {
 	return keys[0], nil
 }
 
-// UnlimitCommands removes the limit on writers from a bucket's policy. They need jq.
+// UnlimitCommands removes the limit on writers from a bucket's policy. They need jq, and change nothing if it fails or is not there.
 func UnlimitCommands(bucket string) []string {
 	return []string{
-		"aws s3api get-bucket-policy --bucket " + bucket + " --query Policy --output text | jq 'del(.Statement[] | select(.Sid == \"" + OnlyWriters + "\"))' > policy.json",
-		"aws s3api put-bucket-policy --bucket " + bucket + " --policy file://policy.json",
+		"aws s3api get-bucket-policy --bucket " + bucket + " --query Policy --output text | jq -e 'del(.Statement[] | select(.Sid == \"" + OnlyWriters + "\"))' > policy.json && " +
+			"aws s3api put-bucket-policy --bucket " + bucket + " --policy file://policy.json",
 	}
 }
 

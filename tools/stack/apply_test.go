@@ -324,7 +324,8 @@ esac
 		require.NoError(t, err)
 		assert.Equal(t, unfinished, strings.Contains(text, "The last change was not finished"), history)
 	}
-	text, err := answer(`[{"result":"failed","endTime":"2026-03-02T10:00:00.000Z","resourceChanges":{"same":1}},{"result":"succeeded","endTime":"2026-03-01T10:00:00.000Z"}]`).setting().Deployed()
+	text, err := answer(`[{"result":"failed","endTime":"2026-03-02T10:00:00.000Z","resourceChanges":{"same":1}},` +
+		`{"result":"succeeded","endTime":"2026-03-01T11:00:00.000Z","resourceChanges":{"same":41}},{"result":"succeeded","endTime":"2026-03-01T10:00:00.000Z","resourceChanges":{"create":41}}]`).setting().Deployed()
 	require.NoError(t, err)
 	require.Equal(t, "1 AWS resource, last changed at 2026-03-01 10:00 UTC", text)
 	text, err = answer("{").setting().Deployed()

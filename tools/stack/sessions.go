@@ -161,8 +161,13 @@ func (e entry) refused() bool {
 	return e.failed() && len(e.Changes) == 1 && e.Changes["same"] == 1 // the stack itself
 }
 
-// lastChange is the last command that changed the stack, or began to. The state does not have its result. It is the zero entry
-// if there is none.
+// changed reports whether the command changed a resource.
+func (e entry) changed() bool {
+	return len(e.Changes) > 0 && (len(e.Changes) > 1 || e.Changes["same"] == 0)
+}
+
+// lastChange is the last command that changed the stack, or tried to. The state does not have its result. It has the time of
+// the last one that changed a resource.
 func (a *app) lastChange() (last entry, err error) {
 	text, err := a.read("stack", "history", "--json", "--page-size", "20", "--stack", a.stack.Name)
 	if err != nil {
@@ -174,6 +179,10 @@ func (a *app) lastChange() (last entry, err error) {
 	}
 	if at := slices.IndexFunc(all, func(e entry) bool { return !e.refused() }); at >= 0 {
 		last = all[at]
+		last.EndTime = time.Time{}
+	}
+	if at := slices.IndexFunc(all, entry.changed); at >= 0 {
+		last.EndTime = all[at].EndTime
 	}
 	return last, nil
 }

@@ -1025,7 +1025,7 @@ func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
 		a.stack.Emulated = emulated
 		a.printKept(kept{buckets: []string{"logs-1"}, logGroups: []string{"/g"}, keys: []string{"k-1"}}, "eu-central-1")
 		pasted.RequireRunnable(t, out.String())
-		assert.Equal(t, 6, strings.Count(out.String(), "\n    aws ")+map[bool]int{true: 0, false: -1}[emulated], "%s", out)
+		assert.Equal(t, 5, strings.Count(out.String(), "\n    aws ")+map[bool]int{true: 0, false: -1}[emulated], "%s", out)
 		assert.Contains(t, out.String(), "\n    aws logs filter-log-events --region eu-central-1 --log-group-name /g ", "version 1 of the AWS CLI has no aws logs tail")
 		assert.Contains(t, out.String(), "\n    aws logs delete-log-group --region eu-central-1 --log-group-name /g\n")
 		assert.Contains(t, out.String(), `first run: eval "$(make -s env)"`)

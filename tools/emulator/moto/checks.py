@@ -777,6 +777,8 @@ def bucket_policy_conditions(a: Account) -> None:
     equal("delete many", many["Errors"][0]["Code"], "AccessDenied")
     policy(deny("s3:GetObject", {"BinaryEquals": {"aws:x": "eA=="}}))
     refused("unknown operator", "NotImplementedByEmulator", s3.get_object, **get)
+    for text in ("", "no JSON", "[]", '{"Version": "2012-10-17"}'):
+        refused(text, "MalformedPolicy", s3.put_bucket_policy, Bucket="guarded", Policy=text)
 
 
 def absent_document(a: Account) -> None:

@@ -756,7 +756,7 @@ def bucket_policy_conditions() -> None:
 
     AWS: a statement applies where principal, action, resource and all conditions match.
     moto: a Deny with a Condition denies always; principals other than "*" count as unknown; HEAD
-    counts as an action of its own; a refusal has no error code.
+    counts as an action of its own; a refusal has no error code; a policy may be empty or no JSON.
     Matters: the log bucket's policy refuses plain HTTP and unencrypted objects by such statements;
     with moto's reading no session log could be written.
 
@@ -765,8 +765,22 @@ def bucket_policy_conditions() -> None:
     not taken for "no match".
     """
     from moto.iam.access_control import PermissionResult
-    from moto.s3.exceptions import BucketAccessDeniedError
-    from moto.s3.models import FakeBucket
+    from moto.s3.exceptions import BucketAccessDeniedError, S3ClientError
+    from moto.s3.models import FakeBucket, S3Backend
+
+    def put_bucket_policy(self: Any, bucket_name: str, policy: bytes) -> None:
+        try:
+            valid = isinstance(json.loads(policy)["Statement"], (dict, list))
+        except (ValueError, KeyError, TypeError):
+            valid = False
+        if not valid:
+            raise S3ClientError(
+                "MalformedPolicy",
+                "The policy is not a JSON object with statements, and S3 keeps the one that the bucket has",
+            )
+        self.get_bucket(bucket_name).policy = policy
+
+    S3Backend.put_bucket_policy = put_bucket_policy  # type: ignore[method-assign]
 
     def get_permission(self: Any, action: str, resource: str) -> Any:
         if self.policy is None:
