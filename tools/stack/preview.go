@@ -49,7 +49,7 @@ func (a *app) preview(args []string) error {
 	if restarted, err := a.emulatorRestarted(); err != nil {
 		return err
 	} else if restarted {
-		a.say("• the emulator was restarted and has lost the resources of this stack, so the preview compares with what exists (--refresh). %s refuses what is a warning here", screen.Make(a.stack.Name, "up"))
+		a.say("• the emulator was restarted and has lost the resources of this stack, so the preview compares with what exists (--refresh). %s creates the stack anew, and may refuse what is a warning here", screen.Make(a.stack.Name, "up"))
 		args = append(args, "--refresh")
 	}
 	if a.asPulumi(args) {
