@@ -80,8 +80,13 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 		}
 	}
 	for _, m := range invalid {
-		if !concerns(unread, m.Key) { // a value of the wrong type is judged once it has the right one
+		switch {
+		case !concerns(unread, m.Key):
 			found.Add(m)
+		case m.OfName() && !slices.ContainsFunc(unread, func(u mistake.Mistake) bool { return u.Key == m.Key }): // the commands would set what is right in the value, and lose the rest
+			m.Fix = mistake.Do("when the keys in it are right, rename it in the stack's file")
+			found.Add(m)
+		default: // a value of the wrong type is judged once it has the right one
 		}
 	}
 	found = append(found, literals.Outside(project, c)...)
@@ -113,7 +118,7 @@ func allows(project string) settings.Allows {
 		}
 		trial := &Config{}
 		settings.Decode(project, map[string]string{project + ":" + steps[0]: written}, settings.Literals{}, nil, trial)
-		return !concerns(trial.validate(project, ""), key)
+		return !concerns(slices.DeleteFunc(trial.validate(project, ""), mistake.Mistake.OfName), key)
 	}
 }
 

@@ -38,6 +38,7 @@ var written = map[string]string{
 	"region-of-a-zone":              "  aws:region: us-east-2a\n",
 	"region-unsupported":            "  aws:region: eu-isoe-west-1\n",
 	"region-of-no-shape":            "  aws:region: Ohio\n",
+	"instance-misspelt-throughout":  "  private-ec2-access:instances:\n    Data_Base: {instanceTyp: t4g.small, volumeSize: big}\n    web: {tags: {a: 1}}\n",
 	"region-misspelt":               "  aws:region: us-esat-2\n  private-ec2-access:network:\n    cidrBlock: 10.20.0.0/30\n    availabilityZoneCount: two\n",
 	"tag-key-with-a-dot":            "  private-ec2-access:tags: {'cost.center!': x}\n",
 	"tag-key-with-quotes":           "  private-ec2-access:tags: {'a\"b''c': x}\n",

@@ -46,6 +46,9 @@ func (r *Run) Preview(destroying bool) string {
 	}
 	fmt.Fprintf(&b, "The stack %s: %s.\n", r.Stack, r.planned())
 	writeChanges(&b, listed)
+	if slices.ContainsFunc(listed, func(c *change) bool { return c.kind == "aws:ec2:Instance" && (c.verb == deletes || c.verb == replaces) }) {
+		fmt.Fprintf(&b, "Note: an open session on an instance that is deleted or replaced ends, and may have no session log. %s ends it before.\n", r.command("end INSTANCE=NAME ALL=1"))
+	}
 	r.writeOutputs(&b, "Outputs that change")
 	return b.String()
 }

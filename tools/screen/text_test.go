@@ -133,7 +133,8 @@ func TestPreview_LongList_CutAfterDeletions(t *testing.T) {
 	assert.Equal(t, "The stack dev: 1 to delete, 1 to keep, 58 to create.", lines[0])
 	assert.Contains(t, lines[1], "delete   aws:ec2:Instance  n58  i-1")
 	assert.Contains(t, lines[2], "keep     aws:ec2:Instance  n59  i-1")
-	assert.Equal(t, "  and 29 more", lines[len(lines)-1])
+	assert.Equal(t, "  and 29 more", lines[len(lines)-2])
+	assert.Contains(t, lines[len(lines)-1], "make end INSTANCE=NAME ALL=1 STACK=dev ends it before")
 	assert.LessOrEqual(t, len(lines), 50)
 }
 

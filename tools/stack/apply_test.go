@@ -181,7 +181,9 @@ func TestUp_OtherProtectionApplied_Said(t *testing.T) {
 		"false becomes true":  {"true", fmt.Sprintf(bucket, false, false), fmt.Sprintf(bucket, false, true), "Applied keepRecords: true.\n"},
 		"as it was":           {"false", fmt.Sprintf(bucket, false, false), fmt.Sprintf(bucket, false, false), ""},
 		"not applied":         {"false", fmt.Sprintf(bucket, false, true), fmt.Sprintf(bucket, false, true), ""},
-		"auto":                {"auto", fmt.Sprintf(bucket, false, true), fmt.Sprintf(bucket, false, false), ""},
+		"true becomes auto":   {"auto", fmt.Sprintf(bucket, false, true), fmt.Sprintf(bucket, false, false), "Applied keepRecords: auto.\n"},
+		"auto as it was":      {"auto", fmt.Sprintf(bucket, false, false), fmt.Sprintf(bucket, false, false), ""},
+		"auto, kept anyway":   {"auto", fmt.Sprintf(bucket, true, true), fmt.Sprintf(bucket, false, true), ""}, // with an adopted document
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, out, _ := testApp(t, `private-ec2-access:keepRecords: "`+c.keep+`"`, c.after)

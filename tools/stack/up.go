@@ -1,11 +1,13 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -60,14 +62,17 @@ func (a *app) sayKeepRecords(before *deployment) error {
 	}
 	after, err := a.export()
 	if err == nil && a.applied(after) {
-		a.say("Applied keepRecords: %s.", a.stack.KeepRecords)
+		a.say("Applied keepRecords: %s.", cmp.Or(a.stack.KeepRecords, "auto"))
 	}
 	return err
 }
 
 // applied reports whether the session logs and their key are protected from a destroy as keepRecords says, if it says so.
 func (a *app) applied(d *deployment) bool {
-	keep := a.stack.KeepRecords
+	keep := cmp.Or(a.stack.KeepRecords, "auto")
+	if keep == "auto" {
+		keep = strconv.FormatBool((&config.Config{Emulated: a.stack.Emulated, KeepRecords: "auto"}).KeepsRecords())
+	}
 	if !slices.Contains([]string{"true", "false", string(config.Refuse)}, keep) {
 		return true
 	}
