@@ -83,9 +83,10 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 		switch {
 		case !concerns(unread, m.Key):
 			found.Add(m)
-		case m.OfName() && !slices.ContainsFunc(unread, func(u mistake.Mistake) bool { return u.Key == m.Key }): // the commands would set what is right in the value, and lose the rest
-			m.Fix = mistake.Do("when the keys in it are right, rename it in the stack's file")
-			found.Add(m)
+		case m.OfName() && !slices.ContainsFunc(unread, func(u mistake.Mistake) bool { return u.Key == m.Key }):
+			if m.Fix = renameAll(project, raw, m.Fix[0]); m.Fix != nil {
+				found.Add(m)
+			}
 		default: // a value of the wrong type is judged once it has the right one
 		}
 	}
@@ -98,6 +99,17 @@ func Load(project, stackConfig string, literals settings.Literals, environ []str
 		found = append(found, guard.Check(c.Emulated, raw, env)...)
 	}
 	return c, found.Err()
+}
+
+// renameAll is a fix of a name with all that the config has below it, also what
+// was not read. It is nil if the object is a member of another one.
+func renameAll(project string, raw map[string]string, fix mistake.Fix) []mistake.Fix {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(raw[project+":"+fix.Object]), &members) != nil || members[fix.Name] == nil {
+		return nil
+	}
+	return mistake.Run(append([]string{settings.RemoveCommand(project, settings.Member(fix.Object, fix.Name))},
+		settings.SetCommands(project, settings.Member(fix.Object, "NAME"), members[fix.Name])...)...)
 }
 
 // allows judges the text of a key by itself, as if no other key had a value.

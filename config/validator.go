@@ -49,7 +49,7 @@ func (v *validator) removeOf(namespace, key string) mistake.Fix {
 
 // rename gives a member of an object another name.
 func (v *validator) rename(object, name string, member any) mistake.Fix {
-	return mistake.Fix{Rename: true, Commands: append([]string{settings.RemoveCommand(v.project, settings.Member(object, name))},
+	return mistake.Fix{Object: object, Name: name, Commands: append([]string{settings.RemoveCommand(v.project, settings.Member(object, name))},
 		settings.SetCommands(v.project, settings.Member(object, "NAME"), member)...)}
 }
 

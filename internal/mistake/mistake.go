@@ -23,12 +23,14 @@ type Fix struct {
 	Text     string   // empty where the commands say it
 	Lines    string   // YAML of the stack's file, below config; the commands write the same
 	Commands []string // to run in this order
-	Rename   bool     // it gives the key another name: what is wrong is the name
+	// Object and Name are set where the fix gives a member of an object another
+	// name: what is wrong is the name.
+	Object, Name string
 }
 
 // OfName reports whether the name of the key is wrong, whatever its value.
 func (m Mistake) OfName() bool {
-	return slices.ContainsFunc(m.Fix, func(f Fix) bool { return f.Rename })
+	return slices.ContainsFunc(m.Fix, func(f Fix) bool { return f.Name != "" })
 }
 
 // Do is a fix in words, with the commands that it needs.
