@@ -46,11 +46,16 @@ func (r *Run) Preview(destroying bool) string {
 	}
 	fmt.Fprintf(&b, "The stack %s: %s.\n", r.Stack, r.planned())
 	writeChanges(&b, listed)
-	if slices.ContainsFunc(listed, func(c *change) bool { return c.kind == "aws:ec2:Instance" && (c.verb == deletes || c.verb == replaces) }) {
+	if r.endsSessions() {
 		fmt.Fprintf(&b, "Note: an open session on an instance that is deleted or replaced ends, and may have no session log. %s ends it before.\n", r.command("end INSTANCE=NAME ALL=1"))
 	}
 	r.writeOutputs(&b, "Outputs that change")
 	return b.String()
+}
+
+// endsSessions reports whether instances go, and with them the sessions on them.
+func (r *Run) endsSessions() bool {
+	return len(r.sorted(func(c *change) bool { return c.kind == "aws:ec2:Instance" && (c.verb == deletes || c.verb == replaces) })) > 0
 }
 
 // ChangesOutputs reports whether outputs change. Without changes of resources, that is so after an update that was cut short.
@@ -196,6 +201,9 @@ func (r *Run) Updated() string {
 		fmt.Fprintf(&b, "No changes. The %s of the stack %s are as the program describes them.\n", Count(r.unchanged(), "AWS resource"), r.Stack)
 	} else {
 		fmt.Fprintf(&b, "Updated the stack %s in %s. AWS resources: %s.\n", r.Stack, after, r.finished())
+	}
+	if r.endsSessions() {
+		fmt.Fprintln(&b, "Note: sessions that were open on a deleted or replaced instance have ended, and may have no session log.")
 	}
 	r.writeOutputs(&b, "Outputs that changed")
 	v := r.Values()

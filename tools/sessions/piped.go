@@ -21,6 +21,9 @@ import (
 // prompted finds the plugin's first line, and then the first output of the shell.
 var prompted = regexp.MustCompile(`Starting session with SessionId: [^\r\n]+[\r\n]+\s*\S`)
 
+// leaving finds what the plugin prints when the session has ended. Then it gives the terminal its echo back.
+var leaving = regexp.MustCompile(`Exiting session with sessionId: `)
+
 const endOfInput = "\x04" // Ctrl-D
 
 // piped opens a session without a terminal: it types what is on standard input, and then Ctrl-D. The plugin gets a
@@ -48,12 +51,12 @@ func (r *run) piped(line []string) (said string, code int, err error) {
 	stop := process.OnSignal(func(os.Signal) { _ = cmd.Process.Signal(syscall.SIGTERM) }, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
-	ready, ended, copied := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	ready, over, ended, copied := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(copied)
-		r.copyOutput(terminal, ready)
+		r.copyOutput(terminal, ready, over)
 	}()
-	go r.typeInput(terminal, ready, ended)
+	go r.typeInput(terminal, ready, over, ended)
 	err = cmd.Wait()
 	close(ended)
 	select {
@@ -65,9 +68,9 @@ func (r *run) piped(line []string) (said string, code int, err error) {
 }
 
 // copyOutput copies what the session prints, and closes ready once its shell has printed something: input before that may be
-// lost.
-func (r *run) copyOutput(terminal io.Reader, ready chan<- struct{}) {
-	var seen []byte
+// lost. It closes over when the plugin says that the session has ended.
+func (r *run) copyOutput(terminal io.Reader, ready, over chan<- struct{}) {
+	var seen, last []byte
 	chunk := make([]byte, 4096)
 	for {
 		n, err := terminal.Read(chunk)
@@ -78,6 +81,11 @@ func (r *run) copyOutput(terminal io.Reader, ready chan<- struct{}) {
 				ready = nil
 			}
 		}
+		last = append(last[max(0, len(last)-100):], chunk[:n]...)
+		if over != nil && leaving.Match(last) {
+			close(over)
+			over = nil
+		}
 		if err != nil {
 			return
 		}
@@ -86,7 +94,7 @@ func (r *run) copyOutput(terminal io.Reader, ready chan<- struct{}) {
 
 // typeInput types the lines of standard input and then Ctrl-D, again and again: a program in the session may have taken the
 // first one.
-func (r *run) typeInput(terminal io.Writer, ready, ended <-chan struct{}) {
+func (r *run) typeInput(terminal io.Writer, ready, over, ended <-chan struct{}) {
 	select {
 	case <-ready:
 	case <-ended:
@@ -107,6 +115,13 @@ func (r *run) typeInput(terminal io.Writer, ready, ended <-chan struct{}) {
 			return
 		}
 		select {
+		case <-over: // or a program in the session has printed the same
+			over = nil
+			select {
+			case <-ended:
+				return
+			case <-time.After(10 * time.Second):
+			}
 		case <-ended:
 			return
 		case <-time.After(2 * time.Second):

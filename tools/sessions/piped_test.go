@@ -58,6 +58,14 @@ func TestPiped_ProgramTakesTheEndOfInput_EndedAgain(t *testing.T) {
 	assert.Contains(t, out, "twice\n")
 }
 
+// At the end the plugin gives the terminal its echo back, and may take a while to leave.
+func TestPiped_PluginLeavesSlowly_NoCtrlDEchoed(t *testing.T) {
+	out, _, code := pipedInto(t, pipedShell+"cat >/dev/null; stty -icanon echo echoctl; echo; echo 'Exiting session with sessionId: alice-1.'; sleep 3\n", "")
+	assert.Zero(t, code)
+	assert.Contains(t, out, "Exiting session")
+	assert.NotContains(t, out, "^D")
+}
+
 func TestPiped_Refused_ErrorSeparateFromOutput(t *testing.T) {
 	start := time.Now()
 	out, said, code := pipedInto(t, "echo 'An error occurred (TargetNotConnected) when calling the StartSession operation: i-1 is not connected.' >&2; exit 254\n", "uptime\n")

@@ -172,20 +172,24 @@ func lasting(d time.Duration) string {
 // lastVerified finds the newest session that verify opened.
 func (r *run) lastVerified(ctx context.Context) []string {
 	const pages = 5 // of 200: a busy stack is verified more often than that, or the answer is "not in the newest"
-	token, seen := "", 0
+	token, seen, gone := "", 0, ""
 	for range pages {
 		page, next, err := r.aws.sessionsPage(ctx, past, maxPage, token)
 		if err != nil {
 			return oneOr(err, "")
 		}
 		for _, s := range page {
-			if s.Reason == verifyReason && r.underDocument(s) && r.byID(s.Target).name != s.Target { // not of an instance that is gone
+			switch {
+			case s.Reason != verifyReason || !r.underDocument(s):
+			case r.byID(s.Target).name != s.Target:
 				return []string{r.verdict(ctx, s)}
+			case gone == "":
+				gone = fmt.Sprintf(" of the instances that exist now, and the last one before was at %s, on %s", s.StartDate.UTC().Format(minute), s.Target)
 			}
 		}
 		seen += len(page)
 		if token = next; token == "" {
-			return []string{"no make verify in the last 30 days. Next: " + r.command("verify")}
+			return []string{"no make verify in the last 30 days" + gone + ". Next: " + r.command("verify")}
 		}
 	}
 	return []string{fmt.Sprintf("no make verify among the newest %s. Next: %s", screen.Count(seen, "session"), r.command("verify"))}

@@ -62,7 +62,7 @@ func TestStatus_Verification_EachResultNamed(t *testing.T) {
 	verified := sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
 	none, noEvents := answer{Contains: "list-objects", Stdout: `{}`}, answer{Contains: "get-log-events", Stdout: `{}`}
 	for want, answers := range map[string][]answer{
-		"no make verify in the last 30 days. Next: make verify STACK=dev":          statusAnswers("", sessionJSON("old-1", "i-gone", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")),
+		"no make verify in the last 30 days of the instances that exist now, and the last one before was at 2026-02-28 23:00 UTC, on i-gone. Next: make verify STACK=dev": statusAnswers("", sessionJSON("old-1", "i-gone", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")),
 		"NOT recorded. Next: make record SESSION=alice-1 STACK=dev":                statusAnswers("", verified, answer{Contains: "list-object-versions", Stdout: `{}`}, none, noEvents),
 		"whether it was recorded is unknown: ssm:GetObject was refused":            statusAnswers("", verified, refused("list-object-versions"), refused("get-object"), refused("head-object"), none, noEvents),
 		"its session log is in doubt. Next: make record SESSION=alice-1 STACK=dev": statusAnswers("", verified, answer{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "sessions/alice-1.log", "VersionId": "v1", "LastModified": "2026-02-28T22:00:12Z", "Size": 9}]}`}),
