@@ -47,7 +47,7 @@ func (r *Run) Preview(destroying bool) string {
 	fmt.Fprintf(&b, "The stack %s: %s.\n", r.Stack, r.planned())
 	writeChanges(&b, listed)
 	if r.endsSessions() {
-		fmt.Fprintf(&b, "Note: an open session on an instance that is deleted or replaced ends, and may have no session log. %s ends it before.\n", r.command("end INSTANCE=NAME ALL=1"))
+		fmt.Fprintf(&b, "Note: a session that is open on a deleted or replaced instance may have no session log. %s ends it before.\n", r.command("end INSTANCE=NAME ALL=1"))
 	}
 	r.writeOutputs(&b, "Outputs that change")
 	return b.String()
@@ -203,7 +203,7 @@ func (r *Run) Updated() string {
 		fmt.Fprintf(&b, "Updated the stack %s in %s. AWS resources: %s.\n", r.Stack, after, r.finished())
 	}
 	if r.endsSessions() {
-		fmt.Fprintln(&b, "Note: sessions that were open on a deleted or replaced instance have ended, and may have no session log.")
+		fmt.Fprintln(&b, "Note: a session that was open on a deleted or replaced instance may have no session log.")
 	}
 	r.writeOutputs(&b, "Outputs that changed")
 	v := r.Values()
