@@ -81,7 +81,7 @@ func (r *run) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	interrupted := code > 128 // by a signal; Ctrl-C, before the plugin had the terminal
+	interrupted := isSignal(code) // Ctrl-C, before the plugin had the terminal
 	if code != 0 && known && (interrupted || !process.IsTerminal(r.In)) {
 		if s, isActive, err := r.aws.findSession(ctx, session.SessionID); err == nil && isActive && s.Status != "Terminating" {
 			if err := r.leaveNone(ctx, session.SessionID); err != nil {
@@ -95,7 +95,9 @@ func (r *run) connect(ctx context.Context) error {
 	}
 	if code != 0 {
 		failed := readError(line, said, errors.New("see above"))
-		if failed.code == "TargetNotConnected" && r.gone(ctx, n.id) {
+		if failed.code == "TargetNotConnected" && n.name == n.id && r.gone(ctx, n.id) {
+			r.say("There is no instance %s in %s, or not any more. Next: %s lists those of the stack", n.id, r.outputs.Region, r.command("status"))
+		} else if failed.code == "TargetNotConnected" && r.gone(ctx, n.id) {
 			r.say("The instance %s does not exist any more, so the last change of the stack was not finished. Next: %s", n.id, r.command("up"))
 		} else if failed.code == "TargetNotConnected" {
 			r.say("The instance is not online as a managed instance. Next: %s prints what is missing", r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
@@ -330,6 +332,10 @@ func (w *withheld) end() {
 		_, _ = w.to.Write(w.held)
 	}
 }
+
+// isSignal tells whether an exit code is that of a client which a signal has ended. The AWS CLI reports its errors with 252 to 255
+// (https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html).
+func isSignal(code int) bool { return code > 128 && code < 252 }
 
 // clientExit returns the exit code of a client that ran. The error is that it did not run.
 func clientExit(err error) (code int, problem error) {

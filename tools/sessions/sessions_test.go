@@ -675,6 +675,25 @@ func TestConnect_InstanceOfAnUnfinishedChange_SaysSo(t *testing.T) {
 	}
 }
 
+func TestConnect_IDOfNoInstance_SaysSo(t *testing.T) {
+	t.Parallel()
+	got := runOn(t, withPlugin(t), "connect", testOutputs, []answer{document, me, noSessions,
+		{Contains: "start-session", Code: 254, Stderr: "\nAn error occurred (TargetNotConnected) when calling the StartSession operation: it is not connected.\n"},
+		{Contains: "describe-instances", Code: 254, Stderr: "\nAn error occurred (InvalidInstanceID.NotFound) when calling the DescribeInstances operation: no such instance\n"},
+	}, time.Now(), "--instance", "i-0123456789abcdef0")
+	require.Equal(t, 254, got.code, got.err)
+	require.Contains(t, got.err, "There is no instance i-0123456789abcdef0 in us-east-2, or not any more. Next: make status STACK=dev lists those of the stack")
+	require.NotContains(t, got.err, "not finished")
+}
+
+// With an error of the AWS CLI the cause is explained; "Cancelled." is for Ctrl-C.
+func TestConnect_ErrorOfTheCLI_IsNoCtrlC(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]bool{0: false, 1: false, 128: false, 130: true, 143: true, 252: false, 254: false, 255: false} {
+		require.Equal(t, want, isSignal(code), code)
+	}
+}
+
 func TestVerify_All_EndsWithTableOfFailures(t *testing.T) {
 	t.Parallel()
 	plugin := t.TempDir()
