@@ -15,6 +15,8 @@ type Facts struct {
 	Elsewhere []string
 
 	Instance Read[Instance]
+	// Unlisted: the stack's outputs do not have the instance.
+	Unlisted bool
 	// Role is the role in the instance's profile; empty if there is none.
 	Role Read[string]
 	// RoleARN is the role's.

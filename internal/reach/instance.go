@@ -59,6 +59,14 @@ func (l *list) region() string { return " --region " + l.facts.Region }
 // again is what restores everything that the stack created and that was changed since.
 func (l *list) again() string { return "make up STACK=" + l.facts.Stack + " ARGS=--refresh" }
 
+// ofStack is a fix for an instance of the stack. No update brings back one that the stack does not have.
+func (l *list) ofStack(fix string) string {
+	if l.facts.Unlisted {
+		return "make status STACK=" + l.facts.Stack + " lists the instances of the stack"
+	}
+	return fix
+}
+
 func (l *list) instance(now time.Time) {
 	const title = "the instance runs"
 	i := l.facts.Instance
@@ -74,7 +82,7 @@ func (l *list) instance(now time.Time) {
 	case "stopped", "stopping":
 		l.add(title, Missing, id+" is "+i.Value.State, "aws ec2 start-instances"+l.region()+" --instance-ids "+id)
 	case "":
-		l.add(title, Missing, "EC2 knows no instance "+id, l.again())
+		l.add(title, Missing, "EC2 knows no instance "+id, l.ofStack(l.again()))
 	default:
 		l.add(title, Missing, id+" is "+i.Value.State, l.again())
 	}

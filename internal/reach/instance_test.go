@@ -59,6 +59,7 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 		spoil             func(*Facts)
 		title, found, fix string
 	}{
+		"not known":  {func(f *Facts) { f.Instance.Value.State, f.Unlisted = "", true }, "the instance runs", "EC2 knows no instance", "make status STACK=dev lists the instances"},
 		"gone":       {func(f *Facts) { f.Instance.Value.State = "" }, "the instance runs", "EC2 knows no instance", "make up STACK=dev"},
 		"terminated": {func(f *Facts) { f.Instance.Value.State = "terminated" }, "the instance runs", "terminated", "make up STACK=dev"},
 		"stopped":    {func(f *Facts) { f.Instance.Value.State = "stopped" }, "the instance runs", "stopped", "aws ec2 start-instances --region us-east-2 --instance-ids i-1"},

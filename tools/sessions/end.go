@@ -29,7 +29,11 @@ func endCommand(r *run) *cobra.Command {
 // end ends one session, or all of an instance.
 func (r *run) end(ctx context.Context) error {
 	if (r.session == "") == (r.instance == "") {
-		return process.Usagef("name a session or an instance (got none, or both).\n  Fix: %s, or for all sessions on an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))
+		got := "none"
+		if r.session != "" {
+			got = "both"
+		}
+		return process.Usagef("name a session or an instance (got "+got+").\n  Fix: %s, or for all sessions on an instance: %s", r.command("end SESSION=ID"), r.command("end INSTANCE=NAME"))
 	}
 	me, err := r.aws.caller(ctx)
 	if err != nil {

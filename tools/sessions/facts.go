@@ -71,7 +71,7 @@ func firstLine(text string) string {
 
 // facts reads what there is between an instance and Systems Manager. What cannot be read is a problem in its place.
 func (r *run) facts(ctx context.Context, n named) reach.Facts {
-	f := reach.Facts{Stack: r.Stack, Region: r.outputs.Region, ExpectedProfile: r.outputs.InstanceProfileName, Elsewhere: r.outputs.EndpointCidrBlocks}
+	f := reach.Facts{Stack: r.Stack, Region: r.outputs.Region, ExpectedProfile: r.outputs.InstanceProfileName, Elsewhere: r.outputs.EndpointCidrBlocks, Unlisted: n.name == n.id}
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		if me, err := r.aws.caller(ctx); err == nil {

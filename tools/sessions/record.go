@@ -140,8 +140,8 @@ func (r *run) lastOfMine(ctx context.Context) (last session, isActive bool, err 
 		}
 	}
 	if last.SessionID == "" {
-		return last, false, process.Usagef("no session of %s under %s is in the history of 30 days, and no SESSION= is given.\n  Fix: %s; %s lists the ids",
-			me.ARN, r.outputs.SessionDocument, r.command("record SESSION=ID"), r.command("history"))
+		return last, false, process.Usagef("no session of %s under %s is in the history of 30 days, and no SESSION= is given.\n  Fix: %s opens one. For a session of somebody else: %s; %s lists the ids",
+			me.ARN, r.outputs.SessionDocument, r.command("connect"), r.command("record SESSION=ID"), r.command("history"))
 	}
 	return last, isActive, nil
 }

@@ -267,6 +267,11 @@ func TestDestroy_NothingDeployed_SaysSo(t *testing.T) {
 
 	a, out, _ = testApp(t, `private-ec2-access:logging: {bucketName: mine}`, emptyState)
 	require.NoError(t, a.destroyPrepared(nil))
+	assert.NotContains(t, out.String(), "stay", "the emulator may have lost the bucket")
+
+	a, out, _ = testApp(t, `private-ec2-access:logging: {bucketName: mine}`, emptyState)
+	a.stack.Emulated = false
+	require.NoError(t, a.destroyPrepared(nil))
 	assert.Contains(t, out.String(), "The session logs in the bucket mine stay, because the bucket is not the stack's (logging.bucketName).\n")
 }
 
@@ -352,6 +357,17 @@ esac
 	text, err = a.setting().Deployed()
 	require.NoError(t, err)
 	assert.Contains(t, text, "1 AWS resource. Another command is changing that (ana@"+hostname)
+}
+
+// An update that leaves every resource as it was is no unfinished one, as with a target that does not exist.
+func TestEntry_EverythingAsItWas_IsNoUnfinishedChange(t *testing.T) {
+	var d deployment
+	require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[{"type":"pulumi:pulumi:Stack"},{"type":"my:component"},{"type":"pulumi:providers:aws"},{"type":"aws:sns/topic:Topic"}]}}`), &d))
+	for same, refused := range map[int]bool{1: true, 2: false, 3: true, 4: false} {
+		assert.Equal(t, refused, entry{Result: "failed", Changes: map[string]int{"same": same}}.refused(&d), same)
+	}
+	assert.False(t, entry{Result: "failed", Changes: map[string]int{"same": 3, "update": 1}}.refused(&d))
+	assert.False(t, entry{Result: "succeeded", Changes: map[string]int{"same": 3}}.refused(&d))
 }
 
 // After an update that was cancelled at its end, nothing but the outputs is left to do.

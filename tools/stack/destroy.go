@@ -100,7 +100,7 @@ func (a *app) destroyPrepared(args []string) error {
 		a.say("Its state has %d left.", remain)
 	}
 	a.printKept(left, a.region(before))
-	if bucket := a.stack.ExistingLogBucket; bucket != "" {
+	if bucket := a.stack.ExistingLogBucket; bucket != "" && !(a.stack.Emulated && a.nothing) { // an emulator may have lost it
 		a.say("The session logs in the bucket %s stay, because the bucket is not the stack's (logging.bucketName).", bucket)
 	}
 	if err := a.restoreDocument(before); err != nil {
@@ -192,9 +192,13 @@ func (a *app) refuseProtected(before *deployment) error {
 			"  To delete the session logs too:\n    %s\n    pulumi config set %[1]s:keepRecords false\n    make destroy STACK=%[6]s",
 			a.stack.Project, c.KeepRecords, strings.Join(lost, ", "), again, screen.Environment(a.stack.Name), a.stack.Name)
 	}
-	if kept := before.with(func(r apitype.ResourceV3) bool { return r.RetainOnDelete }, holders...); kept != nil && c.KeepRecords == "false" {
-		a.say("Note: %s:keepRecords is false, but no update has applied it yet, so this destroy keeps %s. To delete the session logs too, run first: make up STACK=%s",
-			a.stack.Project, strings.Join(kept, ", "), a.stack.Name)
+	if kept := before.with(func(r apitype.ResourceV3) bool { return r.RetainOnDelete }, holders...); kept != nil && !c.KeepsRecords() {
+		yet := "but no update has applied it yet"
+		if c.KeepRecords == "auto" {
+			yet = "which deletes them in the emulator, but no update has applied it yet, or the session document was adopted"
+		}
+		a.say("Note: %s:keepRecords is %s, %s, so this destroy keeps %s. To delete the session logs too, run first: make up STACK=%s",
+			a.stack.Project, c.KeepRecords, yet, strings.Join(kept, ", "), a.stack.Name)
 	}
 	a.loses = before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, bucketType, logGroupType)
 	endpoints := before.with(protected, endpointType)

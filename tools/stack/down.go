@@ -45,7 +45,7 @@ func (a *app) down() error {
 		case !ran:
 			a.say("The emulator is not running.")
 		case len(again) == 0:
-			a.say("Stopped the emulator. No stack had resources in it.")
+			a.say("Stopped the emulator. No stack was deployed in it. What a destroy may have kept in it is lost.")
 		default:
 			a.say("Stopped the emulator. It kept everything in memory, so the resources in it are lost.%s Next: %s creates them again.", open, strings.Join(again, ", "))
 		}

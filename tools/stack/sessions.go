@@ -138,7 +138,7 @@ func (a *app) deployed() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	last, err := a.lastChange()
+	last, err := a.lastChange(d)
 	text := d.summary(a.stack, by, last)
 	if err != nil { // what Pulumi says of it is printed already
 		text += ". Whether the last change was finished is unknown"
@@ -156,9 +156,10 @@ type entry struct {
 // failed reports whether the command was cancelled or has failed.
 func (e entry) failed() bool { return e.Result == "failed" }
 
-// refused reports whether the program stopped before it registered a resource, because of mistakes in the config.
-func (e entry) refused() bool {
-	return e.failed() && len(e.Changes) == 1 && e.Changes["same"] == 1 // the stack itself
+// refused reports whether the command failed without leaving anything unfinished: the program stopped before it registered a
+// resource, because of mistakes in the config, or all resources are as they were.
+func (e entry) refused(d *deployment) bool {
+	return e.failed() && len(e.Changes) == 1 && (e.Changes["same"] == 1 || e.Changes["same"] == d.registered())
 }
 
 // changed reports whether the command changed a resource.
@@ -168,7 +169,7 @@ func (e entry) changed() bool {
 
 // lastChange is the last command that changed the stack, or tried to. The state does not have its result. It has the time of
 // the last one that changed a resource.
-func (a *app) lastChange() (last entry, err error) {
+func (a *app) lastChange(d *deployment) (last entry, err error) {
 	text, err := a.read("stack", "history", "--json", "--page-size", "20", "--stack", a.stack.Name)
 	if err != nil {
 		return last, err
@@ -177,7 +178,7 @@ func (a *app) lastChange() (last entry, err error) {
 	if err := json.Unmarshal([]byte(cmp.Or(strings.TrimSpace(text), "[]")), &all); err != nil {
 		return last, fmt.Errorf("cannot read the history of the stack %s: %w", a.stack.Name, err)
 	}
-	if at := slices.IndexFunc(all, func(e entry) bool { return !e.refused() }); at >= 0 {
+	if at := slices.IndexFunc(all, func(e entry) bool { return !e.refused(d) }); at >= 0 {
 		last = all[at]
 		last.EndTime = time.Time{}
 	}

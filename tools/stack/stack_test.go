@@ -1045,6 +1045,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		{"", plain, plain, ""},
 		{"keepRecords: auto", plain, plain, ""},
 		{`keepRecords: "false"`, retained, plain, ""},
+		{"keepRecords: auto", retained, plain, ""},
 		{"keepRecords: true", retained, plain, ""},
 		{"", protected, plain, "it was deployed with private-ec2-access:keepRecords refuse, and no update has applied auto yet. Nothing was deleted"},
 		{"keepRecords: false", protected, plain, "it was deployed with private-ec2-access:keepRecords refuse, and no update has applied false yet. Nothing was deleted"},
@@ -1073,7 +1074,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		if err := a.refuseProtected(before); c.want == "" {
 			assert.NoError(t, err, "%+v", c)
 			assert.Equal(t, c.logs != retained, a.loses != nil, "%+v", c)
-			assert.Equal(t, c.logs == retained && strings.Contains(c.setting, "false"), strings.Contains(out.String(), "so this destroy keeps the bucket logs-1, the log group /sessions, the KMS key key-1. To delete"), "%+v: %s", c, out)
+			assert.Equal(t, c.logs == retained && !strings.Contains(c.setting, "true"), strings.Contains(out.String(), "so this destroy keeps the bucket logs-1, the log group /sessions, the KMS key key-1. To delete"), "%+v: %s", c, out)
 		} else {
 			assert.ErrorContains(t, err, c.want, "%+v", c)
 			assert.ErrorContains(t, a.destroyPrepared(nil), c.want, "%+v", c)

@@ -105,6 +105,16 @@ func (d *deployment) cloudResources() int {
 	return count
 }
 
+// registered counts what a program registers: also components, and not the entries for providers.
+func (d *deployment) registered() (count int) {
+	for _, r := range d.Deployment.Resources {
+		if !strings.HasPrefix(string(r.Type), "pulumi:providers:") && !r.Delete {
+			count++
+		}
+	}
+	return count
+}
+
 // summary says what is deployed, since when, who is changing it, and what a command that was killed, cancelled or failed left.
 func (d *deployment) summary(s *Stack, changing string, last entry) string {
 	text := "nothing"
