@@ -195,7 +195,7 @@ func (a *app) refuseProtected(before *deployment) error {
 	if kept := before.with(func(r apitype.ResourceV3) bool { return r.RetainOnDelete }, holders...); kept != nil && !c.KeepsRecords() {
 		yet := "but no update has applied it yet"
 		if c.KeepRecords == "auto" {
-			yet = "which deletes them in the emulator, but no update has applied it yet, or the session document was adopted"
+			yet = "which deletes session logs in the emulator, but no update has applied it yet, or the session document was adopted"
 		}
 		a.say("Note: %s:keepRecords is %s, %s, so this destroy keeps %s. To delete the session logs too, run first: make up STACK=%s",
 			a.stack.Project, c.KeepRecords, yet, strings.Join(kept, ", "), a.stack.Name)
