@@ -63,6 +63,11 @@ func (s *Stack) named() (count int) {
 	return count
 }
 
+// protection is a config with what the file says about what a destroy keeps.
+func (s *Stack) protection() *config.Config {
+	return &config.Config{Emulated: s.Emulated, KeepRecords: config.Choice(cmp.Or(s.KeepRecords, "auto"))}
+}
+
 // fleetOf is the fleet that an instance belongs to, "" if to none.
 func (s *Stack) fleetOf(instance string) string {
 	for _, fleet := range slices.Sorted(maps.Keys(s.Fleets)) {

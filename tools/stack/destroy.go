@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -165,7 +164,7 @@ func (a *app) refuseProtected(before *deployment) error {
 	if err := a.refuseUnread(); err != nil {
 		return err
 	}
-	c := config.Config{Emulated: a.stack.Emulated, KeepRecords: config.Choice(cmp.Or(a.stack.KeepRecords, "auto"))}
+	c := a.stack.protection()
 	if !slices.Contains([]config.Choice{"auto", "true", "false", config.Refuse}, c.KeepRecords) {
 		return fmt.Errorf("%s:keepRecords: not an allowed value (got %s). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n  Fix: write one of them in %s, and then: %s",
 			a.stack.Project, c.KeepRecords, filepath.Base(a.stack.File()), screen.Make(a.stack.Name, "up"))

@@ -1,13 +1,11 @@
 package stack
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -62,22 +60,16 @@ func (a *app) sayKeepRecords(before *deployment) error {
 	}
 	after, err := a.export()
 	if err == nil && a.applied(after) {
-		a.say("Applied keepRecords: %s.", cmp.Or(a.stack.KeepRecords, "auto"))
+		a.say("Applied keepRecords: %s.", a.stack.protection().KeepRecords)
 	}
 	return err
 }
 
-// applied reports whether the session logs and their key are protected from a destroy as keepRecords says, if it says so.
+// applied reports whether the session logs and their key are protected from a destroy as keepRecords says.
 func (a *app) applied(d *deployment) bool {
-	keep := cmp.Or(a.stack.KeepRecords, "auto")
-	if keep == "auto" {
-		keep = strconv.FormatBool((&config.Config{Emulated: a.stack.Emulated, KeepRecords: "auto"}).KeepsRecords())
-	}
-	if !slices.Contains([]string{"true", "false", string(config.Refuse)}, keep) {
-		return true
-	}
+	c := a.stack.protection()
 	differs := func(r apitype.ResourceV3) bool {
-		return r.Protect != (keep == string(config.Refuse)) || r.RetainOnDelete != (keep != "false")
+		return r.Protect != (c.KeepRecords == config.Refuse) || r.RetainOnDelete != c.KeepsRecords()
 	}
 	return d.with(differs, bucketType, logGroupType, keyType) == nil
 }
