@@ -2,7 +2,7 @@
 // that no test notices is an error: the tests then prove less than they seem to.
 //
 // Nothing is written to the source: each change reaches the compiler through `go test -overlay`. Only the packages whose
-// tests can see the changed file are tested, the cheapest first, until a test fails.
+// tests can see the changed file are tested, its own first, until a test fails.
 package main
 
 import (
@@ -141,14 +141,16 @@ func uses(packages []goPackage, p goPackage, matches func(string) bool) bool {
 	})
 }
 
-// stages orders the packages for a test that stops at the first failure. Those that do not use the AWS SDK of Pulumi are
-// built and tested together in about a second. Each of the others costs its linking alone several seconds: the program's
-// own tests come first among them, because they see most changes.
-func stages(packages, tested []goPackage) [][]string {
-	var cheap []string
+// stages orders the packages for a test that stops at the first failure. The changed packages come first, because their
+// own tests see most changes. Then come the others that do not use the AWS SDK of Pulumi. Linking a package that does costs
+// several seconds: each of these is a stage of its own, and the program's tests come first among them.
+func stages(packages, tested []goPackage, changed []string) [][]string {
+	var own, cheap []string
 	var costly [][]string
 	for _, p := range tested {
 		switch heavy := uses(packages, p, func(path string) bool { return strings.HasPrefix(path, "github.com/pulumi/pulumi-aws/") }); {
+		case !heavy && slices.Contains(changed, p.ImportPath):
+			own = append(own, p.ImportPath)
 		case !heavy:
 			cheap = append(cheap, p.ImportPath)
 		case strings.HasSuffix(p.ImportPath, "/program"):
@@ -157,10 +159,7 @@ func stages(packages, tested []goPackage) [][]string {
 			costly = append(costly, []string{p.ImportPath})
 		}
 	}
-	if len(cheap) == 0 {
-		return costly
-	}
-	return append([][]string{cheap}, costly...)
+	return slices.DeleteFunc(append([][]string{own, cheap}, costly...), func(stage []string) bool { return len(stage) == 0 })
 }
 
 // failing runs the tests with one break and returns those that fail.
@@ -188,12 +187,16 @@ func failing(root string, packages []goPackage, b breakage) ([]string, error) {
 	var overlay struct{ Replace map[string]string }
 	overlay.Replace = map[string]string{}
 	var tested []goPackage
+	var own []string
 	for path, text := range changed {
 		seen, err := reached(packages, path)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range seen {
+			if p.Dir == filepath.Dir(path) {
+				own = append(own, p.ImportPath)
+			}
 			if !slices.ContainsFunc(tested, func(other goPackage) bool { return other.ImportPath == p.ImportPath }) {
 				tested = append(tested, p)
 			}
@@ -213,7 +216,7 @@ func failing(root string, packages []goPackage, b breakage) ([]string, error) {
 		return nil, err
 	}
 
-	for _, stage := range stages(packages, tested) {
+	for _, stage := range stages(packages, tested, own) {
 		names, err := runTests(root, file, stage)
 		if err != nil || len(names) > 0 {
 			return names, err
@@ -222,10 +225,10 @@ func failing(root string, packages []goPackage, b breakage) ([]string, error) {
 	return nil, nil
 }
 
-// runTests tests the packages with the overlay and returns the names of the failed top-level tests.
+// runTests tests the packages with the overlay and returns the names of the top-level tests that failed before go test stopped.
 func runTests(root, overlay string, paths []string) ([]string, error) {
 	// Without vet: what vet finds is not found by a test.
-	test := exec.Command("go", append([]string{"test", "-json", "-vet=off", "-overlay", overlay}, paths...)...)
+	test := exec.Command("go", append([]string{"test", "-json", "-vet=off", "-failfast", "-overlay", overlay}, paths...)...)
 	test.Dir = root
 	var problem bytes.Buffer
 	test.Stderr = &problem

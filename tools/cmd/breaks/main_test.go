@@ -43,7 +43,7 @@ func TestReached(t *testing.T) {
 	require.ErrorContains(t, err, "/m/elsewhere/x.go is in no package of this module")
 }
 
-func TestStages_CheapPackagesFirst_ThenTheProgram(t *testing.T) {
+func TestStages_ChangedPackagesFirst_ThenCheapOnes_ThenTheProgram(t *testing.T) {
 	const sdk = "github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	packages := []goPackage{
 		{ImportPath: "m/components", Deps: []string{"m/iam", sdk}},
@@ -51,7 +51,8 @@ func TestStages_CheapPackagesFirst_ThenTheProgram(t *testing.T) {
 		{ImportPath: "m/program", XTestImports: []string{"m/components"}},
 		{ImportPath: "m/session"},
 	}
-	require.Equal(t, [][]string{{"m/iam", "m/session"}, {"m/program"}, {"m/components"}}, stages(packages, packages))
+	require.Equal(t, [][]string{{"m/session"}, {"m/iam"}, {"m/program"}, {"m/components"}}, stages(packages, packages, []string{"m/session"}))
+	require.Equal(t, [][]string{{"m/iam", "m/session"}, {"m/program"}, {"m/components"}}, stages(packages, packages, []string{"m/components"}))
 }
 
 // A change of a line that a break edits is noticed in seconds, and not only by the run of all breaks.
