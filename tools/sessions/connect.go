@@ -203,6 +203,15 @@ func (f filtered) Update(m tea.Msg) (huh.Model, tea.Cmd) {
 	return f, cmd
 }
 
+// View says so when nothing matches, on the first line of the empty list.
+func (f filtered) View() string {
+	lines := strings.Split(f.Select.View(), "\n")
+	if _, matches := f.Hovered(); !matches && len(lines) > 1 {
+		lines[1] = strings.TrimRight(lines[1], " ") + " No instance matches. Backspace deletes a character."
+	}
+	return strings.Join(lines, "\n")
+}
+
 // matching are the instances that INSTANCE= means: a name or an ID, a tag, or the beginning of names; all without it.
 func (r *run) matching(ctx context.Context) ([]named, error) {
 	if r.instance == "" {

@@ -246,7 +246,7 @@ func TestPickInstance_Terminal_FilteredByTyping(t *testing.T) {
 		"keys that move in other lists": {map[string]string{"app": "i-1", "jk": "i-2"}, []string{"jk", "jk", enter, ""}, named{"jk", "i-2"}},
 		"the arrow keys":                {two, []string{"\x1b[B", "> db", enter, ""}, named{"db", "i-2"}},
 		"the key of other lists":        {two, []string{"/db", "db", enter, ""}, named{"db", "i-2"}},
-		"no match":                      {two, []string{"#", "#", enter + up + enter + halfPageDown + enter + backspace, "> app", "db", "db", enter, ""}, named{"db", "i-2"}},
+		"no match":                      {two, []string{"#", "No instance matches", enter + up + enter + halfPageDown + enter + backspace, "> app", "db", "db", enter, ""}, named{"db", "i-2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
