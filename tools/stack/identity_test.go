@@ -237,6 +237,7 @@ func TestBackend_NoLoginOrNoAnswer_SaidInOneText(t *testing.T) {
 	for says, want := range map[string]string{
 		"error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions":                                   "error: you are not logged in to a backend",
 		"Logging in using access token\nerror: performing HTTP request: proxyconnect tcp: dial tcp: connect: connection refused": "does not answer. Nothing was changed.\n  Pulumi: performing HTTP request: proxyconnect",
+		`error: unable to open state directory \"file:///home/me/state\": stat /home/me/state: no such file or directory`:        "the folder that keeps this stack's state cannot be read. Nothing was changed.\n  Pulumi: unable to open state directory",
 	} {
 		for _, args := range append([][]string{{"outputs"}}, every...) {
 			m := newMachine(t, alice)

@@ -270,6 +270,11 @@ func (a *app) loggedIn() error {
 			"    pulumi login                    # to Pulumi Cloud\n" +
 			"    pulumi login s3://BUCKET        # to a bucket of yours (docs/team.md)")
 	}
+	if strings.Contains(cause, `state directory "file://`) {
+		return fmt.Errorf("the folder that keeps this stack's state cannot be read. Nothing was changed.\n  Pulumi: %s\n"+
+			"  Fix: mount or create it, with access for you; or log in to the backend that has the stack %s:\n%s    pulumi login s3://BUCKET        # to a bucket of yours (docs/team.md)",
+			cause, a.stack.Name, environment)
+	}
 	return fmt.Errorf("the backend that keeps this stack's state does not answer. Nothing was changed.\n  Pulumi: %s\n"+
 		"  Fix: check the network, HTTPS_PROXY and your credentials for the backend. Afterwards this prints your user name:\n%s    pulumi whoami", cause, environment)
 }
