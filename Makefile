@@ -112,7 +112,7 @@ help: ## list these commands
 	@trap '' PIPE; { \
 	echo 'make COMMAND STACK=name OPTION=value'; \
 	echo '  STACK= is one of: $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)) (default: local, in the local emulator).'; \
-	echo '  ARGS="…" is passed to pulumi, as in: make preview ARGS=--expect-no-changes'; \
+	echo '  ARGS="…" is passed to pulumi by commands that run it, as in: make preview ARGS=--expect-no-changes'; \
 	echo '  V=1 prints each aws command that a command about sessions runs.'; \
 	echo '  An option counts only after make: make history V=1, not V=1 make history.'; \
 	awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { gsub(/ \| /, sprintf("\n%20s", ""), $$2); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST); } 2>/dev/null || true # a reader may have read enough

@@ -51,7 +51,7 @@ func (n Network) validate(v *validator, logBucket string) {
 	if n.Existing() {
 		v.check(vpcID.MatchString(n.VpcID), "network.vpcId", n.VpcID, "not the ID of a VPC", "vpc- and 8 to 17 hexadecimal digits")
 		v.check(len(n.SubnetIDs) > 0, "network.subnetIds", "[]", "an existing VPC is named, but none of its subnets",
-			"the IDs of private subnets in network.vpcId, one in each zone", v.set("network.subnetIds[0]", "SUBNET"), v.remove("network.vpcId"))
+			"the IDs of private subnets in network.vpcId", v.set("network.subnetIds[0]", "SUBNET"), v.remove("network.vpcId"))
 	} else {
 		v.check(len(n.SubnetIDs) == 0, "network.subnetIds", settings.Show(n.SubnetIDs), "subnets are named, but not their VPC",
 			"empty for a network that the stack creates", v.set("network.vpcId", "VPC"), v.remove("network.subnetIds"))

@@ -129,7 +129,7 @@ func (c *Config) validatePeople(v *validator) {
 			key := settings.Element(at+".instances", i)
 			isExisting := c.ExistingInstances[instance].InstanceID != ""
 			v.check(isInstance || isFleet || isExisting || managedNode.MatchString(instance), key, instance, "not an instance or fleet of the stack, and not the ID of another instance",
-				"a name in instances or fleets, or i-… or mi-…")
+				"a name in instances or fleets, one in existingInstances that has an instanceId, or i-… or mi-…")
 			v.check(slices.Index(g.Instances, instance) == i, key, instance, "named twice", "each instance once", v.remove(key))
 		}
 		v.access(at+".", g.Principals, g.MaxSessionDuration, g.UserNameIn)

@@ -103,6 +103,6 @@ func TestWriters_BucketBeginsToRefuseOthers_IsAnnounced(t *testing.T) {
 			Project: "private-ec2-access", Stack: "test", Document: existing, Writers: map[string]decide.Writers{bucket: {Limited: limited}},
 		})
 		text := fmt.Sprint(decisions.Notices)
-		require.Equal(t, said, strings.Contains(text, "from this update on, the log bucket "+bucket+" refuses session logs of every role but the instance role and logging.writerRoleArns"), text)
+		require.Equal(t, said, strings.Contains(text, "from this update on, the log bucket "+bucket+" refuses session logs of every role but the instance role, the roles of existingInstances and logging.writerRoleArns"), text)
 	}
 }

@@ -169,7 +169,7 @@ func (d *decider) writers() {
 	}
 	for _, location := range d.facts.Document.Locations() {
 		if w, asked := d.facts.Writers[location.Bucket]; asked && !w.Limited {
-			d.warn("from this update on, the log bucket " + location.Bucket + " refuses session logs of every role but the instance role and logging.writerRoleArns, and nothing reports it. " +
+			d.warn("from this update on, the log bucket " + location.Bucket + " refuses session logs of every role but the instance role, the roles of existingInstances and logging.writerRoleArns, and nothing reports it. " +
 				"If other roles write there, such as those of existing instances, name them first:\n    " + d.set("logging.writerRoleArns[0]", "ROLE_ARN"))
 		}
 	}

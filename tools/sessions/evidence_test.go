@@ -296,7 +296,7 @@ func TestUntrustedText_DoesNotReachTheTerminal(t *testing.T) {
 	s, err := json.Marshal(map[string]any{"Sessions": []map[string]any{{"SessionId": aliceID, "Target": "i-1", "Status": "Terminated", "StartDate": 1772362800,
 		"Owner": "x/alice", "Reason": "=1+1\u009b\u202e", "DocumentName": "SSM-SessionManagerRunShell"}}})
 	require.NoError(t, err)
-	listed := []answer{me, document, {Contains: `"State":"Active"`, Stdout: "{}"}, {Contains: "describe-sessions", Stdout: string(s)}, emptyList, noStream}
+	listed := []answer{me, document, {Contains: `"State":"Active"`, Stdout: "{}"}, {Contains: "describe-sessions", Stdout: string(s)}, emptyList, noStreams, noStream}
 	got = runFake(t, "history", listed, "--format", "csv")
 	require.Zero(t, got.code, got.err)
 	require.Contains(t, got.out, ",'=1+1??,")
@@ -391,7 +391,7 @@ func TestHistory_SessionBegunBeforeSince_IsNotUnknown(t *testing.T) {
 	t.Parallel()
 	got := runFake(t, "history", []answer{
 		me, document, {Contains: "InvokedAfter", Stdout: "{}"}, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"),
-		{Contains: `"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "` + aliceKey + `", "LastModified": "2026-03-01T11:50:00Z"}]}`}, emptyList,
+		{Contains: `"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "` + aliceKey + `", "LastModified": "2026-03-01T11:50:00Z"}]}`}, emptyList, noStreams,
 	}, "--since", "30m", "--format", "json")
 	require.Zero(t, got.code, got.err)
 	require.Equal(t, "[]\n", got.out)

@@ -24,7 +24,7 @@ type listing struct {
 	since, until time.Time
 	// limit is how many entries at most; 0 is no limit.
 	limit int
-	// next is where an earlier page ended: a token of DescribeSessions, or archiveMark and how many entries to skip.
+	// next is where an earlier page ended: a token of DescribeSessions, or openMark or archiveMark and how many entries to skip.
 	next string
 }
 
@@ -34,8 +34,12 @@ var formats = []string{"table", "json", "csv"}
 // pageSize is how many entries a page has unless --limit sets another number.
 const pageSize = 50
 
-// archiveMark begins a paging token for the archive. DescribeSessions' tokens are Base64 and hold no colon.
-const archiveMark = "archive:"
+// openMark begins a paging token within the open sessions, archiveMark one within the archive. DescribeSessions' tokens are Base64
+// and hold no colon.
+const (
+	openMark    = "open:"
+	archiveMark = "archive:"
+)
 
 // unknown stands for what a session log does not hold.
 const unknown = "unknown"
@@ -247,24 +251,30 @@ func (h *historyRun) full() bool { return h.limit > 0 && h.written >= h.limit }
 // walk writes every wanted entry: open sessions, then the history in AWS, then the archive. It ends when the page is full.
 func (h *historyRun) walk(ctx context.Context) error {
 	token, skip := h.list.next, 0
-	rest, inArchive := strings.CutPrefix(token, archiveMark)
-	if inArchive {
+	inOpen, inArchive := strings.HasPrefix(token, openMark), strings.HasPrefix(token, archiveMark)
+	if inOpen || inArchive {
 		var err error
-		if skip, err = strconv.Atoi(rest); err != nil || skip < 0 {
+		if skip, err = strconv.Atoi(token[strings.IndexByte(token, ':')+1:]); err != nil || skip < 0 {
 			return process.Usagef("NEXT: not a page of this list (got %q). Fix: use the token that the previous page printed", h.list.next)
 		}
 		// The archive has what AWS no longer lists, so the list in AWS has to be read again.
 		token = ""
 	}
-	if h.list.next == "" {
+	if h.list.next == "" || inOpen {
 		open, err := h.readOpen(ctx)
 		if err != nil {
 			return err
 		}
 		kept := h.keep(open)
-		if h.list.format == "table" && (h.limit == 0 || h.written+len(kept) < h.limit) {
+		kept = kept[min(skip, len(kept)):]
+		if h.limit > 0 && len(kept) >= h.limit {
+			h.more = openMark + strconv.Itoa(skip+h.limit)
+			return h.write(kept[:h.limit])
+		}
+		skip = 0
+		if h.list.format == "table" {
 			h.written, h.held = h.written+len(kept), kept
-		} else if err := h.write(kept); err != nil || h.full() {
+		} else if err := h.write(kept); err != nil {
 			return err
 		}
 	}

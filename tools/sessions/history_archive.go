@@ -58,7 +58,7 @@ func (h *historyRun) learn(ctx context.Context) error {
 	return nil
 }
 
-// archived looks through every bucket of the stack, and every log group.
+// archived looks through every log location that the stack has or had, and through buckets that it kept.
 func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 	me, err := h.aws.caller(ctx)
 	if err != nil {
@@ -79,7 +79,8 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 			all = append(all, e)
 		}
 	}
-	for _, bucket := range h.buckets(h.places) {
+	places := h.logLocations(h.places)
+	for _, bucket := range h.buckets(places) {
 		objects, err := h.aws.list(ctx, bucket, me.Account, func(key string) bool {
 			id, is := sessiondoc.LogID(key)
 			return is && !h.known[id]
@@ -95,7 +96,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 			add(id, "s3://"+bucket+"/"+o.Key, o.LastModified.Time)
 		}
 	}
-	for _, p := range h.places {
+	for _, p := range places {
 		if p.LogGroup == "" {
 			continue
 		}

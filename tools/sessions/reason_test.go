@@ -86,7 +86,7 @@ func TestHistory_Reason_IsShownWithoutTheMark(t *testing.T) {
 		{testOutputs, "typed in the console", `STATUS +REASON +LOG`, `terminated +typed in the console +s3://`},
 		{requiresReason, "connect-0123456789abcdef", `STATUS +REASON +LOG`, `terminated +s3://`},
 	} {
-		got := runWith(t, "history", test.outputs, []answer{document, me, none, row(test.reason), emptyList}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		got := runWith(t, "history", test.outputs, []answer{document, me, none, row(test.reason), emptyList, noStreams}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 		require.Zero(t, got.code, got.err)
 		lines := strings.Split(got.out, "\n")
 		require.Regexp(t, test.heading, lines[0])
@@ -95,7 +95,7 @@ func TestHistory_Reason_IsShownWithoutTheMark(t *testing.T) {
 	// An open session without a reason is listed first, and does not decide about the columns alone.
 	open := oneSession(active, "Connected")
 	open.Stdout = strings.Replace(open.Stdout, aliceID, "bob-0123456789abcdef0", 1)
-	got := runWith(t, "history", testOutputs, []answer{document, me, open, row("ticket 12"), emptyList}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	got := runWith(t, "history", testOutputs, []answer{document, me, open, row("ticket 12"), emptyList, noStreams}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	require.Zero(t, got.code, got.err)
 	lines := strings.Split(got.out, "\n")
 	require.Regexp(t, `STATUS +REASON +LOG`, lines[0])

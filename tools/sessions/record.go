@@ -83,6 +83,7 @@ func (r *run) record(ctx context.Context) error {
 	}
 	ended := r.now().Sub(s.EndDate.Time)
 	switch {
+	case r.unrecorded(s): // nothing to wait for
 	case isActive && s.Status == "Terminating":
 		r.say("Not there yet: the session %s is ending, and the agent writes its session log last. Next: try again in a minute.", r.session)
 		return process.Exit{Code: codeNotYet}

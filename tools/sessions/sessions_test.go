@@ -395,6 +395,7 @@ var (
 	noSessions = answer{Contains: "describe-sessions", Stdout: `{"Sessions": []}`}
 	noKey      = answer{Contains: "get-object", Code: 254, Stderr: "\nAn error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist.\n"}
 	emptyList  = answer{Contains: "list-objects-v2", Stdout: ""}
+	noStreams  = answer{Contains: "describe-log-streams", Stdout: "{}"}
 	noVersions = answer{Contains: "list-object-versions", Stdout: ""}
 	noStream   = answer{Contains: "get-log-events", Code: 254, Stderr: "\nAn error occurred (ResourceNotFoundException) when calling the GetLogEvents operation: The specified log stream does not exist.\n"}
 	latest     = versionsOf("sessions/"+aliceID+".log", "2026-03-01T11:00:09Z")
@@ -472,6 +473,15 @@ func TestMissingSessionLog_IsExplained(t *testing.T) {
 			require.Empty(t, got.out)
 		})
 	}
+	// No log will come of a session that is not logged, open or not.
+	for _, state := range []string{active, past} {
+		tunnel := oneSession(state, map[string]string{active: "Connected", past: "Terminated"}[state])
+		tunnel.Stdout = strings.Replace(tunnel.Stdout, "SSM-SessionManagerRunShell", "AWS-StartSSHSession", 1)
+		got := runWith(t, "record", testOutputs, []answer{document, tunnel, {Contains: `"State":"Active"`, Stdout: "{}"}, noKey, emptyList, noVersions, noStream, me},
+			time.Date(2026, 3, 1, 11, 1, 0, 0, time.UTC), "--session", aliceID)
+		require.Equal(t, codeNoRecord, got.code, got.err)
+		require.Contains(t, got.err, "It was opened under AWS-StartSSHSession: Session Manager does not log port forwarding and SSH.")
+	}
 	late := []answer{document, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList, noVersions, noStream, me}
 	got := runWith(t, "record", testOutputs, late, time.Date(2026, 3, 1, 11, 3, 0, 0, time.UTC), "--session", aliceID)
 	require.Equal(t, codeNotYet, got.code, got.err)
@@ -540,13 +550,15 @@ func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 		{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, "}]}", `}], "NextToken": "two"}`, 1)},
 		{Contains: `"Bucket":"logs"`, Stdout: `{"Contents": [{"Key": "sessions/` + aliceID + `.log", "LastModified": "2026-03-01T11:00:09+00:00"}, {"Key": "sessions/carol@example.com-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00+00:00"}, {"Key": "readme.txt", "LastModified": "2025-12-24T08:00:00+00:00"}]}`},
 		{Contains: `"Bucket":"old"`, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied\n"},
+		{Contains: `"logGroupName":"/before"`, Stdout: `{"logStreams": [{"logStreamName": "dave-0123456789abcdef5", "lastEventTimestamp": 1764000000000}]}`},
 	}
 	got := runFake(t, "history", answers, "--format", "json")
 	require.Zero(t, got.code, got.err)
 	var entries []entry
 	require.NoError(t, json.Unmarshal([]byte(got.out), &entries), got.out)
-	require.Len(t, entries, 4)
-	bob, alice, replaced, carol := entries[0], entries[1], entries[2], entries[3]
+	require.Len(t, entries, 5)
+	bob, alice, replaced, carol, dave := entries[0], entries[1], entries[2], entries[3], entries[4]
+	require.Equal(t, []string{"dave", "log group /before, stream dave-0123456789abcdef5"}, []string{dave.Who, dave.record()}, "of logging.earlierLocations")
 	require.Equal(t, "i-9", replaced.Instance, "an instance that the stack does not have any more")
 	require.Equal(t, []string{"bob", "arn:aws:iam::1:user/team/bob", "web", "i-2", "2026-03-01T11:59:00Z", "", "60", "Connected"},
 		[]string{bob.Who, bob.Owner, bob.Instance, bob.InstanceID, bob.Start, bob.End, bob.seconds(), bob.Status})
@@ -573,6 +585,36 @@ func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	require.Contains(t, got.out, "carol@example.com")
 	require.NotContains(t, got.out, "alice")
 	require.Equal(t, 3, got.count(`"key":"InvokedBefore","value":"2026-01-01T00:00:00Z"`), got.calls)
+}
+
+// Open sessions come first, and count like all others.
+func TestHistory_MoreOpenSessionsThanLimit_PageByPage(t *testing.T) {
+	t.Parallel()
+	var open []string
+	for i := range 3 {
+		open = append(open, fmt.Sprintf(`{"SessionId": "bob-%017d", "Target": "i-1", "Status": "Connected", "StartDate": 1772362800, "Owner": "x/bob", "DocumentName": "SSM-SessionManagerRunShell"}`, i))
+	}
+	answers := []answer{
+		document, {Contains: `"State":"Active"`, Stdout: `{"Sessions": [` + strings.Join(open, ",") + `]}`},
+		oneSession(past, "Terminated"), emptyList, me, noStreams,
+	}
+	for _, format := range []string{"table", "json", "csv"} {
+		var ids []string
+		next := []string{}
+		for range 4 {
+			got := runFake(t, "history", answers, append([]string{"--limit", "2", "--format", format}, next...)...)
+			require.Zero(t, got.code, got.err)
+			found := regexp.MustCompile(`(bob|alice)-[0-9a-f]{17}`).FindAllString(regexp.MustCompile(`s3://\S+`).ReplaceAllString(got.out, ""), -1)
+			require.LessOrEqual(t, len(found), 2, format)
+			ids = append(ids, found...)
+			token := regexp.MustCompile(`NEXT='([^']+)'`).FindStringSubmatch(got.err)
+			if token == nil {
+				break
+			}
+			next = []string{"--next", token[1]}
+		}
+		require.Equal(t, []string{"bob-00000000000000000", "bob-00000000000000001", "bob-00000000000000002", aliceID}, ids, format)
+	}
 }
 
 func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {

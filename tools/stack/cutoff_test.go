@@ -45,8 +45,8 @@ func TestDestroy_EndpointsUsedByOthers_StopsUnlessTold(t *testing.T) {
 		"denied, told":            {answer: denied, cutOff: true, said: "cannot tell who else uses"},
 		"no AWS CLI":              {real: true, refused: "there is no `aws` on PATH"},
 		"no AWS CLI, emulated":    {},
-		"protected":               {protect: true, answer: own, refused: "endpoints.protect is true: others may use the VPC endpoints vpce-1"},
-		"protected, even if told": {protect: true, cutOff: true, answer: others, refused: "pulumi config set --path 'private-ec2-access:endpoints.protect' false"},
+		"protected":               {protect: true, answer: own, refused: "deployed with private-ec2-access:endpoints.protect true, and no update has applied false yet. Others may use the VPC endpoints vpce-1"},
+		"protected, even if told": {protect: true, cutOff: true, answer: others, refused: "  Fix:\n    make up STACK=local\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, said, calls := testApp(t, "", fmt.Sprintf(endpointState, c.protect))

@@ -180,10 +180,14 @@ func (a *app) refuseProtected(before *deployment) error {
 		return fmt.Errorf("the stack %s is protected from destroy: it was deployed with %s:keepRecords refuse, and no update has applied %s yet. Nothing was deleted.\n  Fix:\n%s",
 			a.stack.Name, a.stack.Project, c.KeepRecords, again)
 	}
-	if logs != nil {
-		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse and it has session logs or their key: %s. Nothing was deleted.\n"+
+	if c.KeepRecords == config.Refuse && before.cloudResources() > 0 {
+		has := ""
+		if logs != nil {
+			has = " and it has session logs or their key: " + strings.Join(logs, ", ")
+		}
+		return fmt.Errorf("the stack %s is protected from destroy, because %s:keepRecords is refuse%s. Nothing was deleted.\n"+
 			"  Fix, with true to keep the session logs, with false to delete them:\n    %s\n    pulumi config set %[2]s:keepRecords true\n%[5]s",
-			a.stack.Name, a.stack.Project, strings.Join(logs, ", "), screen.Environment(a.stack.Name), again)
+			a.stack.Name, a.stack.Project, has, screen.Environment(a.stack.Name), again)
 	}
 	if lost := before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, holders...); lost != nil && c.KeepsRecords() {
 		return fmt.Errorf("%s:keepRecords is %s, which keeps the session logs, but no update has applied it yet: this destroy would delete %s. Nothing was deleted.\n"+
@@ -192,17 +196,22 @@ func (a *app) refuseProtected(before *deployment) error {
 			a.stack.Project, c.KeepRecords, strings.Join(lost, ", "), again, screen.Environment(a.stack.Name), a.stack.Name)
 	}
 	if kept := before.with(func(r apitype.ResourceV3) bool { return r.RetainOnDelete }, holders...); kept != nil && !c.KeepsRecords() {
-		yet := "but no update has applied it yet"
+		yet, first := "but no update has applied it yet", "To delete the session logs too, run first"
 		if c.KeepRecords == "auto" {
 			yet = "which deletes session logs in the emulator, but no update has applied it yet, or the session document was adopted"
+			first = "If it was not adopted, run first, to delete the session logs too"
 		}
-		a.say("Note: %s:keepRecords is %s, %s, so this destroy keeps %s. To delete the session logs too, run first: make up STACK=%s",
-			a.stack.Project, c.KeepRecords, yet, strings.Join(kept, ", "), a.stack.Name)
+		a.say("Note: %s:keepRecords is %s, %s, so this destroy keeps %s. %s: make up STACK=%s",
+			a.stack.Project, c.KeepRecords, yet, strings.Join(kept, ", "), first, a.stack.Name)
 	}
 	a.loses = before.with(func(r apitype.ResourceV3) bool { return !r.RetainOnDelete }, bucketType, logGroupType)
 	endpoints := before.with(protected, endpointType)
 	if endpoints == nil && a.stack.ProtectEndpoints {
 		endpoints = before.with(func(apitype.ResourceV3) bool { return true }, endpointType)
+	}
+	if endpoints != nil && !a.stack.ProtectEndpoints {
+		return fmt.Errorf("the stack %s is protected from destroy: it was deployed with %s:endpoints.protect true, and no update has applied false yet. Others may use the VPC endpoints %s. Nothing was deleted.\n  Fix:\n%s",
+			a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "), again)
 	}
 	if endpoints != nil {
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+

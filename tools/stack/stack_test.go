@@ -1054,7 +1054,8 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		{"keepRecords: true", plain, plain, kept},
 		{`keepRecords: "true"`, plain, plain, kept},
 		{"keepRecords: refused", plain, plain, invalid},
-		{"", plain, protected, shared},
+		{"", plain, protected, "it was deployed with private-ec2-access:endpoints.protect true, and no update has applied false yet. Others may use the VPC endpoints vpce-1. Nothing was deleted.\n  Fix:\n    make up STACK="},
+		{"endpoints: {protect: true}", plain, protected, shared},
 		{"endpoints: {protect: true}", plain, plain, shared},
 		{`endpoints: {protect: "true"}`, plain, plain, shared},
 		{`endpoints: '{"protect": true}'`, plain, plain, shared},
@@ -1074,7 +1075,7 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 		if err := a.refuseProtected(before); c.want == "" {
 			assert.NoError(t, err, "%+v", c)
 			assert.Equal(t, c.logs != retained, a.loses != nil, "%+v", c)
-			assert.Equal(t, c.logs == retained && !strings.Contains(c.setting, "true"), strings.Contains(out.String(), "so this destroy keeps the bucket logs-1, the log group /sessions, the KMS key key-1. To delete"), "%+v: %s", c, out)
+			assert.Equal(t, c.logs == retained && !strings.Contains(c.setting, "true"), strings.Contains(out.String(), "so this destroy keeps the bucket logs-1, the log group /sessions, the KMS key key-1. "), "%+v: %s", c, out)
 		} else {
 			assert.ErrorContains(t, err, c.want, "%+v", c)
 			assert.ErrorContains(t, a.destroyPrepared(nil), c.want, "%+v", c)
@@ -1089,8 +1090,12 @@ func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 	before, err := a.export()
 	require.NoError(t, err)
 	require.ErrorContains(t, a.refuseProtected(before), "keepRecords is auto, which keeps the session logs, but no update has applied it yet: this destroy would delete the KMS key key-1.")
-	// What is gone already needs no protection.
+	// A stack whose session logs go to a bucket of others is not deleted either.
 	a.stack.KeepRecords = "refuse"
+	var other deployment
+	require.NoError(t, json.Unmarshal([]byte(`{"deployment":{"resources":[{"type":"aws:ec2/vpc:Vpc","custom":true,"id":"vpc-1"}]}}`), &other))
+	require.ErrorContains(t, a.refuseProtected(&other), "is protected from destroy, because private-ec2-access:keepRecords is refuse. Nothing was deleted.")
+	// What is gone already needs no protection.
 	require.NoError(t, a.refuseProtected(&deployment{}))
 }
 

@@ -138,7 +138,7 @@ func (t *Toolchain) command(log, fix string, cmd *exec.Cmd) error {
 		lines := Tail(path, 15)
 		message := fmt.Sprintf("%s\n%s\n  All of it: %s", err, indent(lines), path)
 		if strings.Contains(strings.ToLower(lines), "no space left on device") { // Python writes it with a capital
-			fix = "the disk is full: make room (a first run needs about 6 GB in .local and Go's caches) and run the same command again"
+			fix = "the disk is full: make room (a first run needs about 8 GB in .local and Go's caches) and run the same command again"
 		}
 		if fix != "" {
 			message += "\n  Fix: " + fix

@@ -116,6 +116,6 @@ func explain(err error) error {
 	if err == nil || !errors.Is(err, syscall.ENOSPC) {
 		return err
 	}
-	return fmt.Errorf("%w\n  The disk is full. A first run needs about 6 GB: 1 GB in .local, the rest in Go's caches (`go env GOCACHE GOMODCACHE`). "+
+	return fmt.Errorf("%w\n  The disk is full. A first run needs about 8 GB in .local and Go's caches (`go env GOCACHE GOMODCACHE`). "+
 		"Make room and run the same command again: finished parts are kept", err)
 }
