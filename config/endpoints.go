@@ -50,7 +50,11 @@ func (e Endpoints) validate(v *validator, n Network) {
 	}
 	fixes := []mistake.Fix{v.remove("endpoints.cidrBlocks")}
 	if n.Existing() {
-		fixes = append(fixes, v.set("endpoints.create", "false"))
+		elsewhere := v.set("endpoints.create", "false")
+		if e.Protect { // the stack then has none to protect
+			elsewhere.Commands = append(elsewhere.Commands, v.remove("endpoints.protect").Commands...)
+		}
+		fixes = append(fixes, elsewhere)
 	}
 	v.check(!e.Create && n.Existing() || len(e.CidrBlocks) == 0, "endpoints.cidrBlocks", settings.Show(e.CidrBlocks),
 		"these CIDR blocks are for endpoints in another VPC, but this stack creates its own endpoints", "empty, unless endpoints.create is false", fixes...)

@@ -24,9 +24,12 @@ func (c *Config) validateExistingInstances(v *validator) {
 		v.check(instanceName.MatchString(name), at, name, "not a name for an instance",
 			"1 to 31 lower-case letters, digits and hyphens, a letter first", v.rename("existingInstances", name, i))
 		_, taken := c.Complete()[name]
-		v.check(!taken, at, name, "an instance that this stack creates has this name", "a name of its own", v.rename("existingInstances", name, i))
+		_, isFleet := c.Fleets[name]
+		v.check(!taken && !isFleet, at, name, "an instance or a fleet that this stack creates has this name", "a name of its own", v.rename("existingInstances", name, i))
 		switch {
-		case (i.InstanceID == "") == (len(i.Tags) == 0):
+		case i.InstanceID != "" && len(i.Tags) > 0:
+			v.check(false, at, settings.Show(i), "it has both an instance ID and tags", "{instanceId: ID} or {tags: {KEY: VALUE}}", v.remove(at+".tags"), v.remove(at+".instanceId"))
+		case i.InstanceID == "" && len(i.Tags) == 0:
 			v.check(false, at, settings.Show(i), "it needs either an instance ID or tags", "{instanceId: ID} or {tags: {KEY: VALUE}}", v.set(at+".instanceId", "VALUE"))
 		case i.InstanceID != "":
 			v.check(instanceID.MatchString(i.InstanceID), at+".instanceId", i.InstanceID, "not the ID of an instance", "i- and 8 to 17 hexadecimal digits")

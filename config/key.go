@@ -14,7 +14,14 @@ func (k Key) validate(v *validator) {
 // OwnKey reports whether something is to be encrypted with a key that the stack
 // creates.
 func (c *Config) OwnKey() bool {
-	l := c.Logging
-	logs := l.Encryption == ByKMS && l.KMSKeyARN == "" && (l.BucketName == "" || l.CloudWatch)
-	return logs || c.Session.Encryption && c.Session.KMSKeyARN == "" || c.Alerts.OwnTopic()
+	return c.OwnLogKey() || c.OwnSessionKey() || c.Alerts.OwnTopic()
 }
+
+// OwnLogKey reports whether session logs need a key of the stack's own.
+func (c *Config) OwnLogKey() bool {
+	l := c.Logging
+	return l.Encryption == ByKMS && l.KMSKeyARN == "" && (l.BucketName == "" || l.CloudWatch)
+}
+
+// OwnSessionKey reports whether session data needs a key of the stack's own.
+func (c *Config) OwnSessionKey() bool { return c.Session.Encryption && c.Session.KMSKeyARN == "" }

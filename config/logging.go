@@ -99,8 +99,11 @@ var logRetentions = []int{
 }
 
 func (l Logging) validate(v *validator, c *Config) {
-	v.check(l.BucketName == "" || bucketName.MatchString(l.BucketName), "logging.bucketName", l.BucketName,
-		"not a bucket name that this program can use: with a dot in it, TLS to the bucket fails, and the agent then tries plain HTTP, which no security group rule allows",
+	unusable := "not a bucket name that this program can use"
+	if strings.Contains(l.BucketName, ".") {
+		unusable += ": with a dot in it, TLS to the bucket fails, and the agent then tries plain HTTP, which no security group rule allows"
+	}
+	v.check(l.BucketName == "" || bucketName.MatchString(l.BucketName), "logging.bucketName", l.BucketName, unusable,
 		"empty for a bucket that the stack creates, or 3 to 63 lower-case letters, digits and hyphens")
 	v.check(keyPrefix.MatchString(l.KeyPrefix), "logging.keyPrefix", l.KeyPrefix,
 		"not a prefix that is safe in an S3 object key", "letters, digits and any of !_.*'()/-")
@@ -108,7 +111,7 @@ func (l Logging) validate(v *validator, c *Config) {
 		"too long: the S3 object key is this prefix and a session ID", fmt.Sprintf("up to %d characters", maxKeyPrefix))
 	v.between("logging.retentionDays", l.RetentionDays, 0, 36500, "days; 0 keeps every session log")
 	v.between("logging.transitionDays", l.TransitionDays, 0, 36500, "days; 0 moves nothing")
-	v.check(l.TransitionDays == 0 || l.RetentionDays == 0 || l.TransitionDays < l.RetentionDays,
+	v.check(l.TransitionDays == 0 || l.RetentionDays <= 0 || l.TransitionDays < l.RetentionDays,
 		"logging.transitionDays", strconv.Itoa(l.TransitionDays), "session logs would expire (logging.retentionDays) before they move",
 		fmt.Sprintf("0, or less than %d days", l.RetentionDays))
 	for i, arn := range l.WriterRoleARNs {
@@ -133,10 +136,13 @@ func (l Logging) validateObjectLock(v *validator, c *Config) {
 	v.between("logging.objectLockDays", l.ObjectLockDays, 0, 36500, "days")
 	locked := l.ObjectLock == "governance" || l.ObjectLock == "compliance"
 	v.check(!locked || l.ObjectLockDays != 0, "logging.objectLockDays", "0", "Object Lock is on (logging.objectLock), but has no number of days", "1 to 36500 days")
+	off := []mistake.Fix{v.set("logging.objectLockDays", "0")}
+	if l.BucketName == "" && (l.RetentionDays <= 0 || l.ObjectLockDays <= l.RetentionDays) {
+		off = append([]mistake.Fix{v.set("logging.objectLock", "governance")}, off...)
+	}
 	v.check(l.ObjectLock != "off" || l.ObjectLockDays == 0, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
-		"a number of days is given, but Object Lock is off (logging.objectLock)", "0 without Object Lock",
-		v.set("logging.objectLock", "governance"), v.set("logging.objectLockDays", "0"))
-	v.check(!locked || l.RetentionDays == 0 || l.ObjectLockDays <= l.RetentionDays, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
+		"a number of days is given, but Object Lock is off (logging.objectLock)", "0 without Object Lock", off...)
+	v.check(!locked || l.RetentionDays <= 0 || l.ObjectLockDays <= l.RetentionDays, "logging.objectLockDays", strconv.Itoa(l.ObjectLockDays),
 		"longer than session logs are kept (logging.retentionDays)", fmt.Sprintf("1 to %d days", l.RetentionDays))
 	v.check(!locked || l.BucketName == "", "logging.objectLock", l.ObjectLock,
 		"this stack does not manage the bucket (logging.bucketName), so it cannot set its Object Lock",

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 
 	"private-ec2-access/internal/network"
 	"private-ec2-access/internal/session"
@@ -75,7 +76,8 @@ func (n Network) validateFlowLogs(v *validator, logBucket string) {
 	v.check(!n.Existing(), key, n.FlowLogs, "the stack does not create this VPC, so its owner creates the flow logs",
 		"empty with network.vpcId", v.remove(key))
 	// AWS may replace the policy of the bucket by one that lets the delivery of logs write.
-	v.check(bucket == "" || bucket != logBucket, key, n.FlowLogs, "the session logs are in this bucket (logging.bucketName), and AWS would replace its policy",
+	own := logBucket == "" && strings.HasPrefix(bucket, v.project+"-logs-")
+	v.check(bucket == "" || bucket != logBucket && !own, key, n.FlowLogs, "the session logs are in this bucket, and AWS would replace its policy",
 		"another bucket", v.remove(key))
 }
 

@@ -159,12 +159,16 @@ func (c *Config) validatePeople(v *validator) {
 	v.arns("people.exemptRoleArns", s.ExemptRoleARNs, roleARN, "not the ARN of a role", "arn:PARTITION:iam::ACCOUNT:role/NAME, without wildcards")
 	v.arns("people.otherDocumentArns", s.OtherDocumentARNs, documentARN, "not the ARN of a Systems Manager document",
 		"arn:PARTITION:ssm:REGION:ACCOUNT:document/NAME")
+	deny := v.set("people.denyUnrecorded", "true")
+	if len(s.ExemptRoleARNs) == 0 {
+		deny.Commands = append(deny.Commands, v.set("people.exemptRoleArns[0]", "VALUE").Commands...)
+	}
 	for _, list := range []struct {
 		key    string
 		values []string
 	}{{"people.exemptRoleArns", s.ExemptRoleARNs}, {"people.otherDocumentArns", s.OtherDocumentARNs}} {
 		v.check(s.DenyUnrecorded || len(list.values) == 0, list.key, settings.Show(list.values),
-			"ARNs are named, but nothing is denied (people.denyUnrecorded is false)", "empty", v.set("people.denyUnrecorded", "true"), v.remove(list.key))
+			"ARNs are named, but nothing is denied (people.denyUnrecorded is false)", "empty", deny, v.remove(list.key))
 	}
 }
 

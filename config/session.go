@@ -77,7 +77,7 @@ func (s Session) validate(v *validator, c *Config) {
 			"the pattern in AWS's API reference does not match this value, so AWS may refuse the document or ignore the limit",
 			fmt.Sprintf("%d or %d are the nearest safe values", below, above))
 	}
-	v.check(s.MaxSessionDuration == 0 || s.IdleSessionTimeout <= s.MaxSessionDuration,
+	v.check(s.MaxSessionDuration <= 0 || s.IdleSessionTimeout <= s.MaxSessionDuration,
 		"session.idleSessionTimeout", strconv.Itoa(s.IdleSessionTimeout),
 		"longer than the session itself may last (session.maxSessionDuration)",
 		fmt.Sprintf("1 to %d minutes", min(60, s.MaxSessionDuration)))

@@ -335,7 +335,7 @@ func TestEndpoints_ExistingUnusable_Refused(t *testing.T) {
 		},
 		"another port":  {func(v *vpc) { v.rules[theirGroup][0]["toPort"], v.rules[theirGroup][0]["fromPort"] = 80, 80 }, nil, []string{"does not accept HTTPS"}},
 		"in no subnet":  {func(v *vpc) { v.find("ssm")["subnetIds"] = nil }, nil, []string{"is in no subnet", "--add-subnet-ids " + subnetA}},
-		"narrow policy": {func(v *vpc) { v.find("ssm")["policy"] = fmt.Sprintf(narrow, "ssm:GetParameter", "*") }, nil, []string{"does not let ssm:UpdateInstanceInformation of this stack through", "let the stack private-ec2-access/other allow full access"}},
+		"narrow policy": {func(v *vpc) { v.find("ssm")["policy"] = fmt.Sprintf(narrow, "ssm:GetParameter", "*") }, nil, []string{"does not let ssm:UpdateInstanceInformation of this stack through", "let the stack private-ec2-access/other allow full access, and update it; in the folder of its project:\n       pulumi config set --path 'private-ec2-access:endpoints.policies' full --stack other"}},
 		"narrow policy of nobody": {
 			func(v *vpc) {
 				v.find("ssm")["policy"] = fmt.Sprintf(narrow, "ssm:GetParameter", "*")

@@ -21,7 +21,7 @@ func (d *decider) document() {
 		}
 		if existing.Unmanaged() {
 			d.say("the session document " + existing.Name + " is adopted. Its current content stays as its version " + existing.Version +
-				". It changes, for everybody in this account and Region who names no document:\n  " + strings.Join(d.changes(), "\n  "))
+				". It changes, for everybody in this account and Region who " + names(existing) + ":\n  " + strings.Join(d.changes(), "\n  "))
 		}
 	} else {
 		d.refuse(d.notOurs(existing))
@@ -44,11 +44,19 @@ func (d *decider) notOurs(existing session.Existing) mistake.Mistake {
 		return m
 	}
 	m.Problem = "this document exists already, and it was not made by this program"
-	m.Detail = "Overwriting it changes, for everybody in this account and Region who names no document:\n  " + strings.Join(d.changes(), "\n  ")
+	m.Detail = "Overwriting it changes, for everybody in this account and Region who " + names(existing) + ":\n  " + strings.Join(d.changes(), "\n  ")
 	adopt := mistake.Do("adopt it; its current content stays as its version "+existing.Version+", and make destroy restores that:",
 		d.set("session.adopt", "true"))
 	m.Fix = append(adopt, m.Fix...)
 	return m
+}
+
+// names says whose sessions a document is for.
+func names(existing session.Existing) string {
+	if existing.Name == session.DefaultDocument {
+		return "names no document"
+	}
+	return "names it"
 }
 
 // changes are the fields of the document that the stack changes.

@@ -198,7 +198,9 @@ func (d *decider) checkPolicy(name, modify string, e Endpoint, calls []call) {
 	case len(denied) > 0:
 		fix := mistake.Do("allow full access, which is the default of AWS:", modify+" --reset-policy")
 		if e.Owner != "" {
-			fix = mistake.Do("let the stack "+e.Owner+" allow full access, and update it:", d.set("endpoints.policies", "full"))
+			project, stack, _ := strings.Cut(e.Owner, "/")
+			fix = mistake.Do("let the stack "+e.Owner+" allow full access, and update it; in the folder of its project:",
+				settings.SetCommand(project, "endpoints.policies", "full")+" --stack "+stack)
 		}
 		d.endpointMistake(name+"does not let "+strings.Join(slices.Compact(denied), ", ")+" of this stack through: its policy does not allow it", fix)
 	case len(unsure) > 0:
@@ -234,10 +236,17 @@ func (d *decider) ownGroups() (ids []string) {
 	return ids
 }
 
+// endpointsRead reports whether the endpoints of the VPC were looked for. They are not in a VPC that is refused: one that was
+// not found, or without DNS.
+func (d *decider) endpointsRead() bool {
+	n := d.facts.Network
+	return n == nil || n.Found && n.MissingAttributes() == nil
+}
+
 // elsewhere is for a service without an endpoint that this stack may create or
 // use: its name has to lead to an endpoint outside of the VPC.
 func (d *decider) elsewhere(s endpoint.Service) {
-	if !s.Wanted(d.config) {
+	if !s.Wanted(d.config) || !d.endpointsRead() {
 		return
 	}
 	if e := d.facts.Endpoints[s.Name]; e.Own {
@@ -248,14 +257,17 @@ func (d *decider) elsewhere(s endpoint.Service) {
 	}
 	blocks := d.config.Endpoints.CidrBlocks
 	if len(blocks) == 0 {
+		has, fix := "has no endpoint for ", mistake.Run(d.set("endpoints.cidrBlocks[0]", "CIDR_BLOCK"))
+		if n := d.facts.Network; n != nil && n.OwnerID != "" && n.OwnerID != d.facts.Scope.AccountID { // only its owner can create endpoints in it, and sees them
+			has = "has no endpoint that this account sees for "
+		} else {
+			fix = append(fix, mistake.Fix{Text: "create endpoints in this VPC:", Commands: []string{d.unset("endpoints.create")}})
+		}
 		d.refuse(mistake.Mistake{
 			Key: "endpoints.cidrBlocks", Got: "[]",
-			Problem: "the VPC " + d.config.Network.VpcID + " has no endpoint for " + s.Name + ", and without the addresses of one elsewhere the security group lets no HTTPS out to it",
+			Problem: "the VPC " + d.config.Network.VpcID + " " + has + s.Name + ", and without the addresses of one elsewhere the security group lets no HTTPS out to it",
 			Allowed: "the CIDR blocks that the endpoints of the central VPC are in",
-			Fix: []mistake.Fix{
-				{Commands: []string{d.set("endpoints.cidrBlocks[0]", "CIDR_BLOCK")}},
-				{Text: "create endpoints in this VPC:", Commands: []string{d.unset("endpoints.create")}},
-			},
+			Fix:     fix,
 		})
 		return
 	}
@@ -267,7 +279,7 @@ func (d *decider) elsewhere(s endpoint.Service) {
 // have none through another endpoint.
 func (d *decider) gateway() {
 	n := d.facts.Network
-	if n == nil || !n.Found {
+	if n == nil || !d.endpointsRead() {
 		return
 	}
 	var others []string
@@ -348,6 +360,9 @@ func (d *decider) announceUsed() {
 		}
 		used = append(used, text)
 	}
-	d.say("this stack uses endpoints that the VPC has already: " + strings.Join(used, ", ") +
-		". If they are deleted, its instances are cut off until the next update, which creates endpoints of its own")
+	until := "until the next update, which creates endpoints of its own"
+	if !d.config.Endpoints.Create {
+		until = "until there are others"
+	}
+	d.say("this stack uses endpoints that the VPC has already: " + strings.Join(used, ", ") + ". If they are deleted, its instances are cut off " + until)
 }

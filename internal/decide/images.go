@@ -136,6 +136,9 @@ var canonical = []string{"099720109477", "513442679011", "837727238323"} // aws,
 // agent says whether SSM Agent is in an image
 // (https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html).
 func (d *decider) agent(at string, image Image) {
+	if minimal(image) {
+		return // it is refused, because it has none
+	}
 	name := image.ID + " (" + image.Name + ")"
 	switch {
 	case image.OwnerAlias == "amazon" && (image.Windows || strings.HasPrefix(image.Name, amazonLinuxName) || strings.HasPrefix(image.Name, "amzn2-ami-")):

@@ -82,14 +82,12 @@ func (d *decider) key() {
 	switch {
 	case key.ID == "" || !own && !needed:
 	case !own:
+		wanting, set := d.wantKey(key.ARN)
 		d.refuse(mistake.Mistake{
-			Key: "logging.encryption", Got: "kms",
-			Problem: fmt.Sprintf("the alias %s leads to the key %s, which this stack does not manage (its description is %q)", alias, key.ARN, key.Description),
+			Key: wanting, Got: alias,
+			Problem: fmt.Sprintf("it needs a key of the stack's own, whose alias leads to the key %s, which this stack does not manage (its description is %q)", key.ARN, key.Description),
 			Allowed: "a key by its ARN, or an alias that is free",
-			Fix: []mistake.Fix{
-				{Commands: []string{d.set("logging.kmsKeyArn", key.ARN)}},
-				{Text: "delete the alias:", Commands: []string{"aws kms delete-alias --region " + d.facts.Scope.Region + " --alias-name " + alias}},
-			},
+			Fix:     append(set, mistake.Fix{Text: "delete the alias:", Commands: []string{"aws kms delete-alias --region " + d.facts.Scope.Region + " --alias-name " + alias}}),
 		})
 	case key.State != "Enabled":
 		d.fail(fmt.Errorf("the key %s (%s) of this stack is in the state %s, so session logs can be neither written nor read.\n"+
@@ -102,6 +100,23 @@ func (d *decider) key() {
 	if d.CreateKey && !needed {
 		d.say("the KMS key " + alias + " stays in the stack: session logs that were encrypted with it must remain readable")
 	}
+}
+
+// wantKey names the first key of the config that needs a KMS key of the stack's own, and the way to give each of them another key.
+// The stack's topic of alerts can have no other.
+func (d *decider) wantKey(arn string) (key string, fix []mistake.Fix) {
+	c := d.config
+	var keys, commands []string
+	if c.OwnLogKey() {
+		keys, commands = append(keys, "logging.encryption"), append(commands, d.set("logging.kmsKeyArn", arn))
+	}
+	if c.OwnSessionKey() {
+		keys, commands = append(keys, "session.encryption"), append(commands, d.set("session.kmsKeyArn", arn))
+	}
+	if c.Alerts.OwnTopic() {
+		return append(keys, "alerts.emails")[0], nil
+	}
+	return keys[0], mistake.Run(commands...)
 }
 
 // bucketKey refuses to replace the key of the stack's own bucket without
@@ -210,11 +225,16 @@ func (d *decider) logGroups() {
 			if group.Owner != "" {
 				whose = "it belongs to the stack " + group.Owner
 			}
-			d.refuse(mistake.Mistake{
+			m := mistake.Mistake{
 				Key: "logging.logGroupName", Got: name, Problem: "this log group exists already, and " + whose,
 				Allowed: "the name of a group that does not exist yet, or of this stack's own",
 				Fix:     mistake.Run(d.set("logging.logGroupName", "ANOTHER_NAME")),
-			})
+			}
+			if i := slices.Index(d.config.Logging.EarlierLocations, "log-group:"+name); i >= 0 && name != d.LogGroup {
+				m.Key = settings.Element("logging.earlierLocations", i)
+				m.Fix = mistake.Run(d.unset(m.Key))
+			}
+			d.refuse(m)
 		}
 	}
 	others := slices.DeleteFunc(slices.Clone(d.facts.OwnLogGroups), func(name string) bool { return slices.Contains(d.LogGroups, name) })

@@ -51,3 +51,57 @@ func TestGuarantees_EverySetting_NamesWhatTheDocumentHasTheAgentCheck(t *testing
 		})
 	}
 }
+
+// A refusal names the key that it is about, and its fix changes that key.
+func TestRefusals_NameTheKeyThatTheFixChanges(t *testing.T) {
+	t.Parallel()
+	foreignKey := func(a *account) {
+		a.facts.Key = decide.Key{ID: "k-1", ARN: "arn:aws:kms:us-east-2:111122223333:key/k-1", Description: "of others", State: "Enabled"}
+	}
+	for name, c := range map[string]struct {
+		change func(*account)
+		want   []string
+		not    string
+	}{
+		"alias, session data": {func(a *account) {
+			foreignKey(a)
+			a.config.Session.Encryption = true
+		}, []string{"session.encryption: it needs a key of the stack's own", "session.kmsKeyArn' arn:aws:kms"}, "logging.kmsKeyArn"},
+		"alias, session logs and data": {func(a *account) {
+			foreignKey(a)
+			a.config.Session.Encryption, a.config.Logging.Encryption = true, config.ByKMS
+		}, []string{"logging.encryption: it needs", "logging.kmsKeyArn' arn:aws:kms", "session.kmsKeyArn' arn:aws:kms"}, ""},
+		"alias, alerts": {func(a *account) {
+			foreignKey(a)
+			a.config.Alerts.Emails = []string{"a@example.com"}
+		}, []string{"alerts.emails: it needs", "delete-alias"}, "kmsKeyArn"},
+		"earlier log group": {func(a *account) {
+			a.config.Logging.EarlierLocations = []string{"log-group:/company/ssm"}
+			a.facts.LogGroups = map[string]decide.Group{"/company/ssm": {Exists: true}}
+		}, []string{"logging.earlierLocations[0]: this log group exists already", "config rm --path 'private-ec2-access:logging.earlierLocations[0]'"}, "logGroupName"},
+		"policy of AWS in another partition": {func(a *account) {
+			a.config.Role.PermissionsBoundary = "arn:aws-cn:iam::aws:policy/PowerUserAccess"
+		}, []string{"another account or partition", "arn:aws:iam::aws:policy/PowerUserAccess"}, ""},
+		"VPC not found, endpoints elsewhere": {func(a *account) {
+			a.config.Endpoints.Create = false
+			a.network().Found = false
+		}, []string{"network.vpcId"}, "has no endpoint for"},
+		"VPC of another account, endpoints elsewhere": {func(a *account) {
+			a.config.Endpoints.Create = false
+			a.network().OwnerID = "999999999999"
+		}, []string{"has no endpoint that this account sees for ssm"}, "create endpoints in this VPC"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := clean()
+			c.change(a)
+			_, err := decide.Decide(&a.config, a.facts)
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+			if c.not != "" {
+				require.NotContains(t, err.Error(), c.not)
+			}
+		})
+	}
+}

@@ -100,8 +100,12 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 	switch {
 	case strings.Contains(key, ":{"): // db:{a: b} is the key "db:{a" with the value "b}"
 		m.Fix = mistake.Do("in the file, put a blank between the colon and the brace, as in NAME: {…}; or remove it:", RemoveCommand(d.namespace, key))
-	case of.Kind() == reflect.Struct && required(of):
+	case of.Kind() == reflect.Struct && required(of) && d.grouped(key):
 		m.Fix = mistake.Do("to use the defaults of all its keys:", RemoveCommand(d.namespace, key))
+	case of.Kind() == reflect.Struct && required(of) && strings.HasSuffix(key, "]"): // after a removal, the index is that of the next element
+		m.Fix = mistake.Do("in the stack's file, write "+m.Allowed+" in its place; or remove it:", RemoveCommand(d.namespace, key))
+	case of.Kind() == reflect.Struct && required(of):
+		m.Fix = mistake.Run(append([]string{RemoveCommand(d.namespace, key)}, d.requiredCommands(key, of)...)...)
 	case of.Kind() == reflect.Struct:
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, "'{}'"))
 	case of.Kind() == reflect.Map:
@@ -113,6 +117,33 @@ func (d *decoder) wrong(key string, got any, of reflect.Type) {
 		m.Fix = mistake.Run(SetCommand(d.namespace, key, again(got, of)))
 	}
 	d.mistakes.Add(m)
+}
+
+// grouped reports whether a struct with this key is a group of keys, which have defaults: a member of a list or of a mapping of
+// names has none.
+func (d *decoder) grouped(key string) bool {
+	of := d.root
+	for _, name := range strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		if of == nil || of.Kind() != reflect.Struct {
+			return false
+		}
+		f, found := find(of, name)
+		if !found {
+			return false
+		}
+		of = f.Type
+	}
+	return of == nil || of.Kind() == reflect.Struct
+}
+
+// requiredCommands set the fields that must have a value.
+func (d *decoder) requiredCommands(key string, of reflect.Type) (commands []string) {
+	for _, f := range fields(of) {
+		if name, optional := tag(f); !optional {
+			commands = append(commands, SetCommand(d.namespace, Member(key, name), placeholder(f.Type)))
+		}
+	}
+	return commands
 }
 
 // required reports whether a struct has a field that must have a value, as a
@@ -292,11 +323,12 @@ func (d *decoder) structure(key string, members map[string]any, target reflect.V
 		case field.Kind() == reflect.Struct:
 			d.structure(at, nil, field)
 		case !optional && !d.partial:
-			d.mistakes.Add(mistake.Mistake{
-				Key: at, Problem: "it has no value and no default",
-				Fix: mistake.Do("keep the default for it that Pulumi.yaml came with, or:",
-					SetCommand(d.namespace, at, placeholder(f.Type))),
-			})
+			m := mistake.Mistake{Key: at, Problem: "it has no value", Fix: mistake.Run(SetCommand(d.namespace, at, placeholder(f.Type)))}
+			if d.grouped(key) {
+				m.Problem += " and no default"
+				m.Fix[0].Text = "keep the default for it that Pulumi.yaml came with, or:"
+			}
+			d.mistakes.Add(m)
 		}
 	}
 }
@@ -314,7 +346,7 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 		return mistake.Do("in the file, put a blank after the colon, as in "+key+": "+text+"; or:", remove, SetCommand(d.namespace, Member(parent, key), Quote(text)))
 	}
 	meant, of := nearestPath(parent, steps, in)
-	if above, found := find(d.root, steps[len(steps)-1]); meant == "" && found && (parent != "" || len(steps) > 1) && above.Type.Kind() == reflect.String {
+	if above, found := d.topLevel(steps[len(steps)-1]); meant == "" && found && (parent != "" || len(steps) > 1) && above.Type.Kind() == reflect.String {
 		meant, of = steps[len(steps)-1], above.Type // logging: {keepRecords: true}
 	}
 	if homes := homesOf(name, value, in); len(homes) > 0 && len(steps) == 1 && (meant == "" || distance(name, meant[strings.LastIndex(meant, ".")+1:]) > max(1, len(name)/3)) {
@@ -337,12 +369,17 @@ func (d *decoder) rename(parent, name string, value any, in reflect.Type) []mist
 	return []mistake.Fix{d.literals.correct(question, []string{remove}, d.namespace, d.again(meant, value, of))}
 }
 
+// topLevel finds a key of the whole config. A decoder that only tries a value has none.
+func (d *decoder) topLevel(name string) (reflect.StructField, bool) {
+	if d.root == nil {
+		return reflect.StructField{}, false
+	}
+	return find(d.root, name)
+}
+
 // singular reports whether a name with this value belongs to the mapping of names whose key is the parent's in the plural.
 func (d *decoder) singular(parent, name string, value any) bool {
-	f, found := reflect.StructField{}, false
-	if d.root != nil {
-		f, found = find(d.root, parent+"s")
-	}
+	f, found := d.topLevel(parent + "s")
 	return found && f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct && belongs(name, value, f.Type)
 }
 
