@@ -45,8 +45,11 @@ func (d *decider) notOurs(existing session.Existing) mistake.Mistake {
 	}
 	m.Problem = "this document exists already, and it was not made by this program"
 	m.Detail = "Overwriting it changes, for everybody in this account and Region who " + names(existing) + ":\n  " + strings.Join(d.changes(), "\n  ")
-	adopt := mistake.Do("adopt it; its current content stays as its version "+existing.Version+", and make destroy restores that:",
-		d.set("session.adopt", "true"))
+	commands := []string{d.set("session.adopt", "true")}
+	if d.config.KeepRecords == "false" { // the two exclude each other
+		commands = append(commands, d.set("keepRecords", "auto"))
+	}
+	adopt := mistake.Do("adopt it; its current content stays as its version "+existing.Version+", and make destroy restores that:", commands...)
 	m.Fix = append(adopt, m.Fix...)
 	return m
 }
