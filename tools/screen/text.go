@@ -276,7 +276,12 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 	for _, text := range errors {
 		fmt.Fprintf(&b, "error: %s\n", strings.TrimPrefix(text, "error: "))
 	}
-	if hint := ShellHint(strings.Join(errors, "\n"), r.Stack); hint != "" {
+	hints := strings.Join(errors, "\n")
+	if hint := downloadHint(hints); hint != "" {
+		hints += "\n" + hint
+		fmt.Fprintln(&b, "  "+hint)
+	}
+	if hint := ShellHint(hints, r.Stack); hint != "" {
 		fmt.Fprintln(&b, "  "+hint)
 	}
 	if advice != "" {
@@ -285,8 +290,19 @@ func (r *Run) Failed(command, log, tail, advice string) string {
 	return b.String()
 }
 
+var pluginNotDownloaded = regexp.MustCompile(`using 'pulumi plugin install (\S+ \S+ v[0-9.]+)'(?s:.*)failed to download plugin`)
+
+// downloadHint says what Pulumi does not: the command that it advises downloads from the same place.
+func downloadHint(text string) string {
+	found := pluginNotDownloaded.FindStringSubmatch(text)
+	if found == nil {
+		return ""
+	}
+	return "Fix: let this machine reach get.pulumi.com by HTTPS (HTTPS_PROXY names a proxy); or download the plugin elsewhere, and here: pulumi plugin install " + found[1] + " --file FILE"
+}
+
 // pasted finds commands that need the stack's environment: those that sign in, and prose about the programs, do not.
-var pasted = regexp.MustCompile(`(?m)(?:^\s*|: |; or |, or )(?:pulumi (?:config|stack|refresh|cancel|import|up) |aws (?:ec2|iam|kms|logs|s3|s3api|ssm) )`)
+var pasted = regexp.MustCompile(`(?m)(?:^\s*|: |; or |, or )(?:pulumi (?:config|stack|refresh|cancel|import|up|plugin) |aws (?:ec2|iam|kms|logs|s3|s3api|ssm) )`)
 
 // ShellHint says how a shell gets the stack's environment, if a text has commands that need it.
 func ShellHint(text, stack string) string {

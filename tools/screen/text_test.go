@@ -160,3 +160,15 @@ func TestMessages_OfOthers_CannotControlTheTerminal(t *testing.T) {
 		assert.Contains(t, text, "another?2J? stack\n")
 	}
 }
+
+// The command that Pulumi advises downloads from the host that could not be reached.
+func TestErrors_PluginNotDownloaded_NamesTheHost(t *testing.T) {
+	const said = "pulumi:providers:aws default_6_83_2: Could not automatically download and install resource plugin 'pulumi-resource-aws' at version v6.83.2, " +
+		"install the plugin using 'pulumi plugin install resource aws v6.83.2': error downloading provider aws to file: failed to download plugin: aws-6.83.2: failed all 5 attempts"
+	for _, r := range []*Run{{Stack: "dev"}, {Stack: "dev", told: []message{{severity: "error", text: said}}}} {
+		got := r.Failed("up", "log", said, "")
+		assert.True(t, strings.HasSuffix(got, "\n  Fix: let this machine reach get.pulumi.com by HTTPS (HTTPS_PROXY names a proxy); or download the plugin elsewhere, "+
+			"and here: pulumi plugin install resource aws v6.83.2 --file FILE\n  In a shell without the stack's environment, first run: eval \"$(make -s env STACK=dev)\"\n"), got)
+	}
+	assert.NotContains(t, (&Run{}).Failed("up", "log", "failed to download something", ""), "get.pulumi.com")
+}
