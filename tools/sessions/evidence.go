@@ -209,7 +209,7 @@ func (r *run) configured(bucket string) bool {
 func (r *run) search(ctx context.Context, e *evidence, places []sessiondoc.Location, id, account string) {
 	for _, bucket := range r.buckets(places) {
 		e.looked = append(e.looked, "every prefix of s3://"+bucket)
-		objects, err := r.aws.list(ctx, bucket, account, func(key string) bool { return path.Base(key) == path.Base(sessiondoc.Location{}.Key(id)) })
+		objects, err := r.objectsIn(ctx, bucket, account, func(key string) bool { return path.Base(key) == path.Base(sessiondoc.Location{}.Key(id)) })
 		if err != nil && !isAbsent(err) {
 			e.problems = append(e.problems, err)
 		}
@@ -222,6 +222,15 @@ func (r *run) search(ctx context.Context, e *evidence, places []sessiondoc.Locat
 			r.copies(ctx, e, bucket, o.Key, account)
 		}
 	}
+}
+
+// objectsIn lists a bucket's objects that are wanted. As in copies, a bucket of another account is read only if the config names it.
+func (r *run) objectsIn(ctx context.Context, bucket, account string, wanted func(key string) bool) ([]object, error) {
+	all, err := r.aws.list(ctx, bucket, account, wanted)
+	if isDenied(err) && r.foreign(ctx, bucket, account) && r.configured(bucket) {
+		return r.aws.list(ctx, bucket, "", wanted)
+	}
+	return all, err
 }
 
 // buckets are all that hold session logs of this stack, today's first.

@@ -428,3 +428,24 @@ func TestConnect_FollowsItsOwnSession(t *testing.T) {
 		require.Equal(t, id, found.SessionID)
 	}
 }
+
+// The config may name a log bucket of another account, which every command lists without its owner.
+func TestBucketOfAnotherAccount_NamedByTheConfig_IsListed(t *testing.T) {
+	t.Parallel()
+	denied := func(command string) answer {
+		return answer{Contains: command + ` --region us-east-2 --output json --cli-input-json {"Bucket":"logs","ExpectedBucketOwner":"1"`, Code: 254,
+			Stderr: "\nAn error occurred (AccessDenied) when calling the " + camel(command) + " operation: Access Denied\n"}
+	}
+	answers := recorded(denied("head-bucket"), answer{Contains: "head-bucket"}, denied("list-object-versions"), denied("list-objects-v2"),
+		answer{Contains: `list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"logs"}`, Stdout: `{"Contents": [{"Key": "sessions/carol-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00Z"}]}`}, noStreams)
+	soon := time.Date(2026, 3, 1, 11, 1, 0, 0, time.UTC)
+	got := runWith(t, "record", testOutputs, answers, soon, "--session", aliceID)
+	require.Equal(t, codeNotYet, got.code, got.err)
+	got = runFake(t, "history", answers)
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.out, "carol-0123456789abcdef4")
+	require.NotContains(t, got.err, "could not be listed")
+	kept := strings.Replace(testOutputs, `"keptLogBuckets": ["old"]`, `"keptLogBuckets": ["logs"]`, 1)
+	got = runWith(t, "history", strings.Replace(kept, "s3://logs/", "s3://new/", 1), answers, soon)
+	require.Contains(t, got.err, "The session logs in s3://logs could not be listed", "a bucket that the stack only kept was its own")
+}
