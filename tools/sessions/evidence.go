@@ -90,6 +90,8 @@ type evidence struct {
 	looked  []string
 	// problems are what could not be looked at.
 	problems []error
+	// named are the log locations of the session document, if it could be read.
+	named []sessiondoc.Location
 	// notes are locations that others reported, which are not the stack's and so were not read.
 	notes []string
 }
@@ -123,6 +125,8 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (e evidence,
 	}
 	if unread != nil {
 		e.problems = append(e.problems, unread)
+	} else {
+		e.named = named
 	}
 	places := r.logLocations(named)
 	me, err := r.aws.caller(ctx)
@@ -263,6 +267,28 @@ func (r *run) settled(ctx context.Context, e evidence, s session) session {
 		}
 	}
 	return s
+}
+
+// missing are the log locations of the session document that have no log of the session. findRecord is content with one good copy.
+func (r *run) missing(ctx context.Context, e evidence, id string) (all []sessiondoc.Location, err error) {
+	for _, l := range e.named {
+		there := slices.ContainsFunc(e.versions, func(v version) bool { return v.bucket == l.Bucket && v.Key == l.Key(id) }) ||
+			slices.ContainsFunc(e.streams, func(s stream) bool { return s.where == logOf(l, id) })
+		if !there && l.LogGroup != "" {
+			read, err := r.aws.fetchStream(ctx, l.LogGroup, id)
+			if err != nil {
+				return nil, err
+			}
+			there = read.text != nil
+		}
+		if !there {
+			all = append(all, l)
+		}
+	}
+	if len(all) > 0 && len(e.problems) > 0 {
+		return nil, e.problems[0] // it may be where it could not be looked for
+	}
+	return all, nil
 }
 
 // judge gives the reasons for doubt about what was found. Whoever is root in a session can write the session log's key, before

@@ -37,9 +37,14 @@ be checked.`,
 	return c
 }
 
-// settling is how long after the end of a session its session log may take: the agent uploads it when the shell has ended,
+// settlingTime is how long after the end of a session its session log may take: the agent uploads it when the shell has ended,
 // and a large log takes a while.
-const settling = 5 * time.Minute
+const settlingTime = 5 * time.Minute
+
+// settling tells whether the log of a session that has ended may still come.
+func (r *run) settling(s session) bool {
+	return !s.EndDate.IsZero() && r.now().Sub(s.EndDate.Time) < settlingTime
+}
 
 // record prints the session log of one session.
 func (r *run) record(ctx context.Context) error {
@@ -81,7 +86,6 @@ func (r *run) record(ctx context.Context) error {
 	if asked != nil {
 		return r.explain(asked)
 	}
-	ended := r.now().Sub(s.EndDate.Time)
 	switch {
 	case r.unrecorded(s): // nothing to wait for
 	case isActive && s.Status == "Terminating":
@@ -91,8 +95,8 @@ func (r *run) record(ctx context.Context) error {
 		r.say("Not there yet: the session %s is %s. Its session log in S3 is written when the session has ended: %s",
 			r.session, strings.ToLower(s.Status), r.command("end SESSION="+r.session))
 		return process.Exit{Code: codeNotYet}
-	case s.SessionID != "" && s.Status != "Failed" && !s.EndDate.IsZero() && ended < settling:
-		r.say("Not there yet: the session %s ended %s ago, and a session log may take some minutes.", r.session, ended.Round(time.Second))
+	case s.SessionID != "" && s.Status != "Failed" && r.settling(s):
+		r.say("Not there yet: the session %s ended %s ago, and a session log may take some minutes.", r.session, r.now().Sub(s.EndDate.Time).Round(time.Second))
 		return process.Exit{Code: codeNotYet}
 	}
 	r.say("There is no session log of the session %s. Looked in: %s.", r.session, strings.Join(found.looked, "; "))
