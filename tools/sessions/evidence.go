@@ -299,6 +299,9 @@ func (r *run) judge(e evidence, s session) []string {
 		doubts = append(doubts, fmt.Sprintf("There are %d versions; the agent writes one.", len(e.versions)))
 	}
 	for _, v := range e.versions {
+		if v.VersionID != "" && !v.deleted && v.Size == 0 {
+			doubts = append(doubts, fmt.Sprintf("%s has 0 bytes; a shell shows a prompt at least.", v.where()))
+		}
 		switch {
 		case v.VersionID == "": // It is in doubt already.
 		case v.deleted:

@@ -40,6 +40,8 @@ func TestSessionLogInDoubt_ShowsEveryVersion(t *testing.T) {
 			[]string{"version v1, 2026-03-01T11:00:07Z, 6 bytes, owner owner-id; another text than in log group /before", "version v2, 2026-03-01T11:00:09Z, 6 bytes, owner owner-id; the same text as in log group /before", "forged\n", "typed\n", "==> log group /before, stream " + aliceID + " <==\ntyped\n"}},
 		"deleted": {[]answer{{Contains: "list-object-versions", Stdout: `{"DeleteMarkers": [{"Key": "` + aliceKey + `", "VersionId": "v9", "LastModified": "2026-03-01T11:30:00Z"}]}`}},
 			[]string{aliceKey + " was deleted at 2026-03-01T11:30:00Z."}, []string{"version v9, 2026-03-01T11:30:00Z, delete marker"}},
+		"empty": {[]answer{{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "` + aliceKey + `", "VersionId": "v1", "LastModified": "2026-03-01T11:00:09Z", "Size": 0}]}`}, first},
+			[]string{aliceKey + " has 0 bytes; a shell shows a prompt at least."}, []string{"version v1, 2026-03-01T11:00:09Z, 0 bytes"}},
 		"versions not listed": {[]answer{refused("list-object-versions"), {Contains: "head-bucket"}, {Contains: "get-object", File: "typed\n"}},
 			[]string{"could not be listed", "allow that identity ssm:ListObjectVersions"}, []string{"typed\n"}},
 		"the bucket of another account": {[]answer{
