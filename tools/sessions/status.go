@@ -29,7 +29,7 @@ whomever; whether its session log is there is looked up now.`,
 	})
 }
 
-// mostStatusLines is how many instances and open sessions are listed; history and wait have all of them.
+// mostStatusLines is how many instances and open sessions are listed; history has all sessions.
 const mostStatusLines = 10
 
 // status prints a few lines. What cannot be read is said in its place, because the rest is still worth reading.
@@ -127,7 +127,7 @@ func (r *run) statusOfInstances(ctx context.Context) []string {
 	}
 	if len(lines) > mostStatusLines { // those that are not online first
 		slices.SortStableFunc(lines, func(a, b string) int { return strings.Count(a, ": online,") - strings.Count(b, ": online,") })
-		lines = append([]string{fmt.Sprintf("%d of %d online", online, len(all))}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", len(all)-mostStatusLines+2, r.command("wait")))...)
+		lines = append([]string{fmt.Sprintf("%d of %d online", online, len(all))}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more", len(all)-mostStatusLines+2))...)
 	}
 	return lines
 }

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -45,6 +46,20 @@ Sessions:      bob on web (i-2) since 2026-03-01 10:45 UTC (1h15m): bob-1
 Verified:      2026-02-28 23:00 UTC by alice on app (i-1): recorded
 Session logs:  s3://logs/sessions/
 `, got.out)
+}
+
+// wait does not list more than ten instances either, so it is not named.
+func TestStatus_ManyInstances_OthersCounted(t *testing.T) {
+	t.Parallel()
+	ids := map[string]string{}
+	for i := range 12 {
+		ids[fmt.Sprintf("web-%02d", i)] = fmt.Sprintf("i-%d", i)
+	}
+	text, err := json.Marshal(map[string]any{"region": "us-east-2", "sessionDocument": "SSM-SessionManagerRunShell", "instanceIds": ids})
+	require.NoError(t, err)
+	got := runWith(t, "status", string(text), statusAnswers("", ""), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	require.Zero(t, got.code, got.err)
+	assert.Contains(t, got.out, "\n               and 4 more\n")
 }
 
 func TestLasting(t *testing.T) {
@@ -190,10 +205,17 @@ func TestOutOfDate_Outputs_Said(t *testing.T) {
 			require.ErrorContains(t, err, "Fix: make connect INSTANCE=app STACK=dev")
 		}
 		r.noteOutOfDate()
+		none := &run{Setting: r.Setting}
+		require.NoError(t, none.wait(t.Context()))
+		none.Environ = []string{"PATH=" + withPlugin(t)}
+		err = none.verify(t.Context())
+		require.ErrorContains(t, err, "the stack dev has no instances: make verify INSTANCE=i-… STACK=dev")
+		assert.Equal(t, said, strings.HasSuffix(err.Error(), "\n  The stack has "+unfinished), "%s", err)
 		require.NoError(t, out.Close())
 		text, err := os.ReadFile(out.Name())
 		require.NoError(t, err)
 		assert.Equal(t, said, strings.Contains(string(text), "The stack has "+unfinished), "%s", text)
+		assert.Equal(t, said, strings.Contains(string(text), "The stack dev has no instances to wait for.\n  The stack has "+unfinished), "%s", text)
 	}
 	r := &run{Setting: Setting{Deployed: func() (string, error) { return "", errors.New("no network") }}}
 	assert.Empty(t, r.outOfDate())
