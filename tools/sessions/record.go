@@ -88,6 +88,11 @@ func (r *run) record(ctx context.Context) error {
 	}
 	switch {
 	case r.unrecorded(s): // nothing to wait for
+	case s.SessionID != "" && s.Status != "Failed" && !r.underDocument(s):
+		// Nothing that the stack manages decides about it.
+		r.say("This stack's log locations have no log of the session %s. It is where the document %s says, if that logs sessions.",
+			r.session, cmp.Or(s.DocumentName, sessiondoc.DefaultDocument))
+		return process.Exit{Code: codeNoRecord}
 	case isActive && s.Status == "Terminating":
 		r.say("Not there yet: the session %s is ending, and the agent writes its session log last. Next: try again in a minute.", r.session)
 		return process.Exit{Code: codeNotYet}
@@ -113,7 +118,7 @@ func (r *run) record(ctx context.Context) error {
 		r.say("  A destroy deletes the session logs with the bucket, unless keepRecords keeps them. If they are in a bucket or log group that this stack does not use any more, name it in logging.earlierLocations.")
 	default:
 		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
-		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), cmp.Or(s.DocumentName, r.outputs.SessionDocument), r.session))
+		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), r.outputs.SessionDocument, r.session))
 	}
 	return process.Exit{Code: codeNoRecord}
 }
