@@ -91,7 +91,7 @@ func (r *run) record(ctx context.Context) error {
 	case s.SessionID != "" && s.Status != "Failed" && !r.underDocument(s):
 		// Nothing that the stack manages decides about it.
 		r.say("This stack's log locations have no log of the session %s. It is where the document %s says, if that logs sessions.",
-			r.session, cmp.Or(s.DocumentName, sessiondoc.DefaultDocument))
+			r.session, printable(cmp.Or(s.DocumentName, sessiondoc.DefaultDocument)))
 		return process.Exit{Code: codeNoRecord}
 	case isActive && s.Status == "Terminating":
 		r.say("Not there yet: the session %s is ending, and the agent writes its session log last. Next: try again in a minute.", r.session)
