@@ -125,6 +125,21 @@ func TestRefusedCall_NamesIdentityAndPermission(t *testing.T) {
 	}
 }
 
+// The bucket is that of the refused call, which need not be today's.
+func TestRefusedCall_NamesItsOwnBucket(t *testing.T) {
+	t.Parallel()
+	denied := func(call, operation string) answer {
+		return answer{Contains: call, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the " + operation + " operation: Access Denied\n"}
+	}
+	got := runFake(t, "record", recorded(denied(`list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"old"`, "ListObjectsV2"), answer{Contains: "head-bucket"}), "--session", aliceID)
+	require.Equal(t, 1, got.code, got.err)
+	require.Contains(t, got.err, "allow that identity s3:ListBucket, on the bucket old\n")
+	got = runFake(t, "record", recorded(answer{Contains: `list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"old"`, Stdout: `{"Contents": [{"Key": "x/` + aliceID + `.log"}]}`},
+		versionsOf("x/"+aliceID+".log", "2026-03-01T11:00:09Z"), denied("get-object", "GetObject")), "--session", aliceID)
+	require.Equal(t, 1, got.code, got.err)
+	require.Contains(t, got.err, "allow that identity s3:GetObject, on s3://old/x/*\n")
+}
+
 func TestExpiredSignIn_IsReportedAsThat(t *testing.T) {
 	t.Parallel()
 	for message, says := range map[string]string{
