@@ -120,7 +120,11 @@ func (a *auditRun) summary(report audit.Report) {
 	for _, f := range report.Findings {
 		// The name of a forged log is its writer's choice, and a shell or make would run what is in it.
 		if sessiondoc.IsID(f.Session) {
-			a.say("Next: %s", a.command("record SESSION="+f.Session))
+			if a.auditing.outputs != "" { // record reads the state
+				a.say("Next: read the session log of %s: %s", f.Session, describe(a.facts.Locations, f.Session))
+			} else {
+				a.say("Next: %s", a.command("record SESSION="+f.Session))
+			}
 			break
 		}
 	}
@@ -177,6 +181,27 @@ func topicRegion(arn string) string {
 	return parts[3]
 }
 
+// again is the command of this audit, for who reads the message later.
+func (a *auditRun) again() string {
+	line := "audit"
+	if !a.list.since.IsZero() {
+		line += " SINCE=" + rfc(a.list.since)
+	}
+	if len(a.auditing.allowed) > 0 {
+		line += " ALLOW=" + word(strings.Join(a.auditing.allowed, ","))
+	}
+	if a.auditing.outputs != "" {
+		line += " OUTPUTS=" + word(a.auditing.outputs)
+	}
+	if a.all {
+		line += " ALL=1"
+	}
+	if a.auditing.withoutCloudTrail {
+		line += " WITHOUT_CLOUDTRAIL=1"
+	}
+	return a.command(line)
+}
+
 // maxAlert is how many findings a message has.
 const maxAlert = 20
 
@@ -198,7 +223,7 @@ func (a *auditRun) alert(ctx context.Context, report audit.Report) error {
 		}
 		lines = append(lines, printable(strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", rfc(f.At), f.Kind, a.row(f).subject(), f.Text, f.Where))))
 	}
-	lines = append(lines, "", "All of it: "+a.command("audit"))
+	lines = append(lines, "", "All of it: "+a.again())
 	text := printable(subject)
 	// https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 characters, ASCII.
 	if len(text) > 100 {

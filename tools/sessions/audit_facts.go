@@ -84,7 +84,16 @@ func (a *auditRun) settings(ctx context.Context) error {
 		}
 	}
 	a.facts.Locations = a.logLocations(a.facts.Current)
-	err = pages(ctx, a.aws, "ssm", "list-document-versions", input{"Name": a.outputs.SessionDocument}, 50, func(answer struct {
+	a.facts.ChangedAt, err = a.documentChanged(ctx)
+	if !isAbsent(err) {
+		a.notes("whether each session is in every log location of the session document", err)
+	}
+	return nil
+}
+
+// documentChanged is since when the session document is as it is now.
+func (r *run) documentChanged(ctx context.Context) (changed time.Time, err error) {
+	err = pages(ctx, r.aws, "ssm", "list-document-versions", input{"Name": r.outputs.SessionDocument}, 50, func(answer struct {
 		DocumentVersions []struct {
 			CreatedDate      stamp
 			IsDefaultVersion bool
@@ -92,15 +101,12 @@ func (a *auditRun) settings(ctx context.Context) error {
 	}) bool {
 		for _, v := range answer.DocumentVersions {
 			if v.IsDefaultVersion {
-				a.facts.ChangedAt = v.CreatedDate.Time
+				changed = v.CreatedDate.Time
 			}
 		}
-		return a.facts.ChangedAt.IsZero()
+		return changed.IsZero()
 	})
-	if !isAbsent(err) {
-		a.notes("whether each session is in every log location of the session document", err)
-	}
-	return nil
+	return changed, err
 }
 
 func (a *auditRun) sessions(ctx context.Context, state string) error {

@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -292,6 +294,37 @@ func TestOwnTunnel_IsMarkedAndNoFinding(t *testing.T) {
 	got = run("record", past, "--session", "alice-0123456789abcdef9")
 	require.Equal(t, codeNoRecord, got.code, got.err)
 	require.Contains(t, got.err, "Session Manager does not log port forwarding and SSH")
+}
+
+// Who audits with a file of the outputs cannot read the state, which record needs.
+func TestAudit_OutputsFile_NextRunsWithoutState(t *testing.T) {
+	t.Parallel()
+	missing := instead(noVersions, emptyList, answer{Contains: `"logGroupName":"/group"`, Stdout: "{}"}, answer{Contains: "sns publish"})
+	got := runFake(t, "audit", missing)
+	require.Equal(t, codeFindings, got.code, got.err)
+	require.Contains(t, got.err, "Next: make record SESSION="+aliceID+" STACK=dev\n")
+	got = runFake(t, "audit", missing, "--outputs", "my outputs.json", "--since", "25h", "--allow", "a,b", "--all", "--without-cloudtrail", "--topic", "arn:aws:sns:us-west-2:1:alerts")
+	require.Equal(t, codeFindings, got.code, got.err)
+	require.NotContains(t, got.err, "make record")
+	require.Contains(t, got.err, "Next: read the session log of "+aliceID+": s3://logs/sessions/"+aliceID+".log and log group /group, stream "+aliceID)
+	require.Contains(t, strings.Join(got.calls, "\n"), `All of it: make audit SINCE=2026-02-28T11:00:00Z ALLOW=a,b OUTPUTS='my outputs.json' ALL=1 WITHOUT_CLOUDTRAIL=1 STACK=dev`)
+}
+
+func TestReadOutputs_WrongFile_SaysHowToWriteIt(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "o.json")
+	for text, bad := range map[string]bool{"{}": true, "[": true, `{"Region": 1}`: true, testOutputs: false} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		read, err := ReadOutputs(file, "dev")
+		if bad {
+			require.EqualError(t, err, file+" has no outputs of a stack.\n  Fix: pulumi stack output --json --stack dev > "+file)
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, text, read)
+		}
+	}
+	_, err := ReadOutputs(file+"x", "dev")
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestAudit_OtherAccount_ComparesNothing(t *testing.T) {

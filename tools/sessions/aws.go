@@ -40,6 +40,8 @@ type callError struct {
 	// code is the API's error code; empty if the CLI failed before it asked.
 	code    string
 	message string
+	// bucket and folder are what a call to S3 was about.
+	bucket, folder string
 }
 
 func (e *callError) Error() string {
@@ -104,6 +106,10 @@ func (c *client) call(ctx context.Context, into any, service, command string, in
 		return err
 	}
 	out, err := c.output(ctx, line)
+	var failed *callError
+	if errors.As(err, &failed) {
+		failed.bucket, _ = in["Bucket"].(string)
+	}
 	if err != nil || into == nil || len(bytes.TrimSpace(out)) == 0 {
 		return err
 	}
@@ -238,24 +244,28 @@ func (r *run) explain(err error) error {
 			who = "for " + me.ARN
 		}
 		return fmt.Errorf("AWS refused %s:%s %s.\n  AWS: %s\n  Fix: allow that identity %s%s",
-			e.service, e.operation, who, e.message, e.action(), r.grant(e.action()))
+			e.service, e.operation, who, e.message, e.action(), r.grant(e))
 	case e.code == "" && (strings.Contains(e.message, "nvalid choice") || strings.Contains(e.message, "Unknown options") || strings.Contains(e.message, "unrecognized arguments")):
 		return r.howToInstall(fmt.Errorf("the AWS CLI (%s) is too old for `aws %s %s`", r.aws.path, e.service, e.command))
 	}
 	return explainSignIn(err, r.Environ, r.outputs.Region)
 }
 
-// grant says where a permission belongs.
-func (r *run) grant(action string) string {
-	switch action {
+// grant says where a permission belongs. The bucket may be an earlier one, or one that the stack kept.
+func (r *run) grant(e *callError) string {
+	switch e.action() {
 	case "ssm:StartSession":
 		return ", on the instance and on the document " + r.outputs.SessionDocument
 	case "ssm:TerminateSession", "ssm:ResumeSession", "ssmmessages:OpenDataChannel":
 		return ", on its own sessions (arn:…:session/${aws:userid}-* or /${aws:username}-*)"
 	case "s3:GetObject", "s3:GetObjectVersion":
-		return ", on " + r.outputs.LogLocation + "*"
+		if e.bucket != "" {
+			return ", on s3://" + e.bucket + "/" + printable(e.folder) + "*"
+		}
 	case "s3:ListBucket", "s3:ListBucketVersions":
-		return ", on the bucket " + r.current().Bucket
+		if e.bucket != "" {
+			return ", on the bucket " + e.bucket
+		}
 	case "kms:Decrypt":
 		return ", on the key that encrypts the session log"
 	case "kms:GenerateDataKey":

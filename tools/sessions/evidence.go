@@ -90,6 +90,8 @@ type evidence struct {
 	looked  []string
 	// problems are what could not be looked at.
 	problems []error
+	// named are the log locations of the session document, if it could be read.
+	named []sessiondoc.Location
 	// notes are locations that others reported, which are not the stack's and so were not read.
 	notes []string
 }
@@ -123,6 +125,8 @@ func (r *run) findRecord(ctx context.Context, s session, id string) (e evidence,
 	}
 	if unread != nil {
 		e.problems = append(e.problems, unread)
+	} else {
+		e.named = named
 	}
 	places := r.logLocations(named)
 	me, err := r.aws.caller(ctx)
@@ -209,7 +213,7 @@ func (r *run) configured(bucket string) bool {
 func (r *run) search(ctx context.Context, e *evidence, places []sessiondoc.Location, id, account string) {
 	for _, bucket := range r.buckets(places) {
 		e.looked = append(e.looked, "every prefix of s3://"+bucket)
-		objects, err := r.aws.list(ctx, bucket, account, func(key string) bool { return path.Base(key) == path.Base(sessiondoc.Location{}.Key(id)) })
+		objects, err := r.objectsIn(ctx, bucket, account, func(key string) bool { return path.Base(key) == path.Base(sessiondoc.Location{}.Key(id)) })
 		if err != nil && !isAbsent(err) {
 			e.problems = append(e.problems, err)
 		}
@@ -222,6 +226,15 @@ func (r *run) search(ctx context.Context, e *evidence, places []sessiondoc.Locat
 			r.copies(ctx, e, bucket, o.Key, account)
 		}
 	}
+}
+
+// objectsIn lists a bucket's objects that are wanted. As in copies, a bucket of another account is read only if the config names it.
+func (r *run) objectsIn(ctx context.Context, bucket, account string, wanted func(key string) bool) ([]object, error) {
+	all, err := r.aws.list(ctx, bucket, account, wanted)
+	if isDenied(err) && r.foreign(ctx, bucket, account) && r.configured(bucket) {
+		return r.aws.list(ctx, bucket, "", wanted)
+	}
+	return all, err
 }
 
 // buckets are all that hold session logs of this stack, today's first.
@@ -256,6 +269,28 @@ func (r *run) settled(ctx context.Context, e evidence, s session) session {
 	return s
 }
 
+// missing are the log locations of the session document that have no log of the session. findRecord is content with one good copy.
+func (r *run) missing(ctx context.Context, e evidence, id string) (all []sessiondoc.Location, err error) {
+	for _, l := range e.named {
+		there := slices.ContainsFunc(e.versions, func(v version) bool { return v.bucket == l.Bucket && v.Key == l.Key(id) }) ||
+			slices.ContainsFunc(e.streams, func(s stream) bool { return s.where == logOf(l, id) })
+		if !there && l.LogGroup != "" {
+			read, err := r.aws.fetchStream(ctx, l.LogGroup, id)
+			if err != nil {
+				return nil, err
+			}
+			there = read.text != nil
+		}
+		if !there {
+			all = append(all, l)
+		}
+	}
+	if len(all) > 0 && len(e.problems) > 0 {
+		return nil, e.problems[0] // it may be where it could not be looked for
+	}
+	return all, nil
+}
+
 // judge gives the reasons for doubt about what was found. Whoever is root in a session can write the session log's key, before
 // the agent does or after it. The end of the session is known if s is.
 func (r *run) judge(e evidence, s session) []string {
@@ -264,6 +299,9 @@ func (r *run) judge(e evidence, s session) []string {
 		doubts = append(doubts, fmt.Sprintf("There are %d versions; the agent writes one.", len(e.versions)))
 	}
 	for _, v := range e.versions {
+		if v.VersionID != "" && !v.deleted && v.Size == 0 {
+			doubts = append(doubts, fmt.Sprintf("%s has 0 bytes; a shell shows a prompt at least.", v.where()))
+		}
 		switch {
 		case v.VersionID == "": // It is in doubt already.
 		case v.deleted:

@@ -40,6 +40,8 @@ func TestSessionLogInDoubt_ShowsEveryVersion(t *testing.T) {
 			[]string{"version v1, 2026-03-01T11:00:07Z, 6 bytes, owner owner-id; another text than in log group /before", "version v2, 2026-03-01T11:00:09Z, 6 bytes, owner owner-id; the same text as in log group /before", "forged\n", "typed\n", "==> log group /before, stream " + aliceID + " <==\ntyped\n"}},
 		"deleted": {[]answer{{Contains: "list-object-versions", Stdout: `{"DeleteMarkers": [{"Key": "` + aliceKey + `", "VersionId": "v9", "LastModified": "2026-03-01T11:30:00Z"}]}`}},
 			[]string{aliceKey + " was deleted at 2026-03-01T11:30:00Z."}, []string{"version v9, 2026-03-01T11:30:00Z, delete marker"}},
+		"empty": {[]answer{{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "` + aliceKey + `", "VersionId": "v1", "LastModified": "2026-03-01T11:00:09Z", "Size": 0}]}`}, first},
+			[]string{aliceKey + " has 0 bytes; a shell shows a prompt at least."}, []string{"version v1, 2026-03-01T11:00:09Z, 0 bytes"}},
 		"versions not listed": {[]answer{refused("list-object-versions"), {Contains: "head-bucket"}, {Contains: "get-object", File: "typed\n"}},
 			[]string{"could not be listed", "allow that identity ssm:ListObjectVersions"}, []string{"typed\n"}},
 		"the bucket of another account": {[]answer{
@@ -427,4 +429,25 @@ func TestConnect_FollowsItsOwnSession(t *testing.T) {
 		require.True(t, known)
 		require.Equal(t, id, found.SessionID)
 	}
+}
+
+// The config may name a log bucket of another account, which every command lists without its owner.
+func TestBucketOfAnotherAccount_NamedByTheConfig_IsListed(t *testing.T) {
+	t.Parallel()
+	denied := func(command string) answer {
+		return answer{Contains: command + ` --region us-east-2 --output json --cli-input-json {"Bucket":"logs","ExpectedBucketOwner":"1"`, Code: 254,
+			Stderr: "\nAn error occurred (AccessDenied) when calling the " + camel(command) + " operation: Access Denied\n"}
+	}
+	answers := recorded(denied("head-bucket"), answer{Contains: "head-bucket"}, denied("list-object-versions"), denied("list-objects-v2"),
+		answer{Contains: `list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"logs"}`, Stdout: `{"Contents": [{"Key": "sessions/carol-0123456789abcdef4.log", "LastModified": "2025-12-24T08:00:00Z"}]}`}, noStreams)
+	soon := time.Date(2026, 3, 1, 11, 1, 0, 0, time.UTC)
+	got := runWith(t, "record", testOutputs, answers, soon, "--session", aliceID)
+	require.Equal(t, codeNotYet, got.code, got.err)
+	got = runFake(t, "history", answers)
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.out, "carol-0123456789abcdef4")
+	require.NotContains(t, got.err, "could not be listed")
+	kept := strings.Replace(testOutputs, `"keptLogBuckets": ["old"]`, `"keptLogBuckets": ["logs"]`, 1)
+	got = runWith(t, "history", strings.Replace(kept, "s3://logs/", "s3://new/", 1), answers, soon)
+	require.Contains(t, got.err, "The session logs in s3://logs could not be listed", "a bucket that the stack only kept was its own")
 }

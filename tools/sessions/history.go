@@ -321,11 +321,12 @@ func (h *historyRun) keep(page []session) []entry {
 		}
 		h.known[s.SessionID] = true
 		if !h.isOurs(s) {
-			h.hidden++
+			if h.wanted(h.entry(s)) { // ALL=1 would show it
+				h.hidden++
+			}
 			continue
 		}
-		e := h.entry(s)
-		if h.wanted(e) {
+		if e := h.entry(s); h.wanted(e) {
 			kept = append(kept, e)
 		}
 	}
@@ -356,7 +357,11 @@ func (h *historyRun) wanted(e entry) bool {
 
 // closing says on standard error what the list itself does not.
 func (h *historyRun) closing() {
-	if h.written == 0 && h.list.format == "table" {
+	switch {
+	case h.written > 0 || h.list.format != "table":
+	case h.list.next != "": // the pages before had some
+		h.say("No more sessions.")
+	default:
 		which := "No session"
 		if h.list.who != "" || h.only != "" || !h.list.since.IsZero() || !h.list.until.IsZero() {
 			which = "No matching session"

@@ -81,7 +81,7 @@ func (h *historyRun) archived(ctx context.Context) ([]entry, error) {
 	}
 	places := h.logLocations(h.places)
 	for _, bucket := range h.buckets(places) {
-		objects, err := h.aws.list(ctx, bucket, me.Account, func(key string) bool {
+		objects, err := h.objectsIn(ctx, bucket, me.Account, func(key string) bool {
 			id, is := sessiondoc.LogID(key)
 			return is && !h.known[id]
 		})

@@ -85,6 +85,8 @@ func (s system) plugin() string {
 		return "sudo dnf install -y " + downloads + "linux_" + size + "/session-manager-plugin.rpm"
 	case s.is("suse", "opensuse", "sles"):
 		return "sudo zypper install " + downloads + "linux_" + size + "/session-manager-plugin.rpm"
+	case !s.has("dpkg"): // Alpine, for example
+		return "see the page"
 	}
 	return `curl "` + downloads + "ubuntu_" + size + `/session-manager-plugin.deb" -o session-manager-plugin.deb && sudo dpkg -i session-manager-plugin.deb`
 }

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 
 	"private-ec2-access/internal/outputs"
 	sessiondoc "private-ec2-access/internal/session"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/screen"
 )
 
@@ -31,6 +34,28 @@ func parseOutputs(text, stack string) (outputs.Values, error) {
 		return o, NoOutputs(stack)
 	}
 	return o, nil
+}
+
+// ReadOutputs reads a file with a stack's outputs as JSON. What is in it says nothing about what is deployed.
+func ReadOutputs(file, stack string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if _, err := parseOutputs(string(text), stack); err != nil {
+		return "", fmt.Errorf("%s has no outputs of a stack.\n  Fix: pulumi stack output --json --stack %s > %s", file, stack, word(file))
+	}
+	return string(text), nil
+}
+
+var plainWord = regexp.MustCompile(`^[\w./:,@+-]+$`)
+
+// word is one word of a shell.
+func word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return settings.Quote(text)
 }
 
 // earlier are the previous log locations of the stack, which open sessions may still write to.

@@ -31,7 +31,7 @@ func (c *client) document(ctx context.Context, name string) (sessiondoc.Document
 	return read, nil
 }
 
-// locations are those of the stack's document; if that cannot be read, the one in the stack's outputs, and why.
+// locations are those of the stack's document; if that cannot be read, those in the stack's outputs, and why.
 func (r *run) locations(ctx context.Context) ([]sessiondoc.Location, error) {
 	document, err := r.aws.document(ctx, r.outputs.SessionDocument)
 	if err == nil {
@@ -41,7 +41,11 @@ func (r *run) locations(ctx context.Context) ([]sessiondoc.Location, error) {
 	if !errors.As(err, &failed) {
 		return nil, err
 	}
-	return []sessiondoc.Location{r.current()}, err
+	places := []sessiondoc.Location{r.current()}
+	if r.outputs.LogGroup != "" {
+		places = append(places, sessiondoc.Location{LogGroup: r.outputs.LogGroup})
+	}
+	return places, err
 }
 
 // current is the log location in S3 that the stack's outputs name.

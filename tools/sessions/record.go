@@ -37,9 +37,14 @@ be checked.`,
 	return c
 }
 
-// settling is how long after the end of a session its session log may take: the agent uploads it when the shell has ended,
+// settlingTime is how long after the end of a session its session log may take: the agent uploads it when the shell has ended,
 // and a large log takes a while.
-const settling = 5 * time.Minute
+const settlingTime = 5 * time.Minute
+
+// settling tells whether the log of a session that has ended may still come.
+func (r *run) settling(s session) bool {
+	return !s.EndDate.IsZero() && r.now().Sub(s.EndDate.Time) < settlingTime
+}
 
 // record prints the session log of one session.
 func (r *run) record(ctx context.Context) error {
@@ -81,9 +86,13 @@ func (r *run) record(ctx context.Context) error {
 	if asked != nil {
 		return r.explain(asked)
 	}
-	ended := r.now().Sub(s.EndDate.Time)
 	switch {
 	case r.unrecorded(s): // nothing to wait for
+	case s.SessionID != "" && s.Status != "Failed" && !r.underDocument(s):
+		// Nothing that the stack manages decides about it.
+		r.say("This stack's log locations have no log of the session %s. It is where the document %s says, if that logs sessions.",
+			r.session, printable(cmp.Or(s.DocumentName, sessiondoc.DefaultDocument)))
+		return process.Exit{Code: codeNoRecord}
 	case isActive && s.Status == "Terminating":
 		r.say("Not there yet: the session %s is ending, and the agent writes its session log last. Next: try again in a minute.", r.session)
 		return process.Exit{Code: codeNotYet}
@@ -91,8 +100,8 @@ func (r *run) record(ctx context.Context) error {
 		r.say("Not there yet: the session %s is %s. Its session log in S3 is written when the session has ended: %s",
 			r.session, strings.ToLower(s.Status), r.command("end SESSION="+r.session))
 		return process.Exit{Code: codeNotYet}
-	case s.SessionID != "" && s.Status != "Failed" && !s.EndDate.IsZero() && ended < settling:
-		r.say("Not there yet: the session %s ended %s ago, and a session log may take some minutes.", r.session, ended.Round(time.Second))
+	case s.SessionID != "" && s.Status != "Failed" && r.settling(s):
+		r.say("Not there yet: the session %s ended %s ago, and a session log may take some minutes.", r.session, r.now().Sub(s.EndDate.Time).Round(time.Second))
 		return process.Exit{Code: codeNotYet}
 	}
 	r.say("There is no session log of the session %s. Looked in: %s.", r.session, strings.Join(found.looked, "; "))
@@ -109,7 +118,7 @@ func (r *run) record(ctx context.Context) error {
 		r.say("  A destroy deletes the session logs with the bucket, unless keepRecords keeps them. If they are in a bucket or log group that this stack does not use any more, name it in logging.earlierLocations.")
 	default:
 		r.say("It ended at %s, so its session log should be there. Findings:", s.EndDate.Format(time.RFC3339))
-		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), cmp.Or(s.DocumentName, r.outputs.SessionDocument), r.session))
+		r.tell(r.whyNoRecord(ctx, r.byID(s.Target), r.outputs.SessionDocument, r.session))
 	}
 	return process.Exit{Code: codeNoRecord}
 }

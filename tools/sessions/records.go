@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -47,6 +49,10 @@ func (c *client) fetchObject(ctx context.Context, bucket, key, version, owner st
 	if isAbsent(err) {
 		return nil, nil
 	} else if err != nil {
+		var failed *callError
+		if errors.As(err, &failed) {
+			failed.bucket, failed.folder = bucket, strings.TrimSuffix(key, path.Base(key))
+		}
 		return nil, err
 	}
 	return os.ReadFile(file)

@@ -125,6 +125,21 @@ func TestRefusedCall_NamesIdentityAndPermission(t *testing.T) {
 	}
 }
 
+// The bucket is that of the refused call, which need not be today's.
+func TestRefusedCall_NamesItsOwnBucket(t *testing.T) {
+	t.Parallel()
+	denied := func(call, operation string) answer {
+		return answer{Contains: call, Code: 254, Stderr: "\nAn error occurred (AccessDenied) when calling the " + operation + " operation: Access Denied\n"}
+	}
+	got := runFake(t, "record", recorded(denied(`list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"old"`, "ListObjectsV2"), answer{Contains: "head-bucket"}), "--session", aliceID)
+	require.Equal(t, 1, got.code, got.err)
+	require.Contains(t, got.err, "allow that identity s3:ListBucket, on the bucket old\n")
+	got = runFake(t, "record", recorded(answer{Contains: `list-objects-v2 --region us-east-2 --output json --cli-input-json {"Bucket":"old"`, Stdout: `{"Contents": [{"Key": "x/` + aliceID + `.log"}]}`},
+		versionsOf("x/"+aliceID+".log", "2026-03-01T11:00:09Z"), denied("get-object", "GetObject")), "--session", aliceID)
+	require.Equal(t, 1, got.code, got.err)
+	require.Contains(t, got.err, "allow that identity s3:GetObject, on s3://old/x/*\n")
+}
+
 func TestExpiredSignIn_IsReportedAsThat(t *testing.T) {
 	t.Parallel()
 	for message, says := range map[string]string{
@@ -162,10 +177,12 @@ func TestMissingProgram_IsReportedWithInstallCommand(t *testing.T) {
 		{system{"darwin", "arm64", nil, has("brew")}, "brew install awscli", "brew install --cask session-manager-plugin"},
 		{system{"darwin", "arm64", nil, has("-")}, "AWSCLIV2.pkg", "mac_arm64/session-manager-plugin.pkg"},
 		{system{"windows", "amd64", nil, has("-")}, "winget install Amazon.AWSCLI", "winget install Amazon.SessionManagerPlugin"},
-		{system{"linux", "amd64", []string{"ubuntu", "debian"}, has("-")}, "awscli-exe-linux-x86_64.zip", "ubuntu_64bit/session-manager-plugin.deb"},
-		{system{"linux", "arm64", []string{"debian"}, has("snap")}, "snap install aws-cli", "ubuntu_arm64/session-manager-plugin.deb"},
+		{system{"linux", "amd64", []string{"ubuntu", "debian"}, has("dpkg")}, "awscli-exe-linux-x86_64.zip", "ubuntu_64bit/session-manager-plugin.deb"},
+		{system{"linux", "arm64", []string{"debian"}, has("snap", "dpkg")}, "snap install aws-cli", "ubuntu_arm64/session-manager-plugin.deb"},
 		{system{"linux", "arm64", []string{"amzn", "fedora"}, has("-")}, "dnf install awscli2", "linux_arm64/session-manager-plugin.rpm"},
 		{system{"linux", "amd64", []string{"rhel", "fedora"}, has("-")}, "dnf install", "dnf install -y https://s3.amazonaws.com/session-manager-downloads/plugin/latest/linux_64bit/session-manager-plugin.rpm"},
+		{system{"linux", "amd64", []string{"alpine"}, has("-")}, "apk add aws-cli", "see the page"},
+		{system{"linux", "amd64", []string{"nixos"}, has("-")}, "awscli-exe-linux-x86_64.zip", "see the page"},
 		{system{"linux", "riscv64", nil, has("-")}, "see the page", "see the page"},
 	} {
 		require.Contains(t, test.system.cli(), test.cli)
@@ -482,6 +499,17 @@ func TestMissingSessionLog_IsExplained(t *testing.T) {
 		require.Equal(t, codeNoRecord, got.code, got.err)
 		require.Contains(t, got.err, "It was opened under AWS-StartSSHSession: Session Manager does not log port forwarding and SSH.")
 	}
+	// Under another document, open or ended a moment ago, nothing of the stack explains it.
+	for _, state := range []string{active, past} {
+		other := oneSession(state, map[string]string{active: "Connected", past: "Terminated"}[state])
+		other.Stdout = strings.Replace(other.Stdout, "SSM-SessionManagerRunShell", "other", 1)
+		for _, now := range []time.Time{time.Date(2026, 3, 1, 11, 1, 0, 0, time.UTC), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} {
+			got := runWith(t, "record", testOutputs, []answer{document, other, {Contains: `"State":"Active"`, Stdout: "{}"}, noKey, emptyList, noVersions, noStream, me}, now, "--session", aliceID)
+			require.Equal(t, codeNoRecord, got.code, got.err)
+			require.Equal(t, "Note: The session ran under the document other. The log locations of that document were not read: only the stack's own are.\n"+
+				"This stack's log locations have no log of the session "+aliceID+". It is where the document other says, if that logs sessions.\n", got.err)
+		}
+	}
 	late := []answer{document, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList, noVersions, noStream, me}
 	got := runWith(t, "record", testOutputs, late, time.Date(2026, 3, 1, 11, 3, 0, 0, time.UTC), "--session", aliceID)
 	require.Equal(t, codeNotYet, got.code, got.err)
@@ -567,6 +595,8 @@ func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
 	require.Equal(t, []string{"carol@example.com", unknown, unknown, unknown, unknown, "s3://logs/sessions/carol@example.com-0123456789abcdef4.log", "2025-12-24T08:00:00Z", "archive"},
 		[]string{carol.Who, carol.Owner, carol.Instance, carol.Start, carol.Status, carol.record(), carol.RecordedAt, carol.Source})
 	require.Contains(t, got.err, "1 session under other documents: ALL=1 shows them.")
+	require.NotContains(t, runFake(t, "history", answers, "--who", "bob").err, "under other documents", "ALL=1 would show none of bob")
+	require.Contains(t, runFake(t, "history", answers, "--who", "eve").err, "1 session under other documents: ALL=1 shows them.")
 	require.Contains(t, got.err, "The session logs in s3://old could not be listed: s3:ListBucket was refused.")
 
 	table := runFake(t, "history", answers)
@@ -636,6 +666,18 @@ func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
 	got = runFake(t, "history", answers, "--next", "AAE=")
 	require.Equal(t, 1, got.count("describe-sessions"))
 	require.Contains(t, got.calls[1], `"NextToken":"AAE="`)
+	got = runFake(t, "history", []answer{document, noSessions, me, emptyList, noStreams}, "--next", "AAE=")
+	require.Equal(t, "No more sessions.\n", got.err)
+}
+
+func TestHistory_DocumentUnreadable_ListsTheLogGroupOfTheOutputs(t *testing.T) {
+	t.Parallel()
+	with := strings.Replace(testOutputs, "{", `{"logGroup": "/group", `, 1)
+	got := runWith(t, "history", with, []answer{refused("get-document"), noSessions, me, emptyList,
+		{Contains: `"logGroupName":"/group"`, Stdout: `{"logStreams": [{"logStreamName": "dave-0123456789abcdef5", "lastEventTimestamp": 1764000000000}]}`}, noStreams}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	require.Zero(t, got.code, got.err)
+	require.Contains(t, got.err, "the log locations are those in the stack's outputs")
+	require.Contains(t, got.out, "dave-0123456789abcdef5")
 }
 
 // Below a list without the column, one location is named only if it is that of all its sessions.

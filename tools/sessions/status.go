@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	sessiondoc "private-ec2-access/internal/session"
 	"private-ec2-access/tools/screen"
 )
 
@@ -28,7 +29,7 @@ whomever; whether its session log is there is looked up now.`,
 	})
 }
 
-// mostStatusLines is how many instances and open sessions are listed; history and wait have all of them.
+// mostStatusLines is how many instances and open sessions are listed; history has all sessions.
 const mostStatusLines = 10
 
 // status prints a few lines. What cannot be read is said in its place, because the rest is still worth reading.
@@ -126,7 +127,7 @@ func (r *run) statusOfInstances(ctx context.Context) []string {
 	}
 	if len(lines) > mostStatusLines { // those that are not online first
 		slices.SortStableFunc(lines, func(a, b string) int { return strings.Count(a, ": online,") - strings.Count(b, ": online,") })
-		lines = append([]string{fmt.Sprintf("%d of %d online", online, len(all))}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more: %s", len(all)-mostStatusLines+2, r.command("wait")))...)
+		lines = append([]string{fmt.Sprintf("%d of %d online", online, len(all))}, append(lines[:mostStatusLines-2], fmt.Sprintf("and %d more", len(all)-mostStatusLines+2))...)
 	}
 	return lines
 }
@@ -172,7 +173,7 @@ func lasting(d time.Duration) string {
 // lastVerified finds the newest session that verify opened.
 func (r *run) lastVerified(ctx context.Context) []string {
 	const pages = 5 // of 200: a busy stack is verified more often than that, or the answer is "not in the newest"
-	token, seen, gone := "", 0, ""
+	token, seen, before := "", 0, ""
 	for range pages {
 		page, next, err := r.aws.sessionsPage(ctx, past, maxPage, token)
 		if err != nil {
@@ -183,34 +184,74 @@ func (r *run) lastVerified(ctx context.Context) []string {
 			case s.Reason != verifyReason || !r.underDocument(s):
 			case r.byID(s.Target).name != s.Target:
 				return []string{r.verdict(ctx, s)}
-			case gone == "":
-				gone = fmt.Sprintf(" of the instances that exist now, and the last one before was at %s, on %s", s.StartDate.UTC().Format(minute), s.Target)
+			case before == "":
+				// An instance may only have the stack's profile. Each look-up is a call, so only the newest one is looked up.
+				if !r.gone(ctx, s.Target) {
+					return []string{r.verdict(ctx, s)}
+				}
+				before = fmt.Sprintf(", and the last one before was at %s, on %s", s.StartDate.UTC().Format(minute), s.Target)
 			}
 		}
 		seen += len(page)
 		if token = next; token == "" {
-			return []string{"no make verify in the last 30 days" + gone + ". Next: " + r.command("verify")}
+			of := ""
+			if before != "" {
+				of = " of the instances that exist now"
+				if len(r.outputs.InstanceIDs) > 0 {
+					of = " of the stack's instances"
+				}
+			}
+			return []string{"no make verify in the last 30 days" + of + before + ". Next: " + r.verifyOf("")}
 		}
 	}
-	return []string{fmt.Sprintf("no make verify among the newest %s. Next: %s", screen.Count(seen, "session"), r.command("verify"))}
+	return []string{fmt.Sprintf("no make verify among the newest %s. Next: %s", screen.Count(seen, "session"), r.verifyOf(""))}
+}
+
+// verifyOf is the command that verifies an instance again, or any. Without an instance of the stack, verify needs an ID.
+func (r *run) verifyOf(id string) string {
+	switch {
+	case id != "":
+		return r.command("verify INSTANCE=" + r.byID(id).name)
+	case len(r.outputs.InstanceIDs) == 0:
+		return r.command("verify INSTANCE=i-…")
+	}
+	return r.command("verify")
 }
 
 // verdict says whether the session log of a session of verify is there.
 func (r *run) verdict(ctx context.Context, s session) string {
 	text := fmt.Sprintf("%s by %s on %s: ", s.StartDate.UTC().Format(minute), s.who(), r.byID(s.Target))
 	found, err := r.findRecord(ctx, s, s.SessionID)
-	s = r.settled(ctx, found, s)
-	switch {
-	case err != nil:
+	if err != nil {
 		return text + "whether it was recorded is unknown: " + problem(err)
+	}
+	s = r.settled(ctx, found, s)
+	none := len(found.versions)+len(found.streams) == 0
+	missing, err := []sessiondoc.Location(nil), error(nil)
+	if !none {
+		missing, err = r.missing(ctx, found, s.SessionID)
+	}
+	switch {
 	case s.Status == "Failed":
-		return text + "the session was refused. Next: " + r.command("verify")
-	case len(found.versions)+len(found.streams) == 0 && len(found.problems) > 0:
+		return text + "the session was refused. Next: " + r.verifyOf(s.Target)
+	case none && len(found.problems) > 0:
 		return text + "whether it was recorded is unknown: " + problem(found.problems[0])
-	case len(found.versions)+len(found.streams) == 0:
+	case none && r.settling(s):
+		return text + "its session log is not there yet, and may take some minutes"
+	case none:
 		return text + "NOT recorded. Next: " + r.command("record SESSION="+s.SessionID)
 	case len(r.judge(found, s)) > 0:
 		return text + "its session log is in doubt. Next: " + r.command("record SESSION="+s.SessionID)
+	case err != nil:
+		return text + "recorded, but whether in every log location is unknown: " + problem(err)
+	case len(missing) == 0:
+		return text + "recorded"
+	case r.settling(s):
+		return text + "not there yet: " + describe(missing, s.SessionID)
 	}
-	return text + "recorded"
+	// A session keeps the log locations that the document had when it started.
+	if changed, err := r.documentChanged(ctx); err == nil && s.StartDate.Before(changed) {
+		return text + "recorded, before the session document was changed. Next: " + r.verifyOf(s.Target)
+	}
+	return text + "NOT in " + describe(missing, s.SessionID) + ". Next: " + r.verifyOf(s.Target)
 }

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,6 +48,20 @@ Session logs:  s3://logs/sessions/
 `, got.out)
 }
 
+// wait does not list more than ten instances either, so it is not named.
+func TestStatus_ManyInstances_OthersCounted(t *testing.T) {
+	t.Parallel()
+	ids := map[string]string{}
+	for i := range 12 {
+		ids[fmt.Sprintf("web-%02d", i)] = fmt.Sprintf("i-%d", i)
+	}
+	text, err := json.Marshal(map[string]any{"region": "us-east-2", "sessionDocument": "SSM-SessionManagerRunShell", "instanceIds": ids})
+	require.NoError(t, err)
+	got := runWith(t, "status", string(text), statusAnswers("", ""), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	require.Zero(t, got.code, got.err)
+	assert.Contains(t, got.out, "\n               and 4 more\n")
+}
+
 func TestLasting(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
@@ -62,13 +77,71 @@ func TestStatus_Verification_EachResultNamed(t *testing.T) {
 	verified := sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
 	none, noEvents := answer{Contains: "list-objects", Stdout: `{}`}, answer{Contains: "get-log-events", Stdout: `{}`}
 	for want, answers := range map[string][]answer{
-		"no make verify in the last 30 days of the instances that exist now, and the last one before was at 2026-02-28 23:00 UTC, on i-gone. Next: make verify STACK=dev": statusAnswers("", sessionJSON("old-1", "i-gone", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")),
+		"no make verify in the last 30 days of the stack's instances, and the last one before was at 2026-02-28 23:00 UTC, on i-gone. Next: make verify STACK=dev": statusAnswers("", sessionJSON("old-1", "i-gone", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z"), answer{Contains: "describe-instances", Stdout: "{}"}),
 		"NOT recorded. Next: make record SESSION=alice-1 STACK=dev":                statusAnswers("", verified, answer{Contains: "list-object-versions", Stdout: `{}`}, none, noEvents),
 		"whether it was recorded is unknown: ssm:GetObject was refused":            statusAnswers("", verified, refused("list-object-versions"), refused("get-object"), refused("head-object"), none, noEvents),
 		"its session log is in doubt. Next: make record SESSION=alice-1 STACK=dev": statusAnswers("", verified, answer{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "sessions/alice-1.log", "VersionId": "v1", "LastModified": "2026-02-28T22:00:12Z", "Size": 9}]}`}),
-		"the session was refused. Next: make verify STACK=dev":                     statusAnswers("", strings.Replace(verified, "Connected", "Failed", 1), answer{Contains: "list-object-versions", Stdout: `{}`}, none, noEvents),
+		"the session was refused. Next: make verify INSTANCE=app STACK=dev":        statusAnswers("", strings.Replace(verified, "Connected", "Failed", 1), answer{Contains: "list-object-versions", Stdout: `{}`}, none, noEvents),
 	} {
 		got := runFake(t, "status", answers)
+		require.Zero(t, got.code, got.err)
+		assert.Contains(t, got.out, want)
+	}
+}
+
+// Each log location that the session document names must have its copy, as verify and the audit want it.
+func TestStatus_Verification_MissingCopyNamed(t *testing.T) {
+	t.Parallel()
+	both := answer{Contains: "get-document", Stdout: `{"Content": "{\"inputs\": {\"s3BucketName\": \"logs\", \"s3KeyPrefix\": \"sessions\", \"cloudWatchLogGroupName\": \"/group\"}}"}`}
+	written := answer{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "sessions/alice-1.log", "VersionId": "v1", "LastModified": "2026-02-28T23:00:12Z", "Size": 9}]}`}
+	streamed := answer{Contains: `"logGroupName":"/group"`, Stdout: `{"events": [{"message": "x"}]}`}
+	changed := func(at string) answer {
+		return answer{Contains: "list-document-versions", Stdout: `{"DocumentVersions": [{"CreatedDate": "` + at + `", "IsDefaultVersion": true}]}`}
+	}
+	old, new := changed("2026-02-01T00:00:00Z"), changed("2026-03-01T00:00:00Z")
+	for want, more := range map[string][]answer{
+		"recorded\n": {written, streamed, old},
+		"NOT in s3://logs/sessions/alice-1.log. Next: make verify INSTANCE=app STACK=dev\n":             {noVersions, streamed, old},
+		"NOT in log group /group, stream alice-1. Next: make verify INSTANCE=app STACK=dev\n":           {written, noStream, old},
+		"recorded, before the session document was changed. Next: make verify INSTANCE=app STACK=dev\n": {written, noStream, new},
+		"recorded, but whether in every log location is unknown: ssm:GetLogEvents was refused\n":        {written, refused("get-log-events"), old},
+		"recorded, but whether in every log location is unknown: ssm:GetObject was refused\n":           {refused("list-object-versions"), refused("get-object"), streamed, old},
+	} {
+		verified := sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
+		got := runFake(t, "status", statusAnswers("", verified, append(more, both, noStream, emptyList, answer{Contains: "head-bucket"})...))
+		require.Zero(t, got.code, got.err)
+		assert.Contains(t, got.out, "on app (i-1): "+want)
+	}
+}
+
+// A session log may take some minutes, as record says.
+func TestStatus_VerificationJustEnded_NotThereYet(t *testing.T) {
+	t.Parallel()
+	for end, want := range map[string]string{
+		"2026-03-01T11:59:50Z": "its session log is not there yet, and may take some minutes\n",
+		"2026-03-01T11:50:00Z": "NOT recorded. Next: make record SESSION=alice-1 STACK=dev\n",
+	} {
+		verified := sessionJSON("alice-1", "i-1", "alice", verifyReason, "2026-03-01T11:49:00Z", end)
+		got := runFake(t, "status", statusAnswers("", verified, noVersions, emptyList, noStream))
+		require.Zero(t, got.code, got.err)
+		assert.Contains(t, got.out, want)
+	}
+}
+
+// An instance that only has the stack's profile is not in the outputs, and exists all the same.
+func TestStatus_VerificationOfAnInstanceWithTheProfile_IsJudged(t *testing.T) {
+	t.Parallel()
+	without := strings.Replace(testOutputs, `{"app": "i-1", "web": "i-2"}`, "{}", 1)
+	verified := sessionJSON("alice-1", "i-9", "alice", verifyReason, "2026-02-28T23:00:00Z", "2026-02-28T23:00:10Z")
+	written := answer{Contains: "list-object-versions", Stdout: `{"Versions": [{"Key": "sessions/alice-1.log", "VersionId": "v1", "LastModified": "2026-02-28T23:00:12Z", "Size": 9}]}`}
+	runs := answer{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"InstanceId": "i-9", "State": {"Name": "running"}}]}]}`}
+	gone := answer{Contains: "describe-instances", Stdout: "{}"}
+	for want, answers := range map[string][]answer{
+		"by alice on i-9: recorded\n": statusAnswers("", verified, written, runs),
+		"no make verify in the last 30 days. Next: make verify INSTANCE=i-… STACK=dev\n":                                                                                              statusAnswers("", ""),
+		"no make verify in the last 30 days of the instances that exist now, and the last one before was at 2026-02-28 23:00 UTC, on i-9. Next: make verify INSTANCE=i-… STACK=dev\n": statusAnswers("", verified, gone),
+	} {
+		got := runWith(t, "status", without, answers, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 		require.Zero(t, got.code, got.err)
 		assert.Contains(t, got.out, want)
 	}
@@ -132,10 +205,17 @@ func TestOutOfDate_Outputs_Said(t *testing.T) {
 			require.ErrorContains(t, err, "Fix: make connect INSTANCE=app STACK=dev")
 		}
 		r.noteOutOfDate()
+		none := &run{Setting: r.Setting}
+		require.NoError(t, none.wait(t.Context()))
+		none.Environ = []string{"PATH=" + withPlugin(t)}
+		err = none.verify(t.Context())
+		require.ErrorContains(t, err, "the stack dev has no instances: make verify INSTANCE=i-… STACK=dev")
+		assert.Equal(t, said, strings.HasSuffix(err.Error(), "\n  The stack has "+unfinished), "%s", err)
 		require.NoError(t, out.Close())
 		text, err := os.ReadFile(out.Name())
 		require.NoError(t, err)
 		assert.Equal(t, said, strings.Contains(string(text), "The stack has "+unfinished), "%s", text)
+		assert.Equal(t, said, strings.Contains(string(text), "The stack dev has no instances to wait for.\n  The stack has "+unfinished), "%s", text)
 	}
 	r := &run{Setting: Setting{Deployed: func() (string, error) { return "", errors.New("no network") }}}
 	assert.Empty(t, r.outOfDate())

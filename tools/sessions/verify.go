@@ -43,7 +43,7 @@ func (r *run) verify(ctx context.Context) error {
 	}
 	all := r.instances()
 	if r.instance == "" && len(all) == 0 {
-		return fmt.Errorf("the stack %s has no instances: %s", r.Stack, r.command("verify INSTANCE=i-…"))
+		return fmt.Errorf("the stack %s has no instances: %s%s", r.Stack, r.command("verify INSTANCE=i-…"), r.perhapsMore())
 	}
 	r.noteOutOfDate()
 	if r.all {

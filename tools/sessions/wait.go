@@ -40,7 +40,7 @@ func (r *run) wait(ctx context.Context) error {
 		wanted = []named{one}
 	}
 	if len(wanted) == 0 {
-		r.say("The stack %s has no instances to wait for.", r.Stack)
+		r.say("The stack %s has no instances to wait for.%s", r.Stack, r.perhapsMore())
 		return nil
 	}
 	r.noteOutOfDate()
@@ -58,6 +58,14 @@ func (r *run) wait(ctx context.Context) error {
 	}
 	r.say("Next: %s", r.command(next))
 	return nil
+}
+
+// perhapsMore is a line for a stack without instances if its outputs are out of date: an update that adds some may have failed.
+func (r *run) perhapsMore() string {
+	if text := r.outOfDate(); text != "" {
+		return "\n  " + text
+	}
+	return ""
 }
 
 // waitFor returns once the instances are online.

@@ -43,7 +43,7 @@ func (a *app) sessionSetting(outputs string) (s sessions.Setting, err error) {
 		}
 		return sessions.Setting{
 			Stack: a.name, Environ: a.environ, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-			Outputs: func() (string, error) { text, err := os.ReadFile(outputs); return string(text), err },
+			Outputs: func() (string, error) { return sessions.ReadOutputs(outputs, a.name) },
 		}, nil
 	}
 	if err := a.openStack(); err != nil {
