@@ -55,7 +55,7 @@ func (l *list) elsewhere(title string) {
 	if l.facts.Groups.Problem == "" && len(i.Groups) > 0 && out == Missing {
 		l.add(title, Missing, "it is in "+blocks+" of another VPC, and the instance's group "+strings.Join(i.Groups, ", ")+" lets no HTTPS out there",
 			"aws ec2 authorize-security-group-egress"+l.region()+" --group-id "+i.Groups[0]+
-				" --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp="+l.facts.Elsewhere[0]+"}]")
+				" --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp="+l.facts.Elsewhere[0]+"}]'")
 		return
 	}
 	for _, block := range l.facts.Elsewhere {
@@ -66,4 +66,9 @@ func (l *list) elsewhere(title string) {
 		}
 	}
 	l.add(title, Unknown, "none in "+i.VpcID+"; by the stack's config it is in "+blocks+" of another VPC, which cannot be seen from here", "")
+}
+
+// maybeElsewhere is for an endpoint that may be in another VPC, but that the config does not say to be there.
+func (l *list) maybeElsewhere() string {
+	return "by the stack's config it may be in " + strings.Join(l.facts.Elsewhere, ", ") + " of another VPC, which cannot be seen from here"
 }

@@ -83,7 +83,8 @@ func TestWait_NamedInstance_ReadsOnlyThatInstance(t *testing.T) {
 	require.Contains(t, got.err, "Next: make connect INSTANCE=i-0123456789abcdef0 STACK=dev", "an instance that is not the stack's own")
 	got = runFake(t, "wait", nil, "--instance", "nobody")
 	require.Equal(t, 2, got.code)
-	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)\n  Fix: make wait INSTANCE=app")
+	require.Contains(t, got.err, "INSTANCE=nobody is no instance of the stack dev, and no instance id. It has: app (i-1), web (i-2)\n")
+	require.NotContains(t, got.err, "Fix:", "a command with an instance that was not meant")
 	require.Empty(t, got.calls)
 	got = runFake(t, "wait", nil, "--instance", "Wbe")
 	require.Contains(t, got.err, "Fix: make wait INSTANCE=web STACK=dev", "the name that was meant")
@@ -529,6 +530,20 @@ func TestMissingSessionLog_IsExplained(t *testing.T) {
 	}
 }
 
+// An update creates no endpoints in a central VPC, so it is no fix.
+func TestMissingSessionLog_EndpointsOfCentralVPC_NotCalledMissing(t *testing.T) {
+	t.Parallel()
+	central := strings.Replace(testOutputs, `{"region"`, `{"endpointCidrBlocks": ["10.99.0.0/16"], "region"`, 1)
+	got := runWith(t, "record", central, []answer{document, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList, noVersions, noStream, me,
+		{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"State": {"Name": "running"}, "VpcId": "vpc-1", "SubnetId": "subnet-1"}]}]}`},
+		{Contains: "describe-vpc-endpoints", Stdout: "{}"},
+		{Contains: "describe-route-tables", Stdout: `{"RouteTables": [{"RouteTableId": "rtb-1", "Associations": [{"Main": true}]}]}`},
+	}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), "--session", aliceID)
+	require.Equal(t, codeNoRecord, got.code, got.err)
+	require.Contains(t, got.err, "there is no gateway endpoint for S3 in vpc-1; by the stack's config it may be in 10.99.0.0/16 of another VPC")
+	require.NotContains(t, got.err, "First to fix: the subnet has a route to S3")
+}
+
 func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 	t.Parallel()
 	bob := answer{Contains: "get-caller-identity", Stdout: `{"Account": "1", "Arn": "arn:aws:sts::1:assumed-role/r/bob"}`}
@@ -548,7 +563,7 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 
 	got = runFake(t, "end", []answer{me, open, ended}, "--instance", "app")
 	require.Equal(t, 2, got.code)
-	require.Contains(t, got.err, "no terminal to ask on, so nothing was ended")
+	require.Contains(t, got.err, "no terminal to ask on, so nothing was ended. To end 1 on app (i-1): make end INSTANCE=app YES=1 STACK=dev")
 	require.Zero(t, got.count("terminate-session"))
 	got = runFake(t, "end", []answer{me, open, ended}, "--instance", "app", "--yes")
 	require.Zero(t, got.code, got.err)
@@ -564,6 +579,29 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 	require.Contains(t, got.err, "has ended already, at 2026-03-01T11:00:05Z")
 	got = runFake(t, "end", nil)
 	require.Equal(t, 2, got.code)
+}
+
+// Without ALL=1 the command would end the sessions of the caller, and no others.
+func TestEnd_AllWithoutTerminal_FixEndsTheSameSessions(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "end", []answer{me, oneSession(active, "Connected")}, "--instance", "app", "--all")
+	require.Equal(t, 2, got.code)
+	require.Contains(t, got.err, "To end 1 on app (i-1): make end INSTANCE=app ALL=1 YES=1 STACK=dev")
+}
+
+func TestEnd_SessionUnderAnotherDocument_NoHintAtASessionLog(t *testing.T) {
+	t.Parallel()
+	for document, says := range map[string]string{
+		"SSM-SessionManagerRunShell": "on app (i-1); its session log: make record SESSION=" + aliceID + " STACK=dev\n",
+		"other":                      "on app (i-1)\n",
+		"AWS-StartSSHSession":        "on app (i-1), which has no session log\n",
+	} {
+		open := oneSession(active, "Connected")
+		open.Stdout = strings.Replace(open.Stdout, "SSM-SessionManagerRunShell", document, 1)
+		got := runFake(t, "end", []answer{me, open, {Contains: "terminate-session", Stdout: "{}"}}, "--session", aliceID)
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, "ended "+aliceID+" of alice "+says, got.out)
+	}
 }
 
 func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
@@ -741,14 +779,14 @@ func TestVerbose_PrintsAWSCommand(t *testing.T) {
 	require.Contains(t, got.err, `+ aws ssm describe-instance-information --region us-east-2 --output json --cli-input-json '{"Filters":[{"Key":"InstanceIds","Values":["i-1","i-2"]}]}'`)
 }
 
-// The outputs are those of the last finished update.
-func TestConnect_InstanceOfAnUnfinishedChange_SaysSo(t *testing.T) {
+func TestConnect_InstanceNotConnected_SaysWhy(t *testing.T) {
 	t.Parallel()
 	plugin := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(plugin, "session-manager-plugin"), []byte("#!/bin/sh\n"), 0o755))
 	for state, want := range map[string]string{
-		"terminated": "The instance i-1 does not exist any more, so the last change of the stack was not finished. Next: make up STACK=dev",
-		"running":    "Next: make wait INSTANCE=app TIMEOUT=1s STACK=dev prints what is missing",
+		"terminated":    "The instance i-1 was deleted. Next: make up ARGS=--refresh STACK=dev\n",
+		"shutting-down": "The instance i-1 was deleted. Next: make up ARGS=--refresh STACK=dev\n",
+		"running":       "Next: make wait INSTANCE=app TIMEOUT=1s STACK=dev prints what is missing",
 	} {
 		got := runOn(t, plugin, "connect", strings.Replace(testOutputs, `, "web": "i-2"`, "", 1), []answer{document, me, noSessions,
 			{Contains: "start-session", Code: 254, Stderr: "\nAn error occurred (TargetNotConnected) when calling the StartSession operation: it is not connected.\n"},
@@ -756,6 +794,52 @@ func TestConnect_InstanceOfAnUnfinishedChange_SaysSo(t *testing.T) {
 		}, time.Now())
 		require.Equal(t, 254, got.code, got.err)
 		require.Contains(t, got.err, want)
+	}
+}
+
+// The outputs are those of the last finished update.
+func TestConnect_UnfinishedChange_IsTheCause(t *testing.T) {
+	t.Parallel()
+	const unfinished = "2 AWS resources. The last change was not finished, so what follows may be out of date. Next: make up STACK=dev"
+	r := &run{Setting: Setting{Stack: "dev", Deployed: func() (string, error) { return unfinished, nil }}, name: "connect"}
+	require.Equal(t, "The instance i-1 does not exist any more. The stack has "+unfinished, r.deleted(named{"app", "i-1"}))
+	_, err := r.pick(t.Context())
+	require.EqualError(t, err, "the outputs of the stack dev have no instances; for one that has the stack's profile: make connect INSTANCE=i-… STACK=dev\n  The stack has "+unfinished)
+}
+
+// endedConnect is what finds the session of connect when it has ended.
+func endedConnect() answer {
+	return answer{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, `"Owner"`, `"Reason": "$REASON", "Owner"`, 1)}
+}
+
+func TestConnect_InstanceDeletedMeanwhile_PromisesNoSessionLog(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"shutting-down", "terminated"} {
+		got := runOn(t, withPlugin(t), "connect", testOutputs, []answer{opened, {Contains: `"State":"Active"`, Stdout: "{}"}, endedConnect(), document,
+			{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "` + state + `"}}]}]}`},
+		}, time.Now(), "--instance", "app")
+		require.Equal(t, 1, got.code, got.err)
+		require.Contains(t, got.err, "Its instance was deleted while it was open, so there may be no session log of it", state)
+	}
+}
+
+// The log location in the outputs counts only if the document cannot be read.
+func TestConnect_DocumentNamesNoLocation_NotRecorded(t *testing.T) {
+	t.Parallel()
+	none := answer{Contains: "get-document", Stdout: `{"Content": "{\"inputs\": {}}"}`}
+	const unrecorded = "It is not recorded, because the document SSM-SessionManagerRunShell names no log location.\n  Next: make verify INSTANCE=app STACK=dev prints what to do\n"
+	for _, test := range []struct {
+		answers []answer
+		says    string
+	}{
+		{[]answer{none, {Contains: `"State":"Active"`, Stdout: "{}"}, endedConnect()}, "The session " + aliceID + " has ended. " + unrecorded},
+		{[]answer{none, noSessions}, "The session has ended. make history STACK=dev lists its id. " + unrecorded},
+		{[]answer{refused("get-document"), {Contains: `"State":"Active"`, Stdout: "{}"}, endedConnect()}, "Its session log will be in s3://logs/sessions/" + aliceID + ".log"},
+		{[]answer{refused("get-document"), noSessions}, "lists its id. Its session log follows within a minute.\n"},
+	} {
+		got := runOn(t, withPlugin(t), "connect", testOutputs, append(test.answers, opened), time.Now(), "--instance", "app")
+		require.Zero(t, got.code, got.err)
+		require.Contains(t, got.err, test.says)
 	}
 }
 
