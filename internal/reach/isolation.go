@@ -28,12 +28,23 @@ func (l *list) noRouteOut() {
 	if l.unread(title, table.Problem) {
 		return
 	}
-	routes := append(table.Value.InternetRoutes(), table.Value.OutsideRoutes()...)
+	// The config asks for the routes to the endpoints of another VPC.
+	routes := slices.DeleteFunc(append(table.Value.InternetRoutes(), table.Value.OutsideRoutes()...), func(r Route) bool { return within(r.Destination, l.facts.Elsewhere) })
 	if len(routes) == 0 {
-		l.add(title, OK, table.Value.RouteTableID+" has none", "")
+		found := table.Value.RouteTableID + " has none"
+		if blocks := l.facts.Elsewhere; len(blocks) > 0 {
+			found += ", except to the endpoints in " + strings.Join(blocks, ", ")
+		}
+		l.add(title, OK, found, "")
 		return
 	}
 	first, fix := routes[0], ""
+	for _, block := range l.facts.Elsewhere {
+		if r, ok := table.Value.RouteTo(block); ok && r == first { // without it, the instance would lose the endpoints
+			l.add(title, Missing, table.Value.RouteTableID+" has the route "+first.String()+", which leads to more than the endpoints in "+block+". They need a route of their own first", "")
+			return
+		}
+	}
 	if strings.ContainsAny(first.Destination, ".:-") { // what a VPN gateway propagates is no route of the table
 		fix = "aws ec2 delete-route" + l.region() + " --route-table-id " + table.Value.RouteTableID + " " + first.DestinationFlag()
 	}
@@ -53,12 +64,13 @@ func (r Route) DestinationFlag() string {
 
 func (l *list) noRuleOut() {
 	const title = "its security groups let nothing out of the VPC, except to S3"
-	l.rules(title, l.facts.Instance.Value.Groups, "egress", func(g Group) []Rule { return g.Egress }, l.facts.S3.Value.ID)
+	// The config asks for the rules for the endpoints of another VPC.
+	l.rules(title, l.facts.Instance.Value.Groups, "egress", func(g Group) []Rule { return g.Egress }, append([]string{l.facts.S3.Value.ID}, l.facts.Elsewhere...)...)
 }
 
 func (l *list) noRuleIn() {
 	const title = "its security groups let nothing in from outside the VPC"
-	l.rules(title, l.facts.Instance.Value.Groups, "ingress", func(g Group) []Rule { return g.Ingress }, "")
+	l.rules(title, l.facts.Instance.Value.Groups, "ingress", func(g Group) []Rule { return g.Ingress })
 }
 
 func (l *list) endpointsClosed() {
@@ -71,11 +83,11 @@ func (l *list) endpointsClosed() {
 		groups = append(groups, e.Groups...)
 	}
 	slices.Sort(groups)
-	l.rules(title, slices.Compact(groups), "ingress", func(g Group) []Rule { return g.Ingress }, "")
+	l.rules(title, slices.Compact(groups), "ingress", func(g Group) []Rule { return g.Ingress })
 }
 
-// rules finds the first rule of the groups that names addresses outside the VPC, or a prefix list other than the one.
-func (l *list) rules(title string, groups []string, direction string, of func(Group) []Rule, prefixList string) {
+// rules finds the first rule of the groups that names addresses outside the VPC, or a prefix list, other than the wanted ones.
+func (l *list) rules(title string, groups []string, direction string, of func(Group) []Rule, wanted ...string) {
 	switch {
 	case l.unread(title, l.facts.Groups.Problem), l.unread(title, l.facts.Network.Problem):
 		return
@@ -92,12 +104,12 @@ func (l *list) rules(title string, groups []string, direction string, of func(Gr
 		for _, r := range of(group) {
 			outside := ""
 			for _, block := range r.Ranges {
-				if !l.inVPC(block) {
+				if !within(block, l.facts.Network.Value.Ranges) && !within(block, wanted) {
 					outside = block
 				}
 			}
 			for _, list := range r.PrefixLists {
-				if list != prefixList || prefixList == "" {
+				if !slices.Contains(wanted, list) {
 					outside = list
 				}
 			}
@@ -126,13 +138,13 @@ func (r Rule) permission(peer string) string {
 	return text + ",IpRanges=[{CidrIp=" + peer + "}]"
 }
 
-// inVPC reports whether a range lies in one of the VPC's.
-func (l *list) inVPC(block string) bool {
+// within reports whether a range lies in one of others.
+func within(block string, ranges []string) bool {
 	inner, err := netip.ParsePrefix(block)
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(l.facts.Network.Value.Ranges, func(text string) bool {
+	return slices.ContainsFunc(ranges, func(text string) bool {
 		outer, err := netip.ParsePrefix(text)
 		return err == nil && outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 	})

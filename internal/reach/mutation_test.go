@@ -231,6 +231,42 @@ func TestJudge_OneIngressRule_Suffices(t *testing.T) {
 }
 
 // What cannot be read is neither a problem nor a proof.
+// What the config asks for, the routes to and the rules for the endpoints of another VPC, leads out of this one and is no finding.
+func TestIsolation_EndpointsOfCentralVPC_AreWanted(t *testing.T) {
+	t.Parallel()
+	central := func() Facts {
+		f := deployed()
+		f.Elsewhere = []string{"10.99.0.0/16"}
+		f.Routes.Value.Routes = append(f.Routes.Value.Routes, Route{"10.99.0.0/16", "tgw-1"})
+		f.group(func(g *Group) {
+			g.Egress = append(g.Egress, Rule{Protocol: "tcp", From: 443, To: 443, Ranges: []string{"10.99.0.0/16"}})
+		})
+		return f
+	}
+	d := Isolation(central())
+	require.Nil(t, d.First(), "%+v", d.First())
+	require.Equal(t, "rtb-1 has none, except to the endpoints in 10.99.0.0/16", checkOf(t, d, "no route").Found)
+
+	for name, c := range map[string]struct {
+		mutate            func(*Facts)
+		title, found, fix string
+	}{
+		"another route": {func(f *Facts) { f.Routes.Value.Routes = append(f.Routes.Value.Routes, Route{"10.98.0.0/16", "tgw-1"}) },
+			"no route", "rtb-1 has the route 10.98.0.0/16 to tgw-1", "aws ec2 delete-route --region us-east-2 --route-table-id rtb-1 --destination-cidr-block 10.98.0.0/16"},
+		"a wider route that the endpoints need": {func(f *Facts) { f.Routes.Value.Routes[2].Destination = "10.0.0.0/8" },
+			"no route", "rtb-1 has the route 10.0.0.0/8 to tgw-1, which leads to more than the endpoints in 10.99.0.0/16. They need a route of their own first", ""},
+		"a wider rule": {func(f *Facts) { f.group(func(g *Group) { g.Egress[2].Ranges[0] = "10.0.0.0/8" }) },
+			"its security groups let nothing out", "a rule of sg-1 names 10.0.0.0/8", "aws ec2 revoke-security-group-egress --region us-east-2 --group-id sg-1 --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=10.0.0.0/8}]'"},
+		"a rule that lets the other VPC in": {func(f *Facts) { f.group(func(g *Group) { g.Ingress[1].Ranges[0] = "10.99.0.0/16" }) },
+			"its security groups let nothing in", "a rule of sg-1 names 10.99.0.0/16", "aws ec2 revoke-security-group-ingress --region us-east-2 --group-id sg-1 --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=10.99.0.0/16}]'"},
+	} {
+		f := central()
+		c.mutate(&f)
+		check := checkOf(t, Isolation(f), c.title)
+		require.Equal(t, []string{c.found, c.fix}, []string{check.Found, check.Fix}, name)
+	}
+}
+
 func TestIsolation_UnreadableFact_CannotTell(t *testing.T) {
 	t.Parallel()
 	for name, hide := range map[string]func(*Facts){
