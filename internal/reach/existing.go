@@ -67,3 +67,8 @@ func (l *list) elsewhere(title string) {
 	}
 	l.add(title, Unknown, "none in "+i.VpcID+"; by the stack's config it is in "+blocks+" of another VPC, which cannot be seen from here", "")
 }
+
+// maybeElsewhere is for an endpoint that may be in another VPC, but that the config does not say to be there.
+func (l *list) maybeElsewhere() string {
+	return "by the stack's config it may be in " + strings.Join(l.facts.Elsewhere, ", ") + " of another VPC, which cannot be seen from here"
+}

@@ -94,6 +94,26 @@ func TestDiagnose_EndpointsOfCentralVPC_WayThereJudged(t *testing.T) {
 	check = checkOf(t, Diagnose(noRoute, now), "endpoint ssm")
 	require.Equal(t, Missing, check.Status)
 	require.Contains(t, check.Fix, "create-route")
+
+	// The central VPC may have S3's endpoint as well. No update creates a gateway endpoint here.
+	d := Diagnose(central(), now)
+	check = checkOf(t, d, "the subnet has a route to S3")
+	require.Equal(t, Check{check.Title, Unknown, "there is no gateway endpoint for S3 in vpc-1; by the stack's config it may be in 10.99.0.0/16 of another VPC, which cannot be seen from here", ""}, check)
+}
+
+func TestDiagnoseLog_EndpointsOfCentralVPC_CannotTell(t *testing.T) {
+	t.Parallel()
+	f := recording()
+	f.Endpoints.Value, f.Elsewhere, f.Routes.Value.Routes = nil, []string{"10.99.0.0/16"}, []Route{{"10.99.0.0/16", "tgw-1"}}
+	d := DiagnoseLog(f)
+	require.Nil(t, d.First(), "%+v", d.First())
+	for title, found := range map[string]string{
+		"the subnet has a route to S3": "there is no gateway endpoint for S3 in vpc-1; by the stack's config it may be in 10.99.0.0/16 of another VPC, which cannot be seen from here",
+		"endpoint logs":                "there is none in vpc-1; by the stack's config it may be in 10.99.0.0/16 of another VPC, which cannot be seen from here",
+	} {
+		check := checkOf(t, d, title)
+		require.Equal(t, Check{check.Title, Unknown, found, ""}, check)
+	}
 }
 
 // Without the addresses of S3, only rules and entries for every address, or a rule for its prefix list, decide.

@@ -276,6 +276,8 @@ func (l *list) routes() {
 		l.add(title, OK, r.Value.RouteTableID+" leads to "+gateway, "")
 	case r.Value.DefaultRoute() != "":
 		l.add(title, Unknown, "none to a gateway endpoint, but a default route leads to "+r.Value.DefaultRoute(), "")
+	case gateway == "" && len(l.facts.Elsewhere) > 0: // no update creates one there
+		l.add(title, Unknown, "there is no gateway endpoint for S3 in "+l.facts.Instance.Value.VpcID+"; "+l.maybeElsewhere(), "")
 	case gateway == "":
 		l.add(title, Missing, "there is no gateway endpoint for S3 in "+l.facts.Instance.Value.VpcID, l.again())
 	default:

@@ -230,7 +230,6 @@ func TestJudge_OneIngressRule_Suffices(t *testing.T) {
 	}
 }
 
-// What cannot be read is neither a problem nor a proof.
 // What the config asks for, the routes to and the rules for the endpoints of another VPC, leads out of this one and is no finding.
 func TestIsolation_EndpointsOfCentralVPC_AreWanted(t *testing.T) {
 	t.Parallel()
@@ -267,6 +266,7 @@ func TestIsolation_EndpointsOfCentralVPC_AreWanted(t *testing.T) {
 	}
 }
 
+// What cannot be read is neither a problem nor a proof.
 func TestIsolation_UnreadableFact_CannotTell(t *testing.T) {
 	t.Parallel()
 	for name, hide := range map[string]func(*Facts){

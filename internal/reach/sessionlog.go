@@ -29,6 +29,8 @@ type LogFacts struct {
 	BucketPolicy Read[string]
 	// VpcID is the instance's.
 	VpcID string
+	// Elsewhere are CIDR blocks of another VPC that endpoints are in, by the stack's config.
+	Elsewhere []string
 	// BucketKey and SessionKey are the states of the keys: Enabled, Disabled, PendingDeletion; empty where there is no key.
 	BucketKey, SessionKey Read[string]
 	// BucketKeyARN is the bucket's own key, and BucketKeyPolicy the JSON of that key's policy.
@@ -54,7 +56,8 @@ type Recording struct {
 // DiagnoseLog says why a session has no log, or could not be opened, in the order of what the agent does
 // (encryption first, upload last).
 func DiagnoseLog(f LogFacts) Diagnosis {
-	l := &logList{list{facts: Facts{Stack: f.Stack, Region: f.Region, Account: f.Account}}, f}
+	l := &logList{list{facts: Facts{Stack: f.Stack, Region: f.Region, Account: f.Account, Elsewhere: f.Elsewhere}}, f}
+	l.facts.Instance.Value.VpcID, l.facts.Instance.Value.SubnetID = f.VpcID, f.Routes.Value.SubnetID
 	const title = "the document names a log location"
 	if l.unread(title, f.Recording.Problem) {
 		return Diagnosis{l.checks}
@@ -270,7 +273,11 @@ func (l *logList) group() {
 			return
 		}
 	}
-	if l.f.Routes.Value.DefaultRoute() == "" {
+	switch {
+	case l.f.Routes.Value.DefaultRoute() != "":
+	case len(l.f.Elsewhere) > 0: // no update creates one there
+		l.add("endpoint logs", Unknown, "there is none in "+l.f.VpcID+"; "+l.maybeElsewhere(), "")
+	default:
 		l.add("endpoint logs", Missing, "there is none, so an instance without an internet route cannot write to CloudWatch Logs", l.again())
 	}
 }

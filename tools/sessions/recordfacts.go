@@ -36,7 +36,7 @@ func (r *run) whyNoRecord(ctx context.Context, n named, document, id string) rea
 	})
 	wait.Wait()
 	f.Account, f.Role, f.RoleARN, f.Boundary = around.Account, around.Role.Value, around.RoleARN, around.Boundary
-	f.VpcID = around.Instance.Value.VpcID
+	f.VpcID, f.Elsewhere = around.Instance.Value.VpcID, around.Elsewhere
 	f.Policies, f.Endpoints, f.Routes, f.Agent = around.Policies, around.Endpoints, around.Routes, around.Agent
 	if around.Role.Problem != "" {
 		f.Policies.Problem = around.Role.Problem

@@ -501,6 +501,20 @@ func TestMissingSessionLog_IsExplained(t *testing.T) {
 	}
 }
 
+// An update creates no endpoints in a central VPC, so it is no fix.
+func TestMissingSessionLog_EndpointsOfCentralVPC_NotCalledMissing(t *testing.T) {
+	t.Parallel()
+	central := strings.Replace(testOutputs, `{"region"`, `{"endpointCidrBlocks": ["10.99.0.0/16"], "region"`, 1)
+	got := runWith(t, "record", central, []answer{document, {Contains: `"State":"Active"`, Stdout: "{}"}, oneSession(past, "Terminated"), noKey, emptyList, noVersions, noStream, me,
+		{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"State": {"Name": "running"}, "VpcId": "vpc-1", "SubnetId": "subnet-1"}]}]}`},
+		{Contains: "describe-vpc-endpoints", Stdout: "{}"},
+		{Contains: "describe-route-tables", Stdout: `{"RouteTables": [{"RouteTableId": "rtb-1", "Associations": [{"Main": true}]}]}`},
+	}, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), "--session", aliceID)
+	require.Equal(t, codeNoRecord, got.code, got.err)
+	require.Contains(t, got.err, "there is no gateway endpoint for S3 in vpc-1; by the stack's config it may be in 10.99.0.0/16 of another VPC")
+	require.NotContains(t, got.err, "First to fix: the subnet has a route to S3")
+}
+
 func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 	t.Parallel()
 	bob := answer{Contains: "get-caller-identity", Stdout: `{"Account": "1", "Arn": "arn:aws:sts::1:assumed-role/r/bob"}`}
