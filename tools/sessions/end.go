@@ -73,7 +73,11 @@ func (r *run) end(ctx context.Context) error {
 	}
 	if !r.yes {
 		if !process.IsTerminal(r.In) || !process.IsTerminal(r.Err) {
-			return process.Usagef("there is no terminal to ask on, so nothing was ended. To end %d on %s: %s", len(mine), n, r.command("end INSTANCE="+r.instance+" YES=1"))
+			options := " YES=1"
+			if r.all {
+				options = " ALL=1 YES=1"
+			}
+			return process.Usagef("there is no terminal to ask on, so nothing was ended. To end %d on %s: %s", len(mine), n, r.command("end INSTANCE="+r.instance+options))
 		}
 		if r.Where != "" {
 			r.say("The stack %s: %s.", r.Stack, r.Where)
@@ -116,9 +120,11 @@ func (r *run) terminate(ctx context.Context, s session) error {
 	if err := r.aws.call(ctx, nil, "ssm", "terminate-session", input{"SessionId": s.SessionID}); err != nil {
 		return r.explain(err)
 	}
-	log := "; its session log: " + r.command("record SESSION="+s.SessionID)
+	log := ""
 	if r.unrecorded(s) {
 		log = ", which has no session log"
+	} else if r.underDocument(s) { // another document may name other log locations, or none
+		log = "; its session log: " + r.command("record SESSION="+s.SessionID)
 	}
 	r.print("ended %s of %s on %s%s", s.SessionID, printable(s.who()), r.byID(s.Target), log)
 	return nil

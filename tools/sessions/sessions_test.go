@@ -534,7 +534,7 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 
 	got = runFake(t, "end", []answer{me, open, ended}, "--instance", "app")
 	require.Equal(t, 2, got.code)
-	require.Contains(t, got.err, "no terminal to ask on, so nothing was ended")
+	require.Contains(t, got.err, "no terminal to ask on, so nothing was ended. To end 1 on app (i-1): make end INSTANCE=app YES=1 STACK=dev")
 	require.Zero(t, got.count("terminate-session"))
 	got = runFake(t, "end", []answer{me, open, ended}, "--instance", "app", "--yes")
 	require.Zero(t, got.code, got.err)
@@ -550,6 +550,29 @@ func TestEnd_EndsOwnSessionsUnlessAll(t *testing.T) {
 	require.Contains(t, got.err, "has ended already, at 2026-03-01T11:00:05Z")
 	got = runFake(t, "end", nil)
 	require.Equal(t, 2, got.code)
+}
+
+// Without ALL=1 the command would end the sessions of the caller, and no others.
+func TestEnd_AllWithoutTerminal_FixEndsTheSameSessions(t *testing.T) {
+	t.Parallel()
+	got := runFake(t, "end", []answer{me, oneSession(active, "Connected")}, "--instance", "app", "--all")
+	require.Equal(t, 2, got.code)
+	require.Contains(t, got.err, "To end 1 on app (i-1): make end INSTANCE=app ALL=1 YES=1 STACK=dev")
+}
+
+func TestEnd_SessionUnderAnotherDocument_NoHintAtASessionLog(t *testing.T) {
+	t.Parallel()
+	for document, says := range map[string]string{
+		"SSM-SessionManagerRunShell": "on app (i-1); its session log: make record SESSION=" + aliceID + " STACK=dev\n",
+		"other":                      "on app (i-1)\n",
+		"AWS-StartSSHSession":        "on app (i-1), which has no session log\n",
+	} {
+		open := oneSession(active, "Connected")
+		open.Stdout = strings.Replace(open.Stdout, "SSM-SessionManagerRunShell", document, 1)
+		got := runFake(t, "end", []answer{me, open, {Contains: "terminate-session", Stdout: "{}"}}, "--session", aliceID)
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, "ended "+aliceID+" of alice "+says, got.out)
+	}
 }
 
 func TestHistory_JSONAndCSV_AreComplete(t *testing.T) {
