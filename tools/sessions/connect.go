@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	sessiondoc "private-ec2-access/internal/session"
+	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/process"
 )
 
@@ -170,8 +172,12 @@ func (r *run) pick(ctx context.Context) (named, error) {
 		if r.instance != "" {
 			which = fmt.Sprintf("INSTANCE=%s matches %d instances of the stack %s", r.instance, len(all), r.Stack)
 		}
+		reason := "" // which could not be asked for either
+		if r.reason != "" || reasonRequired(r.outputs) {
+			reason = " REASON='TEXT'"
+		}
 		return named{}, process.Usagef("%s and there is no terminal to ask on. Say which, as in: %s\n  It has: %s",
-			which, r.command(r.name+" INSTANCE="+all[0].name), shortList(all))
+			which, r.command(r.name+" INSTANCE="+all[0].name+reason), shortList(all))
 	}
 	var options []huh.Option[int]
 	for i, n := range all {
@@ -210,6 +216,20 @@ func (f filtered) View() string {
 		lines[1] = strings.TrimRight(lines[1], " ") + " No instance matches. Backspace deletes a character."
 	}
 	return strings.Join(lines, "\n")
+}
+
+// plainWord is what no shell changes.
+var plainWord = regexp.MustCompile(`^[\w:=.@/-]+$`)
+
+// given is INSTANCE= as it was given, for a command that does the same.
+func (r *run) given() string {
+	switch {
+	case r.instance == "":
+		return ""
+	case plainWord.MatchString(r.instance):
+		return " INSTANCE=" + r.instance
+	}
+	return " INSTANCE=" + settings.Quote(r.instance)
 }
 
 // matching are the instances that INSTANCE= means: a name or an ID, a tag, or the beginning of names; all without it.
