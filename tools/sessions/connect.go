@@ -64,8 +64,8 @@ func (r *run) connect(ctx context.Context) error {
 	// An update may give later sessions another log location while this one is open.
 	places := make(chan []sessiondoc.Location, 1)
 	go func() {
-		all, _ := r.silent().locations(ctx)
-		if all == nil {
+		all, err := r.silent().locations(ctx)
+		if all == nil && err != nil { // a document that was read may name none
 			all = []sessiondoc.Location{r.current()}
 		}
 		places <- all
@@ -100,7 +100,7 @@ func (r *run) connect(ctx context.Context) error {
 		if failed.code == "TargetNotConnected" && n.name == n.id && r.gone(ctx, n.id) {
 			r.say("There is no instance %s in %s, or not any more. Next: %s lists those of the stack", n.id, r.outputs.Region, r.command("status"))
 		} else if failed.code == "TargetNotConnected" && r.gone(ctx, n.id) {
-			r.say("The instance %s does not exist any more, so the last change of the stack was not finished. Next: %s", n.id, r.command("up"))
+			r.say("%s", r.deleted(n))
 		} else if failed.code == "TargetNotConnected" {
 			r.say("The instance is not online as a managed instance. Next: %s prints what is missing", r.command("wait INSTANCE="+n.name+" TIMEOUT=1s"))
 		} else if failed.denied() {
@@ -108,8 +108,14 @@ func (r *run) connect(ctx context.Context) error {
 		}
 		return process.Exit{Code: code}
 	}
+	unrecorded := fmt.Sprintf("It is not recorded, because the document %s names no log location.\n  Next: %s prints what to do",
+		r.outputs.SessionDocument, r.command("verify INSTANCE="+n.name))
 	if !known {
-		r.say("The session has ended. %s lists its id. Its session log follows within a minute.", r.command("history"))
+		log := "Its session log follows within a minute."
+		if len(<-places) == 0 {
+			log = unrecorded
+		}
+		r.say("The session has ended. %s lists its id. %s", r.command("history"), log)
 		return nil
 	}
 	gone := make(chan bool, 1)
@@ -129,9 +135,23 @@ func (r *run) connect(ctx context.Context) error {
 		r.say("The session %s has ended. Its instance was deleted while it was open, so there may be no session log of it; and a destroy deletes session logs, unless keepRecords keeps them.", session.SessionID)
 		return process.Exit{Code: 1}
 	}
+	all := <-places
+	if len(all) == 0 {
+		r.say("The session %s has ended. %s", session.SessionID, unrecorded)
+		return nil
+	}
 	r.say("The session %s has ended. Its session log will be in %s, usually within a minute.\n  Next: %s",
-		session.SessionID, describe(<-places, session.SessionID), r.command("record SESSION="+session.SessionID))
+		session.SessionID, describe(all, session.SessionID), r.command("record SESSION="+session.SessionID))
 	return nil
+}
+
+// deleted is for an instance of the outputs that does not exist any more. An update without --refresh does not notice one that
+// was deleted outside of Pulumi.
+func (r *run) deleted(n named) string {
+	if text := r.outOfDate(); text != "" {
+		return fmt.Sprintf("The instance %s does not exist any more. %s", n.id, text)
+	}
+	return fmt.Sprintf("The instance %s was deleted. Next: %s", n.id, r.command("up ARGS=--refresh"))
 }
 
 // emulatorGone tells whether the emulator of this stack does not answer any more. The AWS CLI would try again for half a minute.
@@ -166,7 +186,11 @@ func (r *run) pick(ctx context.Context) (named, error) {
 	case len(all) == 1:
 		return all[0], nil
 	case len(all) == 0:
-		return named{}, fmt.Errorf("the stack %s has no instances; for one that has the stack's profile: %s", r.Stack, r.command(r.name+" INSTANCE=i-…"))
+		which, other := "the stack "+r.Stack+" has no instances", r.command(r.name+" INSTANCE=i-…")
+		if text := r.outOfDate(); text != "" { // there may be some that are not in the outputs yet
+			which, other = "the outputs of the stack "+r.Stack+" have no instances", other+"\n  "+text
+		}
+		return named{}, fmt.Errorf("%s; for one that has the stack's profile: %s", which, other)
 	case !process.IsTerminal(r.In) || !process.IsTerminal(r.Err):
 		which := fmt.Sprintf("the stack %s has %d instances", r.Stack, len(all))
 		if r.instance != "" {

@@ -120,7 +120,7 @@ func (r *run) gone(ctx context.Context, id string) bool {
 		return false
 	}
 	i := r.aws.instance(ctx, named{id, id})
-	return i.Problem == "" && (i.Value.State == "" || i.Value.State == "terminated")
+	return i.Problem == "" && (i.Value.State == "" || i.Value.State == "shutting-down" || i.Value.State == "terminated")
 }
 
 // lastOfMine is the caller's newest session under the stack's document.

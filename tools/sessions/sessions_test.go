@@ -736,14 +736,14 @@ func TestVerbose_PrintsAWSCommand(t *testing.T) {
 	require.Contains(t, got.err, `+ aws ssm describe-instance-information --region us-east-2 --output json --cli-input-json '{"Filters":[{"Key":"InstanceIds","Values":["i-1","i-2"]}]}'`)
 }
 
-// The outputs are those of the last finished update.
-func TestConnect_InstanceOfAnUnfinishedChange_SaysSo(t *testing.T) {
+func TestConnect_InstanceNotConnected_SaysWhy(t *testing.T) {
 	t.Parallel()
 	plugin := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(plugin, "session-manager-plugin"), []byte("#!/bin/sh\n"), 0o755))
 	for state, want := range map[string]string{
-		"terminated": "The instance i-1 does not exist any more, so the last change of the stack was not finished. Next: make up STACK=dev",
-		"running":    "Next: make wait INSTANCE=app TIMEOUT=1s STACK=dev prints what is missing",
+		"terminated":    "The instance i-1 was deleted. Next: make up ARGS=--refresh STACK=dev\n",
+		"shutting-down": "The instance i-1 was deleted. Next: make up ARGS=--refresh STACK=dev\n",
+		"running":       "Next: make wait INSTANCE=app TIMEOUT=1s STACK=dev prints what is missing",
 	} {
 		got := runOn(t, plugin, "connect", strings.Replace(testOutputs, `, "web": "i-2"`, "", 1), []answer{document, me, noSessions,
 			{Contains: "start-session", Code: 254, Stderr: "\nAn error occurred (TargetNotConnected) when calling the StartSession operation: it is not connected.\n"},
@@ -751,6 +751,52 @@ func TestConnect_InstanceOfAnUnfinishedChange_SaysSo(t *testing.T) {
 		}, time.Now())
 		require.Equal(t, 254, got.code, got.err)
 		require.Contains(t, got.err, want)
+	}
+}
+
+// The outputs are those of the last finished update.
+func TestConnect_UnfinishedChange_IsTheCause(t *testing.T) {
+	t.Parallel()
+	const unfinished = "2 AWS resources. The last change was not finished, so what follows may be out of date. Next: make up STACK=dev"
+	r := &run{Setting: Setting{Stack: "dev", Deployed: func() (string, error) { return unfinished, nil }}, name: "connect"}
+	require.Equal(t, "The instance i-1 does not exist any more. The stack has "+unfinished, r.deleted(named{"app", "i-1"}))
+	_, err := r.pick(t.Context())
+	require.EqualError(t, err, "the outputs of the stack dev have no instances; for one that has the stack's profile: make connect INSTANCE=i-… STACK=dev\n  The stack has "+unfinished)
+}
+
+// endedConnect is what finds the session of connect when it has ended.
+func endedConnect() answer {
+	return answer{Contains: `"State":"History"`, Stdout: strings.Replace(oneSession(past, "Terminated").Stdout, `"Owner"`, `"Reason": "$REASON", "Owner"`, 1)}
+}
+
+func TestConnect_InstanceDeletedMeanwhile_PromisesNoSessionLog(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"shutting-down", "terminated"} {
+		got := runOn(t, withPlugin(t), "connect", testOutputs, []answer{opened, {Contains: `"State":"Active"`, Stdout: "{}"}, endedConnect(), document,
+			{Contains: "describe-instances", Stdout: `{"Reservations": [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "` + state + `"}}]}]}`},
+		}, time.Now(), "--instance", "app")
+		require.Equal(t, 1, got.code, got.err)
+		require.Contains(t, got.err, "Its instance was deleted while it was open, so there may be no session log of it", state)
+	}
+}
+
+// The log location in the outputs counts only if the document cannot be read.
+func TestConnect_DocumentNamesNoLocation_NotRecorded(t *testing.T) {
+	t.Parallel()
+	none := answer{Contains: "get-document", Stdout: `{"Content": "{\"inputs\": {}}"}`}
+	const unrecorded = "It is not recorded, because the document SSM-SessionManagerRunShell names no log location.\n  Next: make verify INSTANCE=app STACK=dev prints what to do\n"
+	for _, test := range []struct {
+		answers []answer
+		says    string
+	}{
+		{[]answer{none, {Contains: `"State":"Active"`, Stdout: "{}"}, endedConnect()}, "The session " + aliceID + " has ended. " + unrecorded},
+		{[]answer{none, noSessions}, "The session has ended. make history STACK=dev lists its id. " + unrecorded},
+		{[]answer{refused("get-document"), {Contains: `"State":"Active"`, Stdout: "{}"}, endedConnect()}, "Its session log will be in s3://logs/sessions/" + aliceID + ".log"},
+		{[]answer{refused("get-document"), noSessions}, "lists its id. Its session log follows within a minute.\n"},
+	} {
+		got := runOn(t, withPlugin(t), "connect", testOutputs, append(test.answers, opened), time.Now(), "--instance", "app")
+		require.Zero(t, got.code, got.err)
+		require.Contains(t, got.err, test.says)
 	}
 }
 
