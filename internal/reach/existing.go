@@ -55,7 +55,7 @@ func (l *list) elsewhere(title string) {
 	if l.facts.Groups.Problem == "" && len(i.Groups) > 0 && out == Missing {
 		l.add(title, Missing, "it is in "+blocks+" of another VPC, and the instance's group "+strings.Join(i.Groups, ", ")+" lets no HTTPS out there",
 			"aws ec2 authorize-security-group-egress"+l.region()+" --group-id "+i.Groups[0]+
-				" --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp="+l.facts.Elsewhere[0]+"}]")
+				" --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp="+l.facts.Elsewhere[0]+"}]'")
 		return
 	}
 	for _, block := range l.facts.Elsewhere {

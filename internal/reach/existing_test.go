@@ -90,7 +90,7 @@ func TestDiagnose_EndpointsOfCentralVPC_WayThereJudged(t *testing.T) {
 	noRoute.Routes.Value.Routes = []Route{{"10.99.1.0/24", "tgw-1"}, {"pl-s3", "vpce-s3"}}
 	check = checkOf(t, Diagnose(noRule, now), "endpoint ssm")
 	require.Equal(t, Missing, check.Status)
-	require.Contains(t, check.Fix, "authorize-security-group-egress")
+	require.Equal(t, "aws ec2 authorize-security-group-egress --region us-east-2 --group-id sg-1 --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=10.99.0.0/16}]'", check.Fix)
 	check = checkOf(t, Diagnose(noRoute, now), "endpoint ssm")
 	require.Equal(t, Missing, check.Status)
 	require.Contains(t, check.Fix, "create-route")

@@ -84,7 +84,7 @@ func (l *list) instance(now time.Time) {
 	case "":
 		l.add(title, Missing, "EC2 knows no instance "+id, l.ofStack(l.again()))
 	default:
-		l.add(title, Missing, id+" is "+i.Value.State, l.again())
+		l.add(title, Missing, id+" is "+i.Value.State, l.ofStack(l.again()))
 	}
 }
 

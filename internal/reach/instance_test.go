@@ -59,13 +59,14 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 		spoil             func(*Facts)
 		title, found, fix string
 	}{
-		"not known":  {func(f *Facts) { f.Instance.Value.State, f.Unlisted = "", true }, "the instance runs", "EC2 knows no instance", "make status STACK=dev lists the instances"},
-		"gone":       {func(f *Facts) { f.Instance.Value.State = "" }, "the instance runs", "EC2 knows no instance", "make up STACK=dev"},
-		"terminated": {func(f *Facts) { f.Instance.Value.State = "terminated" }, "the instance runs", "terminated", "make up STACK=dev"},
-		"stopped":    {func(f *Facts) { f.Instance.Value.State = "stopped" }, "the instance runs", "stopped", "aws ec2 start-instances --region us-east-2 --instance-ids i-1"},
-		"no profile": {func(f *Facts) { f.Instance.Value.Profile = "" }, "it has an instance profile", "no instance profile", "--iam-instance-profile Name=profile"},
-		"no role":    {func(f *Facts) { f.Role.Value = "" }, "the profile holds a role", "empty", "make up STACK=dev"},
-		"no policy":  {func(f *Facts) { f.Policies.Value = nil }, "the role allows the agent's calls", "ssm:UpdateInstanceInformation, ssmmessages:CreateControlChannel", "attach-role-policy --role-name role --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"},
+		"not known":                   {func(f *Facts) { f.Instance.Value.State, f.Unlisted = "", true }, "the instance runs", "EC2 knows no instance", "make status STACK=dev lists the instances"},
+		"gone":                        {func(f *Facts) { f.Instance.Value.State = "" }, "the instance runs", "EC2 knows no instance", "make up STACK=dev"},
+		"terminated":                  {func(f *Facts) { f.Instance.Value.State = "terminated" }, "the instance runs", "terminated", "make up STACK=dev"},
+		"terminated, not the stack's": {func(f *Facts) { f.Instance.Value.State, f.Unlisted = "terminated", true }, "the instance runs", "terminated", "make status STACK=dev lists the instances"},
+		"stopped":                     {func(f *Facts) { f.Instance.Value.State = "stopped" }, "the instance runs", "stopped", "aws ec2 start-instances --region us-east-2 --instance-ids i-1"},
+		"no profile":                  {func(f *Facts) { f.Instance.Value.Profile = "" }, "it has an instance profile", "no instance profile", "--iam-instance-profile Name=profile"},
+		"no role":                     {func(f *Facts) { f.Role.Value = "" }, "the profile holds a role", "empty", "make up STACK=dev"},
+		"no policy":                   {func(f *Facts) { f.Policies.Value = nil }, "the role allows the agent's calls", "ssm:UpdateInstanceInformation, ssmmessages:CreateControlChannel", "attach-role-policy --role-name role --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"},
 		"a part of the policy": {func(f *Facts) {
 			f.Policies.Value = []Policy{{"own", `{"Statement":[{"Effect":"Allow","Resource":["*"],"Action":"ssm:Update*"}]}`}}
 		}, "the role allows the agent's calls", "do not allow ssmmessages:CreateControlChannel", "attach-role-policy"},
@@ -95,6 +96,11 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 			g.Ingress = nil
 			f.Groups.Value["sg-1"] = g
 		}, "endpoint ssm", "lets no HTTPS in", "authorize-security-group-ingress"},
+		"no egress to S3": {func(f *Facts) {
+			g := f.Groups.Value["sg-1"]
+			g.Egress = g.Egress[:1]
+			f.Groups.Value["sg-1"] = g
+		}, "HTTPS reaches S3, for session logs", "lets no HTTPS out to S3", "--ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,PrefixListIds=[{PrefixListId=pl-s3}]'"},
 		"no DNS":           {func(f *Facts) { f.Network.Value.DNSSupport = false }, "the VPC resolves names", "enableDnsSupport", "--vpc-id vpc-1 --enable-dns-support"},
 		"no DNS names":     {func(f *Facts) { f.Network.Value.DNSHostnames = false }, "the VPC resolves names", "enableDnsHostnames", "--enable-dns-hostnames"},
 		"no DNS servers":   {func(f *Facts) { f.Network.Value.DNSServers.Value = nil }, "the VPC resolves names", "no DNS server", "Values=AmazonProvidedDNS\naws ec2 associate-dhcp-options --region us-east-2 --dhcp-options-id DHCP_OPTIONS --vpc-id vpc-1"},
@@ -116,6 +122,7 @@ func TestDiagnose_OneThingMissing_FirstFixNamesIt(t *testing.T) {
 			for line := range strings.SplitSeq(first.Fix, "\n") {
 				require.Regexp(t, `^(make|aws) `, line, "a command to be pasted")
 				require.NotContains(t, line, ", ", "a command has no sentence in it")
+				require.NotRegexp(t, `^[^']*[\[{]`, line, "zsh would look for files")
 			}
 		})
 	}

@@ -170,7 +170,7 @@ func (l *list) toS3() {
 	}
 	if out == Missing {
 		l.add(title, Missing, fmt.Sprintf("the instance's group %s lets no HTTPS out to S3 (%s)", strings.Join(i.Groups, ", "), s3.Value.ID),
-			fmt.Sprintf("aws ec2 authorize-security-group-egress%s --group-id %s --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,PrefixListIds=[{PrefixListId=%s}]",
+			fmt.Sprintf("aws ec2 authorize-security-group-egress%s --group-id %s --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,PrefixListIds=[{PrefixListId=%s}]'",
 				l.region(), i.Groups[0], s3.Value.ID))
 		return
 	}
