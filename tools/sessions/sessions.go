@@ -245,7 +245,7 @@ func (r *run) find(wanted string) (named, error) {
 		return named{}, process.Usagef("INSTANCE=%s is no instance in the outputs of the stack %s. They have: %s\n  %s", wanted, r.Stack, cmp.Or(list, "none"), text)
 	}
 	fix := ""
-	if meant := cmp.Or(settings.Nearest(wanted, names), append(names, "")[0]); meant != "" {
+	if meant := settings.Nearest(wanted, names); meant != "" { // another instance is not what was meant
 		fix = "\n  Fix: " + r.command(r.name+" INSTANCE="+meant)
 	}
 	return named{}, process.Usagef("INSTANCE=%s is no instance of the stack %s, and no instance id. It has: %s%s", wanted, r.Stack, cmp.Or(list, "none"), fix)

@@ -129,7 +129,7 @@ func TestOutOfDate_Outputs_Said(t *testing.T) {
 		if said {
 			require.EqualError(t, err, "INSTANCE=db is no instance in the outputs of the stack dev. They have: app (i-1)\n  The stack has "+unfinished)
 		} else {
-			require.ErrorContains(t, err, "Fix: make connect INSTANCE=app STACK=dev")
+			require.EqualError(t, err, "INSTANCE=db is no instance of the stack dev, and no instance id. It has: app (i-1)")
 		}
 		r.noteOutOfDate()
 		require.NoError(t, out.Close())
