@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -242,18 +241,12 @@ func (f filtered) View() string {
 	return strings.Join(lines, "\n")
 }
 
-// plainWord is what no shell changes.
-var plainWord = regexp.MustCompile(`^[\w:=.@/-]+$`)
-
 // given is INSTANCE= as it was given, for a command that does the same.
 func (r *run) given() string {
-	switch {
-	case r.instance == "":
+	if r.instance == "" {
 		return ""
-	case plainWord.MatchString(r.instance):
-		return " INSTANCE=" + r.instance
 	}
-	return " INSTANCE=" + settings.Quote(r.instance)
+	return " INSTANCE=" + word(r.instance)
 }
 
 // matching are the instances that INSTANCE= means: a name or an ID, a tag, or the beginning of names; all without it.

@@ -48,7 +48,8 @@ func ReadOutputs(file, stack string) (string, error) {
 	return string(text), nil
 }
 
-var plainWord = regexp.MustCompile(`^[\w./:,@+-]+$`)
+// plainWord is what no shell changes.
+var plainWord = regexp.MustCompile(`^[\w./:,@+=-]+$`)
 
 // word is one word of a shell.
 func word(text string) string {

@@ -57,7 +57,7 @@ func (r *run) askReason() (string, error) {
 	}
 	if !process.IsTerminal(r.In) || !process.IsTerminal(r.Err) {
 		return "", process.Usagef("the stack %s requires a reason for each session (session.reason), and there is no terminal to ask on.\n  Fix: %s",
-			r.Stack, r.command("connect"+r.given()+" REASON='TEXT'"))
+			r.Stack, r.command("connect REASON='TEXT'"+r.given()))
 	}
 	err := r.ask("", huh.NewInput().Title("Reason for this session?").CharLimit(maxReason).Value(&text).Validate(func(text string) error {
 		if strings.TrimSpace(text) == "" {

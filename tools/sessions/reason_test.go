@@ -67,7 +67,7 @@ func TestConnect_ReasonRequiredButMissing_StartsNoSession(t *testing.T) {
 	for _, given := range []string{"", "  "} {
 		got := runOn(t, plugin, "connect", requiresReason, []answer{opened}, time.Now(), "--instance", "app", "--reason", given)
 		require.Equal(t, 2, got.code)
-		require.Contains(t, got.err, "the stack dev requires a reason for each session (session.reason), and there is no terminal to ask on.\n  Fix: make connect INSTANCE=app REASON='TEXT' STACK=dev")
+		require.Contains(t, got.err, "the stack dev requires a reason for each session (session.reason), and there is no terminal to ask on.\n  Fix: make connect REASON='TEXT' INSTANCE=app STACK=dev")
 		require.Empty(t, got.calls)
 	}
 	got := runOn(t, plugin, "connect", requiresReason, []answer{opened, noSessions}, time.Now(), "--instance", "app", "--reason", "ticket 12")
@@ -88,8 +88,8 @@ func TestConnect_NoTerminal_AdviceHasInstanceAndReason(t *testing.T) {
 		{requiresReason, nil, "Say which, as in: make connect INSTANCE=app REASON='TEXT' STACK=dev\n"},
 		{testOutputs, []string{"--reason", "ticket 12"}, "Say which, as in: make connect INSTANCE=app REASON='TEXT' STACK=dev\n"},
 		{testOutputs, nil, "Say which, as in: make connect INSTANCE=app STACK=dev\n"},
-		{requiresReason, []string{"--instance", "i-0123456789abcdef0"}, "Fix: make connect INSTANCE=i-0123456789abcdef0 REASON='TEXT' STACK=dev\n"},
-		{requiresReason, []string{"--instance", "tag:Name=my app*"}, "Fix: make connect INSTANCE='tag:Name=my app*' REASON='TEXT' STACK=dev\n"},
+		{requiresReason, []string{"--instance", "i-0123456789abcdef0"}, "Fix: make connect REASON='TEXT' INSTANCE=i-0123456789abcdef0 STACK=dev\n"},
+		{requiresReason, []string{"--instance", "tag:Name=my app*"}, "Fix: make connect REASON='TEXT' INSTANCE='tag:Name=my app*' STACK=dev\n"},
 		{one, nil, "Fix: make connect REASON='TEXT' STACK=dev\n"},
 	} {
 		got := runOn(t, plugin, "connect", test.outputs, []answer{tagged, opened}, time.Now(), test.args...)

@@ -35,7 +35,7 @@ var breaks = []breakage{
 	{"network ACL entries in any order", []edit{{"internal/reach/acl.go", "return cmp.Compare(a.Number, b.Number)", "return cmp.Compare(b.Number, a.Number)"}}},
 	{"endpoints in two subnets of a zone", []edit{{"internal/decide/network.go", `case taken[subnet.Zone] != "":`, `case false:`}}},
 	{"unknown addresses of S3 taken as reached", []edit{{"internal/reach/rules.go", "unlisted && len(BlockedConnection(", "false && len(BlockedConnection("}}},
-	{"a rule out of the VPC that is not judged", []edit{{"internal/reach/isolation.go", "if !l.inVPC(block) {", "if false {"}}},
+	{"a rule out of the VPC that is not judged", []edit{{"internal/reach/isolation.go", "if !within(block, l.facts.Network.Value.Ranges) && !within(block, wanted) {", "if false {"}}},
 	{"a failed look-up that stops nothing", []edit{{"survey/survey.go", "failures[i] = lookUp()", "_, failures[i] = lookUp(), nil"}}},
 	{"a Deny of the log bucket overlooked", []edit{{"internal/reach/bucketpolicy.go", "return is(negated || ifExists)", "return is(ifExists)"}}},
 	{"an endpoint that the VPC has already created again", []edit{{"internal/decide/endpoints.go", "case !found || e.Own:", "case !found || e.ID != \"\":"}}},
