@@ -21,7 +21,6 @@ import (
 	"golang.org/x/term"
 
 	sessiondoc "private-ec2-access/internal/session"
-	"private-ec2-access/internal/settings"
 	"private-ec2-access/tools/process"
 )
 
