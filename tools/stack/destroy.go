@@ -215,8 +215,8 @@ func (a *app) refuseProtected(before *deployment) error {
 	}
 	if endpoints != nil {
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+
-			"  Fix: pulumi config set --path '%[2]s:endpoints.protect' false, then make up STACK=%[1]s\n"+
-			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "))
+			"  Fix:\n    %s\n    pulumi config set --path '%[2]s:endpoints.protect' false\n%[5]s",
+			a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "), screen.Environment(a.stack.Name), again)
 	}
 	return nil
 }

@@ -1039,7 +1039,8 @@ func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
 // A setting that protects from a destroy counts if the config has it or if the state has it: the stricter of the two.
 func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete the bucket logs-1, the log group /sessions, the KMS key key-1. Nothing was deleted", "not an allowed value (got refused). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n"
-	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted"
+	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted.\n" +
+		"  Fix:\n    eval \"$(make -s env)\"\n    pulumi config set --path 'private-ec2-access:endpoints.protect' false\n    make up STACK=local\n    make destroy STACK=local"
 	const plain, retained, protected = "", `,"retainOnDelete":true`, `,"retainOnDelete":true,"protect":true`
 	for _, c := range []struct{ setting, logs, endpoint, want string }{
 		{"", plain, plain, ""},
