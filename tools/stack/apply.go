@@ -40,7 +40,12 @@ func (a *app) apply(command string, args []string) error {
 	ci := os.Getenv("CI") == "true" && a.stack.ConfirmChanges
 	if a.asPulumi(args) || ci {
 		a.announce()
-		return a.pulumi(a.change(command, args))
+		var interrupted atomic.Bool
+		c := a.change(command, args)
+		c.interrupted = func() { interrupted.Store(true) }
+		err := a.pulumi(c)
+		a.interrupted = interrupted.Load()
+		return err
 	}
 	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	rest := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--yes" || arg == "-y" || arg == "--skip-preview" })

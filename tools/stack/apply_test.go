@@ -236,6 +236,72 @@ func TestDestroy_CtrlC_SaysThatItWasCancelled(t *testing.T) {
 		"Cancelled: 2 AWS resources left.\nNext: make destroy continues from there. make up creates again what was deleted.\n")
 }
 
+// Pulumi reports success also where it has deleted only a part, or nothing. The stack is still deployed then: nothing is kept or put
+// back, and other instances lose only a profile that is gone.
+func TestDestroy_SomethingLeft_OnlyTheDeletedProfileDetached(t *testing.T) {
+	const bucket, profile = `{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true}`, `{"type":"aws:iam/instanceProfile:InstanceProfile","custom":true,"id":"ours"}`
+	const root = `{"type":"pulumi:pulumi:Stack","outputs":{"region":"us-east-2","instanceProfileName":"ours"}}`
+	state := func(resources string) string { return `{"version":3,"deployment":{"resources":[` + resources + `]}}` }
+	for name, c := range map[string]struct {
+		after, args string
+		interrupted bool
+		detached    bool
+	}{
+		"nothing deleted":           {after: root + "," + profile + "," + bucket, args: "--target=x"},
+		"the profile deleted":       {after: root + "," + bucket, args: "--target=x", detached: true},
+		"Ctrl-C":                    {after: root + "," + profile + "," + bucket, interrupted: true},
+		"Ctrl-C, after the profile": {after: root + "," + bucket, interrupted: true, detached: true},
+		"Ctrl-C with DIFF=1":        {after: root + "," + profile + "," + bucket, args: "--diff", interrupted: true},
+		"everything deleted":        {detached: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, out, _ := testApp(t, "private-ec2-access:keepRecords: true", emptyState)
+			changes := fakeProfiles(t, a, association("i-1", "ours"))
+			kill := ""
+			if c.interrupted {
+				kill = "kill -INT $PPID; /bin/sleep 0.5; "
+			}
+			require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$1\" = destroy ] && { : > destroyed; "+kill+"exit 0; }\n[ \"$2\" = export ] || exit 0\n"+
+				"[ -e destroyed ] && echo '"+state(c.after)+"' || echo '"+state(root+","+profile+","+bucket)+"'\n"), 0o755))
+			var args []string
+			if c.args != "" {
+				args = []string{c.args}
+			}
+			err := a.destroyPrepared(args)
+			if c.interrupted {
+				require.Equal(t, process.Exit{Code: 130}, err)
+			} else {
+				require.NoError(t, err)
+			}
+			assert.Equal(t, c.detached, changes() != "", "%s", out)
+			assert.Equal(t, c.after == "", strings.Contains(out.String(), "Kept: the log bucket logs-1"), "%s", out)
+		})
+	}
+}
+
+// What only shows something is run at once, and --remove would take away what says what was kept.
+func TestDestroy_ArgumentsThatDeleteNothing_PulumisOutputIsAll(t *testing.T) {
+	const config = "  aws:region: us-east-2\n  private-ec2-access:selfRepair: true\n"
+	t.Setenv("CI", "")
+	for _, args := range [][]string{{"--", "--help"}, {"--", "-h"}, {"--", "--preview-only"}, {"--diff", "--", "--preview-only=true"}} {
+		m := newMachine(t, alice)
+		said, code := m.run(config, nil, append([]string{"destroy"}, args...)...)
+		require.Zero(t, code, said)
+		lines, _ := m.calls("pulumi")
+		require.Contains(t, lines[len(lines)-1], "destroy --stack dev "+args[len(args)-1], "it comes last, without a question")
+		assert.NotContains(t, strings.Join(lines, "\n"), "--skip-preview")
+		assert.NotContains(t, said, "Deleted")
+		assert.NotContains(t, said, "Nothing to delete")
+	}
+	m := newMachine(t, alice)
+	said, code := m.run(config, nil, "destroy", "--", "--yes", "--remove")
+	require.Equal(t, 2, code)
+	assert.Contains(t, said, "ARGS: --remove also deletes the stack's state and Pulumi.dev.yaml. Nothing was deleted.\n  Fix:\n    make destroy STACK=dev\n"+
+		"    eval \"$(make -s env STACK=dev)\"\n    pulumi stack rm --stack dev --preserve-config\n")
+	lines, _ := m.calls("pulumi")
+	assert.Empty(t, lines)
+}
+
 // After Ctrl-C, the line on a terminal says at once that the run is being cancelled, and what it waits for, before the terminal cuts it.
 func TestFollow_CtrlC_LineSaysCancelling(t *testing.T) {
 	a, _, _ := testApp(t, "", emptyState)

@@ -34,6 +34,10 @@ A stack in an AWS account asks first, also if CI=true; -- --yes answers yes.`,
 }
 
 func (a *app) destroy(args []string) error {
+	if flag := given(args, "--remove"); flag != "" { // the state, which says what was kept, and the stack's file would be gone
+		return process.Usagef("ARGS: %s also deletes the stack's state and %s. Nothing was deleted.\n  Fix:\n    make destroy STACK=%s\n    %s\n    pulumi stack rm --stack %[3]s --preserve-config",
+			flag, filepath.Base(a.stack.File()), a.stack.Name, screen.Environment(a.stack.Name))
+	}
 	if a.stack.Emulated && !a.exists() {
 		a.say("Nothing to delete: the stack %s is not deployed from this checkout.", a.stack.Name)
 		return nil
@@ -44,6 +48,10 @@ func (a *app) destroy(args []string) error {
 	defer a.busy("destroy")()
 	if err := a.prepareFor("destroy", false, args); err != nil {
 		return a.explainMissing("destroy", err)
+	}
+	if onlyShows(args) { // so there is nothing to repair before it, and nothing to say after it
+		a.announce()
+		return a.pulumi(a.change("destroy", args))
 	}
 	if err := a.repair(); err != nil {
 		return err
@@ -70,12 +78,15 @@ func (a *app) destroyPrepared(args []string) error {
 	if err := a.apply("destroy", args); err != nil {
 		return err
 	}
-	if err := a.detach(before, users); err != nil {
-		return err
-	}
 	after, err := a.export()
 	if err != nil {
 		return err
+	}
+	anything := func(apitype.ResourceV3) bool { return true }
+	if after.with(anything, profileType) == nil {
+		if err := a.detach(before, users); err != nil {
+			return err
+		}
 	}
 	left, remain := before.kept(), after.cloudResources()
 	if a.lostResources {
@@ -86,7 +97,7 @@ func (a *app) destroyPrepared(args []string) error {
 	} else {
 		a.say("Deleted %s of the stack %s.", screen.Count(before.cloudResources()-remain-(left.resources-after.kept().resources), "AWS resource"), a.stack.Name)
 	}
-	standing := after.with(func(apitype.ResourceV3) bool { return true }, bucketType, logGroupType)
+	standing := after.with(anything, bucketType, logGroupType)
 	gone := slices.DeleteFunc(slices.Clone(a.loses), func(name string) bool { return slices.Contains(standing, name) })
 	if len(gone) > 0 && !a.lostResources {
 		a.say("The session logs were deleted too: %s.", strings.Join(gone, ", "))
@@ -95,8 +106,9 @@ func (a *app) destroyPrepared(args []string) error {
 		a.say("Cancelled: %s left.\nNext: %s continues from there. %s creates again what was deleted.", screen.Count(remain, "AWS resource"), screen.Make(a.stack.Name, "destroy"), screen.Make(a.stack.Name, "up"))
 		return process.Exit{Code: 130}
 	}
-	if remain > 0 {
+	if remain > 0 { // as with --target, so the stack is still deployed
 		a.say("Its state has %d left.", remain)
+		return nil
 	}
 	a.printKept(left, a.region(before))
 	if bucket := a.stack.ExistingLogBucket; bucket != "" && !(a.stack.Emulated && a.nothing) { // an emulator may have lost it

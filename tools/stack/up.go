@@ -78,7 +78,7 @@ func (a *app) applied(d *deployment) bool {
 func (a *app) change(command string, args []string) call {
 	c := call{args: append([]string{command, "--stack", a.stack.Name}, args...)}
 	switch {
-	case hasYes(args):
+	case hasYes(args) || onlyShows(args): // no flag more
 	case !a.stack.ConfirmChanges:
 		c.args = append(c.args, "--yes", "--skip-preview")
 	case command == "up" && os.Getenv("CI") == "true":
@@ -93,6 +93,19 @@ func (a *app) change(command string, args []string) call {
 	}
 	return c
 }
+
+// given returns the argument for pulumi that switches one of some flags on, "" if there is none.
+func given(args []string, flags ...string) string {
+	for _, arg := range args {
+		if name, value, _ := strings.Cut(arg, "="); slices.Contains(flags, name) && value != "false" {
+			return arg
+		}
+	}
+	return ""
+}
+
+// onlyShows reports whether pulumi destroy changes nothing with these arguments.
+func onlyShows(args []string) bool { return given(args, "--help", "-h", "--preview-only") != "" }
 
 func hasYes(args []string) bool {
 	return slices.Contains(args, "--yes") || slices.Contains(args, "-y")
@@ -114,7 +127,7 @@ func (a *app) checkArguments(command string, args []string) error {
 // canConfirm fails before anything is changed if the changes have to be confirmed and there is nobody to ask. CI=true
 // confirms an up, but not a destroy: a pipeline must not delete an account's access.
 func (a *app) canConfirm(command string, args []string) error {
-	if !a.stack.ConfirmChanges || hasYes(args) || process.IsTerminal(os.Stdin) || command != "destroy" && os.Getenv("CI") == "true" {
+	if !a.stack.ConfirmChanges || hasYes(args) || onlyShows(args) || process.IsTerminal(os.Stdin) || command != "destroy" && os.Getenv("CI") == "true" {
 		return nil
 	}
 	again := "make " + command + " STACK=" + a.stack.Name
