@@ -42,7 +42,11 @@ func (a *app) destroy(args []string) error {
 		a.say("Nothing to delete: the stack %s is not deployed from this checkout.", a.stack.Name)
 		return nil
 	}
-	if err := a.canConfirm("destroy", args); err != nil {
+	again := "make destroy STACK=" + a.stack.Name
+	if a.cutOff {
+		again += " CUT_OFF=1"
+	}
+	if err := a.canConfirm(again, args); err != nil {
 		return err
 	}
 	defer a.busy("destroy")()

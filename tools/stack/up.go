@@ -36,7 +36,7 @@ func (a *app) withDiff(c *cobra.Command) *cobra.Command {
 }
 
 func (a *app) up(args []string) error {
-	if err := a.canConfirm("up", args); err != nil {
+	if err := a.canConfirm("make up STACK="+a.stack.Name, args); err != nil {
 		return err
 	}
 	defer a.busy("up")()
@@ -46,6 +46,11 @@ func (a *app) up(args []string) error {
 	if err := a.apply("up", args); err != nil {
 		return err
 	}
+	return a.afterUpdate()
+}
+
+// afterUpdate does and says what Pulumi does not.
+func (a *app) afterUpdate() error {
 	if err := a.sayKeepRecords(a.before); err != nil {
 		return err
 	}
@@ -125,16 +130,21 @@ func (a *app) checkArguments(command string, args []string) error {
 }
 
 // canConfirm fails before anything is changed if the changes have to be confirmed and there is nobody to ask. CI=true
-// confirms an up, but not a destroy: a pipeline must not delete an account's access.
-func (a *app) canConfirm(command string, args []string) error {
+// confirms an up, but not a destroy: a pipeline must not delete an account's access. Again is the command as it was given, without DIFF
+// and ARGS.
+func (a *app) canConfirm(again string, args []string) error {
+	command := strings.Fields(again)[1]
 	if !a.stack.ConfirmChanges || hasYes(args) || onlyShows(args) || process.IsTerminal(os.Stdin) || command != "destroy" && os.Getenv("CI") == "true" {
 		return nil
 	}
-	again := "make " + command + " STACK=" + a.stack.Name
-	if command == "upgrade" {
-		again += " INSTANCE=…"
+	if a.diff {
+		again += " DIFF=1"
+	}
+	yes := "--yes"
+	if len(args) > 0 {
+		yes = "'" + strings.Join(args, " ") + " --yes'"
 	}
 	return fmt.Errorf("changes of the stack %s have to be confirmed, but there is no terminal to ask on. Nothing was changed.\n"+
-		"  Fix: run it in a terminal. If you have read the preview: %s ARGS=--yes. To stop asking: set %s:confirmChanges to false in %s",
-		a.stack.Name, again, a.stack.Project, filepath.Base(a.stack.File()))
+		"  Fix: run it in a terminal. If you have read the preview: %s ARGS=%s. To stop asking: set %s:confirmChanges to false in %s",
+		a.stack.Name, again, yes, a.stack.Project, filepath.Base(a.stack.File()))
 }
