@@ -189,10 +189,49 @@ func TestUp_OtherProtectionApplied_Said(t *testing.T) {
 			a, out, _ := testApp(t, `private-ec2-access:keepRecords: "`+c.keep+`"`, c.after)
 			var before deployment
 			require.NoError(t, json.Unmarshal([]byte(c.before), &before))
-			require.NoError(t, a.sayKeepRecords(&before))
+			require.NoError(t, a.sayProtection(&before))
 			assert.Equal(t, c.said, out.String())
 		})
 	}
+}
+
+// A preview has no change to list for such a setting, so it would say that there are none.
+func TestPreview_OtherProtection_SaidNotToBeAppliedYet(t *testing.T) {
+	const state = `{"deployment":{"resources":[{"type":"pulumi:pulumi:Stack","outputs":{"restoreSessionDocument":%q}},` +
+		`{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs","protect":%t,"retainOnDelete":%t},{"type":"aws:ec2/vpcEndpoint:VpcEndpoint","custom":true,"id":"vpce-1","protect":%t}]}}`
+	said := func(setting string) string {
+		return "Not applied yet: " + setting + ". No resource changes by it, so it is not listed. Next: make up STACK=dev applies it.\n"
+	}
+	for _, c := range []struct{ settings, state, said string }{
+		{"keepRecords: refuse", fmt.Sprintf(state, "", false, true, false), said("keepRecords: refuse")},
+		{"keepRecords: true", fmt.Sprintf(state, "", false, false, false), said("keepRecords: true")},
+		{"keepRecords: true", fmt.Sprintf(state, "", false, true, true), said("endpoints.protect: false")},
+		{"endpoints: {protect: true}", fmt.Sprintf(state, "", false, true, false), said("endpoints.protect: true")},
+		{"endpoints: {protect: true}", fmt.Sprintf(state, "", false, true, true), ""},
+		{"keepRecords: false", fmt.Sprintf(state, "", false, true, false), said("keepRecords: false")},
+		{"endpoints: {}", `{"deployment":{}}`, ""},
+	} {
+		for _, args := range [][]string{nil, {"--diff"}} {
+			m := newMachine(t, alice)
+			m.program("pulumi", `case "$1 $2" in version*) echo v3.259.0;; "stack export") echo '`+c.state+`';; esac`)
+			out, code := m.run("  aws:region: us-east-2\n  private-ec2-access:"+c.settings+"\n", nil, append([]string{"preview"}, args...)...)
+			require.Zero(t, code, out)
+			assert.Contains(t, out, c.said)
+			assert.Equal(t, c.said != "", strings.Contains(out, "Not applied yet"), "%+v: %s", c, out)
+		}
+	}
+	// An adopted document keeps the session logs also with auto.
+	for command, applied := range map[string]bool{"": false, "aws ssm …": true} {
+		a, out, _ := testApp(t, "", fmt.Sprintf(state, command, false, true, false))
+		require.NoError(t, a.sayUnapplied())
+		assert.Equal(t, applied, out.Len() == 0, out)
+	}
+	// After the update.
+	a, out, _ := testApp(t, "private-ec2-access:endpoints: {protect: true}", fmt.Sprintf(state, "", false, false, true))
+	var before deployment
+	require.NoError(t, json.Unmarshal(fmt.Appendf(nil, state, "", false, false, false), &before))
+	require.NoError(t, a.sayProtection(&before))
+	assert.Equal(t, "Applied endpoints.protect: true.\n", out.String())
 }
 
 // Another stack in the emulator would be lost with it, so the end of a destroy does not offer make down.

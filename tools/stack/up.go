@@ -51,32 +51,59 @@ func (a *app) up(args []string) error {
 
 // afterUpdate does and says what Pulumi does not.
 func (a *app) afterUpdate() error {
-	if err := a.sayKeepRecords(a.before); err != nil {
+	if err := a.sayProtection(a.before); err != nil {
 		return err
 	}
 	return a.attachProfiles(a.before)
 }
 
-// sayKeepRecords says that an update has applied keepRecords. What a destroy keeps is no property of a resource, so Pulumi reports
-// no change.
-func (a *app) sayKeepRecords(before *deployment) error {
-	if a.applied(before) {
+// sayProtection says which settings an update has applied that protect from a destroy. They are no properties of resources, so Pulumi
+// reports no change.
+func (a *app) sayProtection(before *deployment) error {
+	missing := a.unapplied(before)
+	if missing == nil {
 		return nil
 	}
 	after, err := a.export()
-	if err == nil && a.applied(after) {
-		a.say("Applied keepRecords: %s.", a.stack.protection().KeepRecords)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, setting := range missing {
+		if !slices.Contains(a.unapplied(after), setting) {
+			a.say("Applied %s.", setting)
+		}
+	}
+	return nil
 }
 
-// applied reports whether the session logs and their key are protected from a destroy as keepRecords says.
-func (a *app) applied(d *deployment) bool {
+// sayUnapplied says before an update what sayProtection says after it.
+func (a *app) sayUnapplied() error {
+	d, err := a.export()
+	if err != nil {
+		return err
+	}
+	for _, setting := range a.unapplied(d) {
+		if setting == "keepRecords: auto" && d.values().RestoreSessionDocument != "" { // with an adopted document, auto keeps the session logs
+			continue
+		}
+		a.say("Not applied yet: %s. No resource changes by it, so it is not listed. Next: %s applies it.", setting, screen.Make(a.stack.Name, "up"))
+	}
+	return nil
+}
+
+// unapplied lists the settings that protect from a destroy, as far as the resources do not have them yet.
+func (a *app) unapplied(d *deployment) (settings []string) {
 	c := a.stack.protection()
 	differs := func(r apitype.ResourceV3) bool {
 		return r.Protect != (c.KeepRecords == config.Refuse) || r.RetainOnDelete != c.KeepsRecords()
 	}
-	return d.with(differs, bucketType, logGroupType, keyType) == nil
+	if d.with(differs, bucketType, logGroupType, keyType) != nil {
+		settings = append(settings, "keepRecords: "+string(c.KeepRecords))
+	}
+	if d.with(func(r apitype.ResourceV3) bool { return r.Protect != a.stack.ProtectEndpoints }, endpointType) != nil {
+		settings = append(settings, fmt.Sprintf("endpoints.protect: %t", a.stack.ProtectEndpoints))
+	}
+	return settings
 }
 
 // change returns a call of up or destroy with Pulumi's own output, which asks on the terminal unless the changes are confirmed already.
