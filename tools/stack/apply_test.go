@@ -98,6 +98,25 @@ func TestApply_NoChanges_NotAsked(t *testing.T) {
 	assert.NotContains(t, out.String(), "Type yes")
 }
 
+// An update that was killed leaves what stops the next one, unless that is cleared by itself.
+func TestWatch_Killed_NextIsTrue(t *testing.T) {
+	for _, c := range []struct {
+		command    string
+		selfRepair bool
+		next       string
+	}{
+		{"up", true, "Next: make up continues from there.\n"},
+		{"up", false, "Next: make up continues from there, or says what has to be cleared first.\n"},
+		{"preview", false, "Next: make preview continues from there.\n"},
+	} {
+		a, out, _ := testApp(t, "", emptyState)
+		a.stack.SelfRepair = c.selfRepair
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\nkill -KILL $$\n"), 0o755))
+		require.Equal(t, process.Exit{Code: 137}, a.watch(c.command, call{args: []string{c.command}}, &screen.Run{Stack: "local"}))
+		assert.True(t, strings.HasSuffix(out.String(), c.next), out)
+	}
+}
+
 func TestWatch_NoEventWithTheCause_EndOfTheLogShown(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
 	a.stack.Name = "demo"

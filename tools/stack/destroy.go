@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -141,16 +140,7 @@ func (a *app) stacksIn(emulator Running) (names []string) {
 		for _, f := range files {
 			name, is := strings.CutSuffix(f.Name(), ".json")
 			deployedTo, _ := os.ReadFile(instanceFile(a.tools.Path("emulator"), name))
-			if !is || strings.TrimSpace(string(deployedTo)) != emulator.Instance {
-				continue
-			}
-			var state struct {
-				Checkpoint struct {
-					Latest apitype.DeploymentV3 `json:"latest"`
-				} `json:"checkpoint"`
-			}
-			text, err := os.ReadFile(filepath.Join(folder, f.Name()))
-			if err == nil && json.Unmarshal(text, &state) == nil && (&deployment{Deployment: state.Checkpoint.Latest}).cloudResources() > 0 {
+			if is && strings.TrimSpace(string(deployedTo)) == emulator.Instance && hasResources(filepath.Join(folder, f.Name())) {
 				names = append(names, name)
 			}
 		}

@@ -528,6 +528,21 @@ func TestLoad_KindThatIsNotRead_Refused(t *testing.T) {
 	require.ErrorContains(t, err, "so the stack dev would be one in an AWS account", "it was deployed to the emulator")
 }
 
+// A destroy leaves the file of the state, so only resources in it tell that a stack is in the emulator too.
+func TestOpen_StackWasEmulated_SaidWhileItHasResources(t *testing.T) {
+	root := project(t, map[string]string{"Pulumi.dev.yaml": "config:\n  aws:region: us-east-2\n  private-ec2-access:emulated: false\n"})
+	t.Chdir(root)
+	states := filepath.Join(root, ".local", "state", ".pulumi", "stacks", "private-ec2-access")
+	require.NoError(t, os.MkdirAll(states, 0o700))
+	for state, noted := range map[string]bool{`{"checkpoint":{"latest":{"resources":[{"type":"aws:sns/topic:Topic","custom":true}]}}}`: true, `{"checkpoint":{"latest":{}}}`: false, "{": false} {
+		require.NoError(t, os.WriteFile(filepath.Join(states, "dev.json"), []byte(state), 0o600))
+		var out bytes.Buffer
+		a := &app{stderr: &out, name: "dev"}
+		require.NoError(t, a.openStack())
+		assert.Equal(t, noted, strings.Contains(out.String(), "Note: the stack dev is in the local emulator"), "%s: %s", state, out.String())
+	}
+}
+
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:fleets: {web: {count: 2}}", emptyState)
 	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")
@@ -724,13 +739,14 @@ func TestRepair(t *testing.T) {
 
 func TestRepair_Failed_RepeatedNextTime(t *testing.T) {
 	a, out, _ := testApp(t, "", twoTopics)
+	a.stack.Name = "lab"
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$2\" = export ] && echo '"+twoTopics+"' && exit 0\nexit 7\n"), 0o755))
 	err := a.repair()
 	var exit process.Exit
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 7, exit.Code, "pulumi's exit code is passed on")
 	assert.False(t, a.sameInstance())
-	assert.Contains(t, out.String(), "make clean")
+	assert.Contains(t, out.String(), "make clean, then make up STACK=lab. It also deletes the state of every other stack in the emulator.\n")
 }
 
 func TestLeftovers(t *testing.T) {
