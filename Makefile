@@ -3,9 +3,13 @@
 # Options count only where they are given to make: an exported YES=1 must not answer a question.
 options := STACK ARGS INSTANCE FLEET BATCH SESSION TIMEOUT REASON FORMAT WHO SINCE UNTIL LIMIT NEXT ALL YES RAW V DIFF UNDO CUT_OFF ALLOW TOPIC OUTPUTS WITHOUT_CLOUDTRAIL \
 	NETWORK RUN RACE VERSION WRITE BENCH_INSTANCES BENCH_ROUNDS
-# A stack that was exported is told to be ignored, where it has a config file: make would act on the stack local.
+# A stack that was exported is told to be ignored, where it has a config file and the command takes a stack: make acts on the stack local.
 exported := $(if $(filter environment%,$(origin STACK)),$(filter-out local,$(filter $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)),$(notdir $(value STACK)))))
-$(if $(exported),$(shell echo 'note: make ignores the environment variable STACK=$(exported) and acts on the stack local. To act on $(exported): make $(MAKECMDGOALS) STACK=$(exported)' >&2))
+quoted = '$(subst ','\'',$1)'
+note = $(if $(exported),$(shell echo $(call quoted,note: make ignores the environment variable STACK=$(exported) and acts on the stack local. To act on $(exported): \
+	make $(MAKECMDGOALS) STACK=$(exported)$(if $(given), $(given))) >&2)$(eval exported :=))
+# The options as they were given, to be pasted into a shell.
+given = $(foreach o,$(strip $(foreach o,$(options),$(if $(filter command%,$(origin $o)),$o))),$o=$(if $(filter $(switches),$(value $o)),$(value $o),$(call quoted,$(value $o))))
 $(foreach o,$(options),$(if $(filter environment%,$(origin $o)),$(eval override $o := $(if $(filter STACK,$o),local))))
 # Another name is a slip, such as stack=dev, which would act on the stack local. Environment variables, such as AWS_PROFILE, may be given too.
 strange := $(filter-out $(options) CI CURDIR GO% HOME LANG MAKE% MFLAGS PAGER PATH SHELL TERM TMPDIR,$(foreach _v,$(.VARIABLES),$(if $(filter command%,$(origin $(_v))),$(if $(findstring _,$(_v)),,$(_v)))))
@@ -21,7 +25,7 @@ export GOFLAGS := -buildvcs=false
 unexport GOOS GOARCH GOEXPERIMENT GOBIN GO111MODULE CGO_ENABLED CC CXX BASH_ENV CDPATH
 
 command := .local/bin/stack
-run = $(call use,STACK)$(command) --stack '$(STACK)'
+run = $(call use,STACK)$(note)$(command) --stack '$(STACK)'
 # The flag $2 with the value of the variable $1, if that has one; and a flag without a value, if $1 is on: YES=no must not answer yes.
 option = $(call use,$1)$(if $($1),--$2 '$(subst ','\'',$($1))')
 switch = $(call use,$1)$(if $(filter-out $(switches),$($1)),$(error $1: not on or off (got $($1)). Allowed: 1, true, yes, 0, false, no))$(if $(filter 1 true yes,$($1)),--$2)
@@ -170,10 +174,10 @@ record-upgrade-fixture: executable-tmp command ## save what this release deploys
 	@$(with_test_tools) && cd e2e && go test -count=1 -timeout 30m -run 'TestUpgrade$$' . -record-upgrade '$(VERSION)'
 
 ci-preview: ## what a pull request's pipeline runs: the preview as Markdown, in .local/ci
-	@scripts/ci/report '$(STACK)' preview $(ARGS)
+	@$(note)scripts/ci/report '$(STACK)' preview $(ARGS)
 
 ci-drift: ## what the daily pipeline runs: compare the stack with the program
-	@scripts/ci/drift '$(STACK)'
+	@$(note)scripts/ci/drift '$(STACK)'
 
 command:
 	@command -v go >/dev/null || { echo 'error: there is no `go` on PATH. Install Go, the version in go.mod or newer: https://go.dev/dl/' >&2; exit 1; }

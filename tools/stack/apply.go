@@ -40,7 +40,12 @@ func (a *app) apply(command string, args []string) error {
 	ci := os.Getenv("CI") == "true" && a.stack.ConfirmChanges
 	if a.asPulumi(args) || ci {
 		a.announce()
-		return a.pulumi(a.change(command, args))
+		var interrupted atomic.Bool
+		c := a.change(command, args)
+		c.interrupted = func() { interrupted.Store(true) }
+		err := a.pulumi(c)
+		a.interrupted = interrupted.Load()
+		return err
 	}
 	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	rest := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--yes" || arg == "-y" || arg == "--skip-preview" })
@@ -184,7 +189,11 @@ func (a *app) watch(command string, c call, r *screen.Run) error {
 	case err == nil || !errors.As(err, &exit):
 		return err
 	case exit.Code > 128 && exit.Code < 192: // by a signal, which a.pulumi has reported
-		a.say("Next: %s continues from there.", screen.Make(a.stack.Name, command))
+		if command != "preview" && !a.stack.SelfRepair { // a pending operation would stop it
+			a.say("Next: %s continues from there, or says what has to be cleared first.", screen.Make(a.stack.Name, command))
+		} else {
+			a.say("Next: %s continues from there.", screen.Make(a.stack.Name, command))
+		}
 		return err
 	case interrupts.Load() > 0 || r.WasCanceled():
 		fmt.Fprint(a.stderr, r.Canceled(command))

@@ -98,6 +98,25 @@ func TestApply_NoChanges_NotAsked(t *testing.T) {
 	assert.NotContains(t, out.String(), "Type yes")
 }
 
+// An update that was killed leaves what stops the next one, unless that is cleared by itself.
+func TestWatch_Killed_NextIsTrue(t *testing.T) {
+	for _, c := range []struct {
+		command    string
+		selfRepair bool
+		next       string
+	}{
+		{"up", true, "Next: make up continues from there.\n"},
+		{"up", false, "Next: make up continues from there, or says what has to be cleared first.\n"},
+		{"preview", false, "Next: make preview continues from there.\n"},
+	} {
+		a, out, _ := testApp(t, "", emptyState)
+		a.stack.SelfRepair = c.selfRepair
+		require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\nkill -KILL $$\n"), 0o755))
+		require.Equal(t, process.Exit{Code: 137}, a.watch(c.command, call{args: []string{c.command}}, &screen.Run{Stack: "local"}))
+		assert.True(t, strings.HasSuffix(out.String(), c.next), out)
+	}
+}
+
 func TestWatch_NoEventWithTheCause_EndOfTheLogShown(t *testing.T) {
 	a, out, _ := testApp(t, "", emptyState)
 	a.stack.Name = "demo"
@@ -189,10 +208,49 @@ func TestUp_OtherProtectionApplied_Said(t *testing.T) {
 			a, out, _ := testApp(t, `private-ec2-access:keepRecords: "`+c.keep+`"`, c.after)
 			var before deployment
 			require.NoError(t, json.Unmarshal([]byte(c.before), &before))
-			require.NoError(t, a.sayKeepRecords(&before))
+			require.NoError(t, a.sayProtection(&before))
 			assert.Equal(t, c.said, out.String())
 		})
 	}
+}
+
+// A preview has no change to list for such a setting, so it would say that there are none.
+func TestPreview_OtherProtection_SaidNotToBeAppliedYet(t *testing.T) {
+	const state = `{"deployment":{"resources":[{"type":"pulumi:pulumi:Stack","outputs":{"restoreSessionDocument":%q}},` +
+		`{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs","protect":%t,"retainOnDelete":%t},{"type":"aws:ec2/vpcEndpoint:VpcEndpoint","custom":true,"id":"vpce-1","protect":%t}]}}`
+	said := func(setting string) string {
+		return "Not applied yet: " + setting + ". No resource changes by it, so it is not listed. Next: make up STACK=dev applies it.\n"
+	}
+	for _, c := range []struct{ settings, state, said string }{
+		{"keepRecords: refuse", fmt.Sprintf(state, "", false, true, false), said("keepRecords: refuse")},
+		{"keepRecords: true", fmt.Sprintf(state, "", false, false, false), said("keepRecords: true")},
+		{"keepRecords: true", fmt.Sprintf(state, "", false, true, true), said("endpoints.protect: false")},
+		{"endpoints: {protect: true}", fmt.Sprintf(state, "", false, true, false), said("endpoints.protect: true")},
+		{"endpoints: {protect: true}", fmt.Sprintf(state, "", false, true, true), ""},
+		{"keepRecords: false", fmt.Sprintf(state, "", false, true, false), said("keepRecords: false")},
+		{"endpoints: {}", `{"deployment":{}}`, ""},
+	} {
+		for _, args := range [][]string{nil, {"--diff"}} {
+			m := newMachine(t, alice)
+			m.program("pulumi", `case "$1 $2" in version*) echo v3.259.0;; "stack export") echo '`+c.state+`';; esac`)
+			out, code := m.run("  aws:region: us-east-2\n  private-ec2-access:"+c.settings+"\n", nil, append([]string{"preview"}, args...)...)
+			require.Zero(t, code, out)
+			assert.Contains(t, out, c.said)
+			assert.Equal(t, c.said != "", strings.Contains(out, "Not applied yet"), "%+v: %s", c, out)
+		}
+	}
+	// An adopted document keeps the session logs also with auto.
+	for command, applied := range map[string]bool{"": false, "aws ssm …": true} {
+		a, out, _ := testApp(t, "", fmt.Sprintf(state, command, false, true, false))
+		require.NoError(t, a.sayUnapplied())
+		assert.Equal(t, applied, out.Len() == 0, out)
+	}
+	// After the update.
+	a, out, _ := testApp(t, "private-ec2-access:endpoints: {protect: true}", fmt.Sprintf(state, "", false, false, true))
+	var before deployment
+	require.NoError(t, json.Unmarshal(fmt.Appendf(nil, state, "", false, false, false), &before))
+	require.NoError(t, a.sayProtection(&before))
+	assert.Equal(t, "Applied endpoints.protect: true.\n", out.String())
 }
 
 // Another stack in the emulator would be lost with it, so the end of a destroy does not offer make down.
@@ -234,6 +292,72 @@ func TestDestroy_CtrlC_SaysThatItWasCancelled(t *testing.T) {
 	assert.Equal(t, process.Exit{Code: 130}, a.destroyPrepared(nil))
 	assert.Contains(t, out.String(), "Deleted 0 AWS resources of the stack local.\n"+
 		"Cancelled: 2 AWS resources left.\nNext: make destroy continues from there. make up creates again what was deleted.\n")
+}
+
+// Pulumi reports success also where it has deleted only a part, or nothing. The stack is still deployed then: nothing is kept or put
+// back, and other instances lose only a profile that is gone.
+func TestDestroy_SomethingLeft_OnlyTheDeletedProfileDetached(t *testing.T) {
+	const bucket, profile = `{"type":"aws:s3/bucketV2:BucketV2","custom":true,"id":"logs-1","retainOnDelete":true}`, `{"type":"aws:iam/instanceProfile:InstanceProfile","custom":true,"id":"ours"}`
+	const root = `{"type":"pulumi:pulumi:Stack","outputs":{"region":"us-east-2","instanceProfileName":"ours"}}`
+	state := func(resources string) string { return `{"version":3,"deployment":{"resources":[` + resources + `]}}` }
+	for name, c := range map[string]struct {
+		after, args string
+		interrupted bool
+		detached    bool
+	}{
+		"nothing deleted":           {after: root + "," + profile + "," + bucket, args: "--target=x"},
+		"the profile deleted":       {after: root + "," + bucket, args: "--target=x", detached: true},
+		"Ctrl-C":                    {after: root + "," + profile + "," + bucket, interrupted: true},
+		"Ctrl-C, after the profile": {after: root + "," + bucket, interrupted: true, detached: true},
+		"Ctrl-C with DIFF=1":        {after: root + "," + profile + "," + bucket, args: "--diff", interrupted: true},
+		"everything deleted":        {detached: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, out, _ := testApp(t, "private-ec2-access:keepRecords: true", emptyState)
+			changes := fakeProfiles(t, a, association("i-1", "ours"))
+			kill := ""
+			if c.interrupted {
+				kill = "kill -INT $PPID; /bin/sleep 0.5; "
+			}
+			require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$1\" = destroy ] && { : > destroyed; "+kill+"exit 0; }\n[ \"$2\" = export ] || exit 0\n"+
+				"[ -e destroyed ] && echo '"+state(c.after)+"' || echo '"+state(root+","+profile+","+bucket)+"'\n"), 0o755))
+			var args []string
+			if c.args != "" {
+				args = []string{c.args}
+			}
+			err := a.destroyPrepared(args)
+			if c.interrupted {
+				require.Equal(t, process.Exit{Code: 130}, err)
+			} else {
+				require.NoError(t, err)
+			}
+			assert.Equal(t, c.detached, changes() != "", "%s", out)
+			assert.Equal(t, c.after == "", strings.Contains(out.String(), "Kept: the log bucket logs-1"), "%s", out)
+		})
+	}
+}
+
+// What only shows something is run at once, and --remove would take away what says what was kept.
+func TestDestroy_ArgumentsThatDeleteNothing_PulumisOutputIsAll(t *testing.T) {
+	const config = "  aws:region: us-east-2\n  private-ec2-access:selfRepair: true\n"
+	t.Setenv("CI", "")
+	for _, args := range [][]string{{"--", "--help"}, {"--", "-h"}, {"--", "--preview-only"}, {"--diff", "--", "--preview-only=true"}} {
+		m := newMachine(t, alice)
+		said, code := m.run(config, nil, append([]string{"destroy"}, args...)...)
+		require.Zero(t, code, said)
+		lines, _ := m.calls("pulumi")
+		require.Contains(t, lines[len(lines)-1], "destroy --stack dev "+args[len(args)-1], "it comes last, without a question")
+		assert.NotContains(t, strings.Join(lines, "\n"), "--skip-preview")
+		assert.NotContains(t, said, "Deleted")
+		assert.NotContains(t, said, "Nothing to delete")
+	}
+	m := newMachine(t, alice)
+	said, code := m.run(config, nil, "destroy", "--", "--yes", "--remove")
+	require.Equal(t, 2, code)
+	assert.Contains(t, said, "ARGS: --remove also deletes the stack's state and Pulumi.dev.yaml. Nothing was deleted.\n  Fix:\n    make destroy STACK=dev\n"+
+		"    eval \"$(make -s env STACK=dev)\"\n    pulumi stack rm --stack dev --preserve-config\n")
+	lines, _ := m.calls("pulumi")
+	assert.Empty(t, lines)
 }
 
 // After Ctrl-C, the line on a terminal says at once that the run is being cancelled, and what it waits for, before the terminal cuts it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"private-ec2-access/tools/process"
+	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
 )
 
@@ -47,8 +48,8 @@ func (a *app) refuseCutOff(before *deployment) error {
 		"Systems Manager nor S3, unless they have another route:\n%s"+
 		"  To cut them off:   %s\n"+
 		"  Afterwards, another stack of this program creates endpoints of its own: make up STACK=NAME\n"+
-		"  Plain pulumi destroy does not ask. To make it refuse as well: pulumi config set --path '%s:endpoints.protect' true, then make up STACK=%[1]s",
-		a.stack.Name, vpc, who, again, a.stack.Project)
+		"  Plain pulumi destroy does not ask. To make it refuse as well:\n    %s\n    pulumi config set --path '%s:endpoints.protect' true\n    make up STACK=%[1]s",
+		a.stack.Name, vpc, who, again, screen.Environment(a.stack.Name), a.stack.Project)
 }
 
 // cutOffList has a line for each stack and one for the instances of nobody.

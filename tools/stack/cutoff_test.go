@@ -40,6 +40,7 @@ func TestDestroy_EndpointsUsedByOthers_StopsUnlessTold(t *testing.T) {
 		"nobody else":             {answer: own},
 		"of an organization":      {real: true, name: "acme/local", answer: own},
 		"others":                  {answer: others, refused: "other instances: i-3\n    instances of the stack private-ec2-access/other: web (i-2)\n  To cut them off:   make destroy STACK=local CUT_OFF=1"},
+		"how to refuse always":    {real: true, name: "acme/local", answer: others, refused: "as well:\n    eval \"$(make -s env STACK=acme/local)\"\n    pulumi config set --path 'private-ec2-access:endpoints.protect' true\n    make up STACK=acme/local"},
 		"others, told":            {answer: others, cutOff: true, said: "Cut off from the VPC endpoints in vpc-1:\n    other instances: i-3"},
 		"denied":                  {answer: denied, refused: "cannot tell who else uses the VPC endpoints in vpc-1"},
 		"denied, told":            {answer: denied, cutOff: true, said: "cannot tell who else uses"},

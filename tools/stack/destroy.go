@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,16 +33,28 @@ A stack in an AWS account asks first, also if CI=true; -- --yes answers yes.`,
 }
 
 func (a *app) destroy(args []string) error {
+	if flag := given(args, "--remove"); flag != "" { // the state, which says what was kept, and the stack's file would be gone
+		return process.Usagef("ARGS: %s also deletes the stack's state and %s. Nothing was deleted.\n  Fix:\n    make destroy STACK=%s\n    %s\n    pulumi stack rm --stack %[3]s --preserve-config",
+			flag, filepath.Base(a.stack.File()), a.stack.Name, screen.Environment(a.stack.Name))
+	}
 	if a.stack.Emulated && !a.exists() {
 		a.say("Nothing to delete: the stack %s is not deployed from this checkout.", a.stack.Name)
 		return nil
 	}
-	if err := a.canConfirm("destroy", args); err != nil {
+	again := "make destroy STACK=" + a.stack.Name
+	if a.cutOff {
+		again += " CUT_OFF=1"
+	}
+	if err := a.canConfirm(again, args); err != nil {
 		return err
 	}
 	defer a.busy("destroy")()
 	if err := a.prepareFor("destroy", false, args); err != nil {
 		return a.explainMissing("destroy", err)
+	}
+	if onlyShows(args) { // so there is nothing to repair before it, and nothing to say after it
+		a.announce()
+		return a.pulumi(a.change("destroy", args))
 	}
 	if err := a.repair(); err != nil {
 		return err
@@ -70,12 +81,15 @@ func (a *app) destroyPrepared(args []string) error {
 	if err := a.apply("destroy", args); err != nil {
 		return err
 	}
-	if err := a.detach(before, users); err != nil {
-		return err
-	}
 	after, err := a.export()
 	if err != nil {
 		return err
+	}
+	anything := func(apitype.ResourceV3) bool { return true }
+	if after.with(anything, profileType) == nil {
+		if err := a.detach(before, users); err != nil {
+			return err
+		}
 	}
 	left, remain := before.kept(), after.cloudResources()
 	if a.lostResources {
@@ -86,7 +100,7 @@ func (a *app) destroyPrepared(args []string) error {
 	} else {
 		a.say("Deleted %s of the stack %s.", screen.Count(before.cloudResources()-remain-(left.resources-after.kept().resources), "AWS resource"), a.stack.Name)
 	}
-	standing := after.with(func(apitype.ResourceV3) bool { return true }, bucketType, logGroupType)
+	standing := after.with(anything, bucketType, logGroupType)
 	gone := slices.DeleteFunc(slices.Clone(a.loses), func(name string) bool { return slices.Contains(standing, name) })
 	if len(gone) > 0 && !a.lostResources {
 		a.say("The session logs were deleted too: %s.", strings.Join(gone, ", "))
@@ -95,8 +109,9 @@ func (a *app) destroyPrepared(args []string) error {
 		a.say("Cancelled: %s left.\nNext: %s continues from there. %s creates again what was deleted.", screen.Count(remain, "AWS resource"), screen.Make(a.stack.Name, "destroy"), screen.Make(a.stack.Name, "up"))
 		return process.Exit{Code: 130}
 	}
-	if remain > 0 {
+	if remain > 0 { // as with --target, so the stack is still deployed
 		a.say("Its state has %d left.", remain)
+		return nil
 	}
 	a.printKept(left, a.region(before))
 	if bucket := a.stack.ExistingLogBucket; bucket != "" && !(a.stack.Emulated && a.nothing) { // an emulator may have lost it
@@ -125,16 +140,7 @@ func (a *app) stacksIn(emulator Running) (names []string) {
 		for _, f := range files {
 			name, is := strings.CutSuffix(f.Name(), ".json")
 			deployedTo, _ := os.ReadFile(instanceFile(a.tools.Path("emulator"), name))
-			if !is || strings.TrimSpace(string(deployedTo)) != emulator.Instance {
-				continue
-			}
-			var state struct {
-				Checkpoint struct {
-					Latest apitype.DeploymentV3 `json:"latest"`
-				} `json:"checkpoint"`
-			}
-			text, err := os.ReadFile(filepath.Join(folder, f.Name()))
-			if err == nil && json.Unmarshal(text, &state) == nil && (&deployment{Deployment: state.Checkpoint.Latest}).cloudResources() > 0 {
+			if is && strings.TrimSpace(string(deployedTo)) == emulator.Instance && hasResources(filepath.Join(folder, f.Name())) {
 				names = append(names, name)
 			}
 		}
@@ -215,8 +221,8 @@ func (a *app) refuseProtected(before *deployment) error {
 	}
 	if endpoints != nil {
 		return fmt.Errorf("the stack %s is protected from destroy, because %s:endpoints.protect is true: others may use the VPC endpoints %s. Nothing was deleted.\n"+
-			"  Fix: pulumi config set --path '%[2]s:endpoints.protect' false, then make up STACK=%[1]s\n"+
-			"  Next: make destroy STACK=%[1]s", a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "))
+			"  Fix:\n    %s\n    pulumi config set --path '%[2]s:endpoints.protect' false\n%[5]s",
+			a.stack.Name, a.stack.Project, strings.Join(endpoints, ", "), screen.Environment(a.stack.Name), again)
 	}
 	return nil
 }

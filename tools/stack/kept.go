@@ -17,6 +17,7 @@ const (
 	bucketType   = "aws:s3/bucketV2:BucketV2"
 	logGroupType = "aws:cloudwatch/logGroup:LogGroup"
 	keyType      = "aws:kms/key:Key"
+	profileType  = "aws:iam/instanceProfile:InstanceProfile"
 )
 
 // kept is what a destroy leaves behind: it is dropped from the state without a call to AWS.

@@ -155,7 +155,7 @@ func (a *app) openStack() (err error) {
 	if a.stack, err = Load(a.root, a.name); err != nil {
 		return err
 	}
-	if !a.stack.Emulated && a.exists() {
+	if !a.stack.Emulated && hasResources(a.stateFile()) {
 		a.say("Note: the stack %s is in the local emulator, but %s no longer has %s:emulated: \"true\". So this command is for a stack in an AWS account.",
 			a.stack.Name, filepath.Base(a.stack.File()), a.stack.Project)
 	}

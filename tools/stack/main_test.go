@@ -306,7 +306,24 @@ func TestMake_ExportedStack_NamesTheOption(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		assert.Contains(t, string(out), "--stack 'local' destroy", environment)
-		assert.Equal(t, note, strings.Contains(string(out), "note: make ignores the environment variable STACK=dev and acts on the stack local. To act on dev: make destroy STACK=dev"), "%s: %s", environment, out)
+		assert.Equal(t, note, strings.Contains(string(out), "note: make ignores the environment variable STACK=dev and acts on the stack local. To act on dev: make destroy STACK=dev\n"), "%s: %s", environment, out)
+	}
+	// The options are repeated, and a command that takes no stack says nothing of one.
+	for line, advised := range map[string]string{
+		"end ALL=1 INSTANCE=app": "make end STACK=dev INSTANCE='app' ALL=1\n",
+		"connect REASON=it's":    `make connect STACK=dev REASON='it'\''s'` + "\n",
+		"ci-preview":             "make ci-preview STACK=dev\n",
+		"down":                   "", "clean": "", "plugin": "", "check": "", "help": "", "": "",
+	} {
+		cmd := exec.Command("make", append([]string{"-n", "-C", "../.."}, strings.Split(line, " ")...)...)
+		if line == "" {
+			cmd.Args = cmd.Args[:4]
+		}
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=", "STACK=dev")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Equal(t, advised != "", strings.Contains(string(out), "note: make ignores"), "%s: %s", line, out)
+		assert.Contains(t, string(out), advised)
 	}
 }
 

@@ -56,13 +56,19 @@ func (a *app) preview(args []string) error {
 		if a.diff {
 			args = append(args, "--diff")
 		}
-		return a.pulumi(call{args: args})
+		if err := a.pulumi(call{args: args}); err != nil || onlyShows(args) {
+			return err
+		}
+		return a.sayUnapplied()
 	}
 	r := &screen.Run{Project: a.stack.Project, Stack: a.stack.Name}
 	if err := a.watch("preview", call{args: args}, r); err != nil {
 		return err
 	}
 	fmt.Fprint(a.stdout, r.Preview(false))
+	if err := a.sayUnapplied(); err != nil {
+		return err
+	}
 	return a.sayNext(r)
 }
 

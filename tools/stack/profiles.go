@@ -94,7 +94,7 @@ func (a *app) detach(before *deployment, users []sessions.Association) error {
 	var failures []error
 	for _, u := range users {
 		if err := sessions.DetachProfile(context.Background(), a.awsEnviron(), region, u.ID); err != nil {
-			failures = append(failures, fmt.Errorf("everything else is deleted, but the instance profile %s is still on %s: %w\n  Fix:\n    aws ec2 disassociate-iam-instance-profile --region %s --association-id %s",
+			failures = append(failures, fmt.Errorf("the instance profile %s is deleted, but still on %s: %w\n  Fix:\n    aws ec2 disassociate-iam-instance-profile --region %s --association-id %s",
 				u.Profile, u.InstanceID, err, region, u.ID))
 			continue
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
 	"private-ec2-access/tools/process"
 	"private-ec2-access/tools/screen"
 	"private-ec2-access/tools/sessions"
@@ -20,8 +22,24 @@ import (
 
 // exists reports whether an emulated stack has a state.
 func (a *app) exists() bool {
-	_, err := os.Stat(a.tools.Path("state", ".pulumi", "stacks", a.stack.Project, a.stack.Name+".json"))
+	_, err := os.Stat(a.stateFile())
 	return err == nil
+}
+
+// stateFile is the stack's state in the backend of the emulated stacks. It stays after a destroy.
+func (a *app) stateFile() string {
+	return a.tools.Path("state", ".pulumi", "stacks", a.stack.Project, a.stack.Name+".json")
+}
+
+// hasResources reports whether a file of that backend has AWS resources. One that cannot be read has none.
+func hasResources(file string) bool {
+	var state struct {
+		Checkpoint struct {
+			Latest apitype.DeploymentV3 `json:"latest"`
+		} `json:"checkpoint"`
+	}
+	text, err := os.ReadFile(file)
+	return err == nil && json.Unmarshal(text, &state) == nil && (&deployment{Deployment: state.Checkpoint.Latest}).cloudResources() > 0
 }
 
 func (a *app) export() (*deployment, error) {
@@ -168,7 +186,7 @@ func (a *app) refresh(args []string, reason string) error {
 	if err := a.pulumi(call{args: args, stdout: log}); err != nil {
 		a.say("%s\nThe state could not be repaired. The whole log: %s", toolchain.Tail(path, 20), path)
 		if a.stack.Emulated {
-			a.say("Next: to start with an empty emulator and an empty state: make clean, then make up.")
+			a.say("Next: to start with an empty emulator and an empty state: make clean, then %s. It also deletes the state of every other stack in the emulator.", screen.Make(a.stack.Name, "up"))
 		}
 		return err
 	}

@@ -528,6 +528,21 @@ func TestLoad_KindThatIsNotRead_Refused(t *testing.T) {
 	require.ErrorContains(t, err, "so the stack dev would be one in an AWS account", "it was deployed to the emulator")
 }
 
+// A destroy leaves the file of the state, so only resources in it tell that a stack is in the emulator too.
+func TestOpen_StackWasEmulated_SaidWhileItHasResources(t *testing.T) {
+	root := project(t, map[string]string{"Pulumi.dev.yaml": "config:\n  aws:region: us-east-2\n  private-ec2-access:emulated: false\n"})
+	t.Chdir(root)
+	states := filepath.Join(root, ".local", "state", ".pulumi", "stacks", "private-ec2-access")
+	require.NoError(t, os.MkdirAll(states, 0o700))
+	for state, noted := range map[string]bool{`{"checkpoint":{"latest":{"resources":[{"type":"aws:sns/topic:Topic","custom":true}]}}}`: true, `{"checkpoint":{"latest":{}}}`: false, "{": false} {
+		require.NoError(t, os.WriteFile(filepath.Join(states, "dev.json"), []byte(state), 0o600))
+		var out bytes.Buffer
+		a := &app{stderr: &out, name: "dev"}
+		require.NoError(t, a.openStack())
+		assert.Equal(t, noted, strings.Contains(out.String(), "Note: the stack dev is in the local emulator"), "%s: %s", state, out.String())
+	}
+}
+
 func TestUpgrade_NameOfAFleet_SaysSo(t *testing.T) {
 	a, _, _ := testApp(t, "private-ec2-access:fleets: {web: {count: 2}}", emptyState)
 	require.EqualError(t, a.upgrade("web", nil), "\"web\" is a fleet and no instance. Nothing was changed.\n  Fix: make upgrade FLEET=web")
@@ -538,6 +553,107 @@ func TestUpgrade_UnknownInstance_RefusedAtOnce(t *testing.T) {
 	a, _, calls := testApp(t, "private-ec2-access:instances: {app: {}, web: {}}", twoTopics)
 	require.EqualError(t, a.upgrade("wbe", nil), "INSTANCE=wbe is no instance in the config of the stack local. It has: app, web. Nothing was changed.\n  Fix: make upgrade INSTANCE=web")
 	require.Empty(t, calls())
+}
+
+// upgradeMachine has an account whose newest image is ami-2. The instance i-1 has ami-1 until an update replaces it, if it does. The
+// existing instance i-9 has the stack's profile, and the config no longer names it.
+func upgradeMachine(t *testing.T, name, update string, replaces bool) machine {
+	m := newMachine(t, "")
+	file := func(name, text string) string {
+		path := filepath.Join(m.folder, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	events := file("events", `{"resOutputsEvent":{"metadata":{"op":"same","urn":"urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev","type":"pulumi:pulumi:Stack","new":{"outputs":{"imageParameters":{"`+name+`":"/newest"}}}}}}`+"\n")
+	before, after, updated := file("before", stateWith(map[string]string{"batch": "i-9"})), file("after", stateWith(nil)), filepath.Join(m.folder, "updated")
+	m.program("pulumi", `case "$1 $2" in
+version*) echo v3.259.0 ;;
+"stack export") if [ -e `+updated+` ]; then cat `+after+`; else cat `+before+`; fi ;;
+"stack output") echo '{"region":"us-east-2","sessionDocument":"d","accountId":"111122223333","instanceIds":{"`+name+`":"i-1"}}' ;;
+"preview --stack") for i in "$@"; do [ "$last" = --event-log ] && cp `+events+` "$i"; last=$i; done ;;
+"up --stack") : > `+updated+`; `+update+` ;;
+esac`)
+	image := `if [ -e ` + updated + ` ]; then i=ami-2; else i=ami-1; fi`
+	if !replaces {
+		image = "i=ami-1"
+	}
+	m.program("aws", `case "$*" in
+*get-parameter*) echo '{"Parameter": {"Value": "ami-2"}}' ;;
+*describe-iam-instance-profile-associations*) echo '{"IamInstanceProfileAssociations":[`+association("i-9", "ours")+`]}' ;;
+*disassociate-iam-instance-profile*) echo '{}' ;;
+*describe-instances*) `+image+`; echo '{"Reservations":[{"Instances":[{"InstanceId":"i-1","ImageId":"'$i'","State":{"Name":"running"}}]}]}' ;;
+*get-caller-identity*) `+alice+` ;;
+*) echo 'denied' >&2; exit 254 ;;
+esac`)
+	t.Setenv("CI", "")
+	return m
+}
+
+// An upgrade is an update: it takes the profile off instances that the config no longer names. A message names the image of before.
+func TestUpgrade_Instance_SaysWhatTheFileHadAndLetsGo(t *testing.T) {
+	for image, back := range map[string]string{
+		"{}":               "To go back: remove imageId of the instance app there, which was not there before.\n",
+		"{imageId: ami-1}": "To go back: set imageId of the instance app there to ami-1 again.\n",
+		"{imageId: ami-2}": "To go back: set the old imageId of the instance app there again, or remove it if it was not there before.\n",
+	} {
+		config := "  aws:region: us-east-2\n  private-ec2-access:instances: {app: " + image + "}\n"
+		said, code := upgradeMachine(t, "app", "", true).run(config, nil, "upgrade", "--instance", "app", "--", "--yes")
+		require.Zero(t, code, said)
+		assert.Contains(t, said, "Detached: the instance profile ours from batch (i-9), which the config no longer names.")
+		assert.Equal(t, strings.Contains(image, "ami-2"), strings.Contains(said, "Pulumi.dev.yaml pins the newest image already: ami-2; the update applies it.\n"), said)
+		said, code = upgradeMachine(t, "app", "exit 255", false).run(config, nil, "upgrade", "--instance", "app", "--", "--yes")
+		require.NotZero(t, code, said)
+		assert.Contains(t, said, "Pulumi.dev.yaml has the new image. "+back)
+		assert.NotContains(t, said, "Detached")
+	}
+}
+
+// While no instance is replaced, the command goes back no further than the file: it would upgrade again.
+func TestUpgrade_FleetStopped_SaysHowToGoBack(t *testing.T) {
+	const none = " No instance was replaced, so no command is needed.\n"
+	for _, c := range []struct {
+		image    string
+		replaced bool
+		back     string
+	}{
+		{"", false, "remove imageId of the fleet web in Pulumi.dev.yaml, which was not there before." + none},
+		{", imageId: ami-1", false, "set imageId of the fleet web in Pulumi.dev.yaml to ami-1 again." + none},
+		{", imageId: ami-2", false, "set the old imageId of the fleet web in Pulumi.dev.yaml, or remove it if it was not there before." + none},
+		{", imageId: ami-2", true, "set imageId of the fleet web in Pulumi.dev.yaml to ami-1, and run the same command.\n"},
+	} {
+		said, code := upgradeMachine(t, "web-001", "exit 255", c.replaced).run("  aws:region: us-east-2\n  private-ec2-access:fleets: {web: {count: 1"+c.image+"}}\n", nil,
+			"upgrade", "--fleet", "web", "--timeout", "5s", "--", "--yes")
+		require.NotZero(t, code, said)
+		assert.Contains(t, said, "this continues it:\n    make upgrade STACK=dev FLEET=web BATCH=1 TIMEOUT=5s\nTo go back, "+c.back, said)
+	}
+	// The instances that the config no longer names are let go by the first update, also if the upgrade stops then.
+	said, code := upgradeMachine(t, "web-001", "", true).run("  aws:region: us-east-2\n  private-ec2-access:fleets: {web: {count: 1}}\n", nil, "upgrade", "--fleet", "web", "--timeout", "1s", "--", "--yes")
+	require.NotZero(t, code, said)
+	assert.Contains(t, said, "Detached: the instance profile ours from batch (i-9), which the config no longer names.")
+}
+
+// The command that answers the question beforehand has the options of the one that could not ask.
+func TestConfirm_NoTerminal_RepeatsTheOptions(t *testing.T) {
+	if process.IsTerminal(os.Stdin) {
+		t.Skip("standard input is a terminal")
+	}
+	t.Setenv("CI", "")
+	const config = "  aws:region: us-east-2\n  private-ec2-access:instances: {app: {}}\n  private-ec2-access:fleets: {web: {count: 1}}\n"
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"up"}, "make up STACK=dev ARGS=--yes. "},
+		{[]string{"up", "--diff", "--", "--refresh"}, "make up STACK=dev DIFF=1 ARGS='--refresh --yes'. "},
+		{[]string{"destroy", "--cut-off"}, "make destroy STACK=dev CUT_OFF=1 ARGS=--yes. "},
+		{[]string{"upgrade", "--instance", "app"}, "make upgrade STACK=dev INSTANCE=app ARGS=--yes. "},
+		{[]string{"upgrade", "--instance", "web-001"}, "make upgrade STACK=dev INSTANCE=web-001 ARGS=--yes. "},
+		{[]string{"upgrade", "--fleet", "web", "--batch", "5"}, "make upgrade STACK=dev FLEET=web BATCH=5 ARGS=--yes. "},
+	} {
+		said, code := newMachine(t, alice).run(config, nil, c.args...)
+		require.NotZero(t, code)
+		assert.Contains(t, said, "If you have read the preview: "+c.want)
+	}
 }
 
 // testApp is an emulated stack whose pulumi is a script that writes down how it was called.
@@ -623,13 +739,14 @@ func TestRepair(t *testing.T) {
 
 func TestRepair_Failed_RepeatedNextTime(t *testing.T) {
 	a, out, _ := testApp(t, "", twoTopics)
+	a.stack.Name = "lab"
 	require.NoError(t, os.WriteFile(a.cli.Path, []byte("#!/bin/sh\n[ \"$2\" = export ] && echo '"+twoTopics+"' && exit 0\nexit 7\n"), 0o755))
 	err := a.repair()
 	var exit process.Exit
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 7, exit.Code, "pulumi's exit code is passed on")
 	assert.False(t, a.sameInstance())
-	assert.Contains(t, out.String(), "make clean")
+	assert.Contains(t, out.String(), "make clean, then make up STACK=lab. It also deletes the state of every other stack in the emulator.\n")
 }
 
 func TestLeftovers(t *testing.T) {
@@ -773,11 +890,11 @@ func TestUp_Confirmation_Asked(t *testing.T) {
 				assert.Empty(t, calls())
 				return
 			}
-			require.NoError(t, a.canConfirm("up", c.args))
+			require.NoError(t, a.canConfirm("make up STACK=local", c.args))
 			require.NoError(t, a.apply("up", c.args))
 			assert.Equal(t, c.want, calls())
 			if c.ci == "true" {
-				assert.Error(t, a.canConfirm("destroy", c.args))
+				assert.Error(t, a.canConfirm("make destroy STACK=local", c.args))
 			}
 		})
 	}
@@ -1039,7 +1156,8 @@ func TestKept_Printed_CommandsCanBePasted(t *testing.T) {
 // A setting that protects from a destroy counts if the config has it or if the state has it: the stricter of the two.
 func TestDestroy_Protected_StopsByConfigAndByState(t *testing.T) {
 	const refused, kept, invalid = "is protected from destroy, because private-ec2-access:keepRecords is refuse", "but no update has applied it yet: this destroy would delete the bucket logs-1, the log group /sessions, the KMS key key-1. Nothing was deleted", "not an allowed value (got refused). Nothing was deleted.\n  Allowed: auto, true, false, refuse\n"
-	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted"
+	const shared = "endpoints.protect is true: others may use the VPC endpoints vpce-1. Nothing was deleted.\n" +
+		"  Fix:\n    eval \"$(make -s env)\"\n    pulumi config set --path 'private-ec2-access:endpoints.protect' false\n    make up STACK=local\n    make destroy STACK=local"
 	const plain, retained, protected = "", `,"retainOnDelete":true`, `,"retainOnDelete":true,"protect":true`
 	for _, c := range []struct{ setting, logs, endpoint, want string }{
 		{"", plain, plain, ""},

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +48,7 @@ failure stops the upgrade. The same command continues it: what is done is read f
 	c.Flags().StringVar(&instance, "instance", "", "`NAME` of the instance in the stack's config")
 	c.Flags().StringVar(&rolling.fleet, "fleet", "", "`NAME` of the fleet in the stack's config")
 	c.Flags().IntVar(&rolling.batch, "batch", 1, "`NUMBER` of instances to replace at a time")
-	c.Flags().DurationVar(&rolling.timeout, "timeout", 10*time.Minute, "`DURATION` to wait for the instances of a batch, as 90s or 10m")
+	c.Flags().DurationVar(&rolling.timeout, "timeout", usualTimeout, "`DURATION` to wait for the instances of a batch, as 90s or 10m")
 	must(c.RegisterFlagCompletionFunc("instance", a.completeInstances()))
 	return c
 }
@@ -60,9 +59,6 @@ func (a *app) upgrade(instance string, args []string) error {
 	if instance == "" {
 		return fmt.Errorf("no instance is named. Fix: make upgrade STACK=%s INSTANCE=NAME, with a name of %s:instances in %s", a.stack.Name, a.stack.Project, file)
 	}
-	if err := a.canConfirm("upgrade", args); err != nil {
-		return err
-	}
 	if _, isFleet := a.stack.Fleets[instance]; isFleet {
 		return fmt.Errorf("%q is a fleet and no instance. Nothing was changed.\n  Fix: %s", instance, screen.Make(a.stack.Name, "upgrade FLEET="+instance))
 	}
@@ -72,6 +68,9 @@ func (a *app) upgrade(instance string, args []string) error {
 	if all := a.stack.Instances; len(all) > 0 && !slices.Contains(all, instance) {
 		return process.Usagef("INSTANCE=%s is no instance in the config of the stack %s. It has: %s. Nothing was changed.\n  Fix: %s", instance, a.stack.Name,
 			strings.Join(all, ", "), screen.Make(a.stack.Name, "upgrade INSTANCE="+cmp.Or(settings.Nearest(instance, all), all[0])))
+	}
+	if err := a.canConfirm("make upgrade STACK="+a.stack.Name+" INSTANCE="+instance, args); err != nil {
+		return err
 	}
 	if err := a.prepareUpgrade(args); err != nil {
 		return err
@@ -89,17 +88,24 @@ func (a *app) upgrade(instance string, args []string) error {
 		return err
 	}
 	if pinned == image {
-		a.say("The instance %s has the newest image already: %s.", instance, image)
+		a.say("%s pins the newest image already: %s; the update applies it.", file, image)
 	} else {
 		if err := a.pin("the instance "+instance, a.imageKey(instance), pinned, image); err != nil {
 			return err
 		}
 	}
 	if err := a.apply("up", args); err != nil {
-		a.say("%s has the new image. To go back: git diff %[1]s shows the old imageId; set it again.", file)
+		back := "set imageId of the instance " + instance + " there to " + pinned + " again"
+		switch pinned {
+		case "":
+			back = "remove imageId of the instance " + instance + " there, which was not there before"
+		case image: // an earlier upgrade pinned it
+			back = "set the old imageId of the instance " + instance + " there again, or remove it if it was not there before"
+		}
+		a.say("%s has the new image. To go back: %s.", file, back)
 		return err
 	}
-	return nil
+	return a.afterUpdate()
 }
 
 // prepareUpgrade is prepareUpdate of a stack that is deployed: an upgrade is no way to create one.

@@ -20,12 +20,18 @@ type rollingUpgrade struct {
 	timeout time.Duration
 }
 
+const usualTimeout = 10 * time.Minute
+
 // again is the command that continues the upgrade.
 func (u rollingUpgrade) again(stack string) string {
+	command := fmt.Sprintf("make upgrade STACK=%s FLEET=%s BATCH=%d", stack, u.fleet, u.batch)
 	if u.only != "" {
-		return fmt.Sprintf("make upgrade STACK=%s INSTANCE=%s", stack, u.only)
+		command = fmt.Sprintf("make upgrade STACK=%s INSTANCE=%s", stack, u.only)
 	}
-	return fmt.Sprintf("make upgrade STACK=%s FLEET=%s BATCH=%d", stack, u.fleet, u.batch)
+	if u.timeout != usualTimeout {
+		command += " TIMEOUT=" + u.timeout.String()
+	}
+	return command
 }
 
 // upgradeFleet replaces the instances of a fleet that do not have its image, in batches. The image that is pinned in the
@@ -39,7 +45,7 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 	if u.only != "" {
 		members = []string{u.only}
 	}
-	if err := a.canConfirm("upgrade", args); err != nil {
+	if err := a.canConfirm(u.again(a.stack.Name), args); err != nil {
 		return err
 	}
 	if err := a.prepareUpgrade(args); err != nil {
@@ -50,7 +56,8 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 	if err != nil {
 		return err
 	}
-	pinned, _ := a.fleetSetting(u.fleet, "imageId").(string)
+	written, _ := a.fleetSetting(u.fleet, "imageId").(string)
+	pinned := written
 	done, behind := split(members, images, pinned)
 	if pinned == "" || len(behind) == 0 {
 		if pinned, err = a.pinNewest(u.fleet, members[0], pinned); err != nil {
@@ -58,9 +65,20 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 		}
 		done, behind = split(members, images, pinned)
 	}
-	// The update of the last batch may have been killed before it was online.
-	if err := a.ready(ctx, u, done, last(done, u.batch)); err != nil {
+	old := ""
+	if len(behind) > 0 {
+		old = images[behind[0]]
+	}
+	stopped := func(err error) error {
+		now, problem := sessions.Images(ctx, a.setting())
+		replaced := problem != nil || slices.ContainsFunc(members, func(name string) bool { return now[name] != images[name] || images[name] == pinned })
+		a.say("The upgrade of the fleet %s stopped: no further instance is replaced. When the cause is fixed, this continues it:\n    %s\n%s",
+			u.fleet, u.again(a.stack.Name), a.goBack(u.fleet, replaced, written, pinned, old))
 		return err
+	}
+	// The update of the last batch may have been killed before it was online.
+	if err := sessions.Ready(ctx, a.setting(), done, last(done, u.batch), u.timeout); err != nil {
+		return stopped(err)
 	}
 	if len(behind) == 0 {
 		a.say("Every instance of the fleet %s that was to be upgraded has the image %s.", u.fleet, pinned)
@@ -75,10 +93,15 @@ func (a *app) upgradeFleet(u rollingUpgrade, args []string) error {
 		}
 		a.env.set(config.UpgradeVariable, strings.Join(batch, ","))
 		if err := a.apply("up", args); err != nil {
-			return a.stopped(u, err)
+			return stopped(err)
 		}
-		if err := a.ready(ctx, u, batch, batch); err != nil {
-			return err
+		if i == 0 { // the first update applies everything else that the config says
+			if err := a.afterUpdate(); err != nil {
+				return stopped(err)
+			}
+		}
+		if err := sessions.Ready(ctx, a.setting(), batch, batch, u.timeout); err != nil {
+			return stopped(err)
 		}
 	}
 	a.say("Every instance of the fleet %s that was to be upgraded has the image %s, is online, and sessions on it are recorded.", u.fleet, pinned)
@@ -99,18 +122,21 @@ func split(members []string, images map[string]string, image string) (done, behi
 
 func last(names []string, count int) []string { return names[max(0, len(names)-count):] }
 
-// ready waits until instances are online, and verifies some of them.
-func (a *app) ready(ctx context.Context, u rollingUpgrade, online, verified []string) error {
-	if err := sessions.Ready(ctx, a.setting(), online, verified, u.timeout); err != nil {
-		return a.stopped(u, err)
+// goBack says how to undo an upgrade that stopped. The same command goes back to the image in the file, but only if an instance has
+// another one: otherwise it would upgrade again. The file had the image written before, and the instances the image old.
+func (a *app) goBack(fleet string, replaced bool, written, pinned, old string) string {
+	file := filepath.Base(a.stack.File())
+	switch {
+	case replaced && old == "":
+		return fmt.Sprintf("To go back, set the old imageId of the fleet %s in %s, and run the same command.", fleet, file)
+	case replaced:
+		return fmt.Sprintf("To go back, set imageId of the fleet %s in %s to %s, and run the same command.", fleet, file, old)
+	case written == "":
+		return fmt.Sprintf("To go back, remove imageId of the fleet %s in %s, which was not there before. No instance was replaced, so no command is needed.", fleet, file)
+	case written == pinned: // an earlier upgrade wrote it
+		return fmt.Sprintf("To go back, set the old imageId of the fleet %s in %s, or remove it if it was not there before. No instance was replaced, so no command is needed.", fleet, file)
 	}
-	return nil
-}
-
-func (a *app) stopped(u rollingUpgrade, err error) error {
-	a.say("The upgrade of the fleet %s stopped: no further instance is replaced. When the cause is fixed, this continues it:\n    %s\n"+
-		"To go back, set the old imageId of the fleet in %s, and run the same command.", u.fleet, u.again(a.stack.Name), filepath.Base(a.stack.File()))
-	return err
+	return fmt.Sprintf("To go back, set imageId of the fleet %s in %s to %s again. No instance was replaced, so no command is needed.", fleet, file, written)
 }
 
 // pinNewest writes the newest image of a fleet into the stack's file, and returns it.
