@@ -60,6 +60,7 @@ var written = map[string]string{
 	"misspelt-lists":                "  network: {vpcId: vpc-0123456789abcdef0, subnetids: [subnet-0aaaaaaaaaaaaaaaa, subnet-0bbbbbbbbbbbbbbbb]}\n  logging: {writerRoleArn: 'arn:aws:iam::111122223333:role/a'}\n  alerts: {topicArn: '', email: team@example.com}\n",
 	"key-in-two-forms":              "  keepRecords: true\n  private-ec2-access:keepRecords: false\n  tags: {a: b}\n  private-ec2-access:config:tags: {a: b}\n",
 	"key-misspelt-above-and-below":  "  loging: {cloudwatch: true}\n  netwrok: {vpcID: vpc-0123456789abcdef0}\n  fleet: {web: {count: 2, size: t4g.nano}}\n  shellProfile: {bash: cd}\n",
+	"key-with-a-dot-in-both-forms":  "  private-ec2-access:logging.keyPrefix: logs\n  logging: {keyPrefix: shells}\n",
 	"level-too-deep":                "  logging: {keepRecords: true}\n  instances: {app: {keepRecords: refuse}}\n  private-ec2-access:session.keepRecords: 'true'\n",
 	"mapping-empty":                 "  tags:\n",
 	"mapping-of-tags-a-list":        "  tags: [a]\n",

@@ -21,10 +21,12 @@ func OwnBucket(component, bucket string) bool { return strings.HasPrefix(bucket,
 func OwnRole(component, role string) bool { return strings.HasPrefix(role, component+"-instance-") }
 
 // createsBucket: where the config names no bucket, and where open sessions may
-// still write to the one that the stack has.
+// still write to the one that the stack has. A bucket that the config names is not
+// the stack's: a destroy kept it, and an earlier prefix in it changes nothing.
 func (d *decider) createsBucket() bool {
-	return d.config.Logging.BucketName == "" || slices.ContainsFunc(d.config.Logging.Earlier(), func(l session.Location) bool {
-		return OwnBucket(d.facts.Project, l.Bucket)
+	name := d.config.Logging.BucketName
+	return name == "" || slices.ContainsFunc(d.config.Logging.Earlier(), func(l session.Location) bool {
+		return l.Bucket != name && OwnBucket(d.facts.Project, l.Bucket)
 	})
 }
 

@@ -105,3 +105,24 @@ func TestRefusals_NameTheKeyThatTheFixChanges(t *testing.T) {
 		})
 	}
 }
+
+// A bucket that a destroy kept and the config names is the only one, whatever prefixes of it the config lists.
+func TestCreateBucket_KeptBucketNamed_NoSecondOne(t *testing.T) {
+	t.Parallel()
+	const kept = "private-ec2-access-logs-1"
+	for _, c := range []struct {
+		bucket, earlier string
+		creates         bool
+	}{
+		{"", "", true}, {"", "s3://" + kept + "/old", true}, {kept, "", false}, {kept, "s3://" + kept + "/old", false},
+		{"logs", "s3://" + kept + "/old", true}, {"logs", "s3://others/old", false}, {"logs", "log-group:/g", false},
+	} {
+		a := clean()
+		a.config.Logging.BucketName = c.bucket
+		if c.earlier != "" {
+			a.config.Logging.EarlierLocations = []string{c.earlier}
+		}
+		d, _ := decide.Decide(&a.config, a.facts)
+		require.Equal(t, c.creates, d.CreateBucket, "%+v", c)
+	}
+}

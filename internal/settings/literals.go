@@ -114,6 +114,9 @@ func (l Literals) correct(question string, remove []string, namespace string, al
 		return is
 	})
 	if len(taken) > 0 {
+		if rest, is := strings.CutSuffix(question, ":"); is { // the commands do not follow it any more
+			question = rest + "."
+		}
 		question += " The file has " + strings.Join(taken, " and ") + " too. To leave that as it is:"
 	}
 	return mistake.Fix{Text: question, Commands: append(remove, setCommands(namespace, free)...)}

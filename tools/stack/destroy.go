@@ -100,6 +100,10 @@ func (a *app) destroyPrepared(args []string) error {
 	} else {
 		a.say("Deleted %s of the stack %s.", screen.Count(before.cloudResources()-remain-(left.resources-after.kept().resources), "AWS resource"), a.stack.Name)
 	}
+	// On a real account, the preview has said that sessions end.
+	if open := openSessions(a.emulator); a.stack.Emulated && !a.nothing && open > 0 {
+		a.say("Note: %s in the emulator. On a deleted instance, a session stays open until its user leaves it, and may have no session log.", screen.Count(open, "open session"))
+	}
 	standing := after.with(anything, bucketType, logGroupType)
 	gone := slices.DeleteFunc(slices.Clone(a.loses), func(name string) bool { return slices.Contains(standing, name) })
 	if len(gone) > 0 && !a.lostResources {

@@ -38,7 +38,7 @@ func (a *app) down() error {
 		for _, name := range a.stacksIn(running) {
 			again = append(again, screen.Make(name, "up"))
 		}
-		open := openSessions(running)
+		open := sessionsEnded(running)
 		switch ran, err := emulator.Stop(); {
 		case err != nil:
 			return err
@@ -53,24 +53,33 @@ func (a *app) down() error {
 	})
 }
 
-// openSessions says which sessions end with an emulator. It is empty if none is open, and if the emulator does not answer.
-func openSessions(emulator Running) string {
+// sessionsEnded says which sessions end with an emulator. It is empty if none is open.
+func sessionsEnded(emulator Running) string {
+	open := openSessions(emulator)
+	if open == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s ended, without a session log.", screen.Count(open, "open session"))
+}
+
+// openSessions counts the sessions that are open in an emulator: none, if it does not answer.
+func openSessions(emulator Running) int {
 	var sessions struct{ Open int }
 	request, err := http.NewRequest(http.MethodGet, emulator.URL+"/_emulator/sessions", nil)
 	if err != nil {
-		return ""
+		return 0
 	}
 	request.Header.Set("Authorization", "Bearer "+emulator.Secret)
 	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}} // no proxy
 	answer, err := client.Do(request)
 	if err != nil {
-		return ""
+		return 0
 	}
 	defer answer.Body.Close()
-	if json.NewDecoder(answer.Body).Decode(&sessions) != nil || sessions.Open == 0 {
-		return ""
+	if json.NewDecoder(answer.Body).Decode(&sessions) != nil {
+		return 0
 	}
-	return fmt.Sprintf(" %s ended, without a session log.", screen.Count(sessions.Open, "open session"))
+	return sessions.Open
 }
 
 // busyFolder has a file for each process that changes an emulated stack, named by its number.
@@ -150,7 +159,7 @@ func (a *app) clean() error {
 		}
 		emulator := newEmulator(a.tools, a.say)
 		running, _ := emulator.read()
-		open := openSessions(running)
+		open := sessionsEnded(running)
 		ran, err := emulator.Stop()
 		if err != nil {
 			return err

@@ -393,10 +393,10 @@ func TestDown_OpenSessions_Counted(t *testing.T) {
 			fmt.Fprint(w, answer)
 		}))
 		t.Cleanup(server.Close)
-		require.Equal(t, want, openSessions(Running{URL: server.URL, Secret: "s"}))
+		require.Equal(t, want, sessionsEnded(Running{URL: server.URL, Secret: "s"}))
 	}
-	require.Empty(t, openSessions(Running{URL: "http://127.0.0.1:1"}))
-	require.Empty(t, openSessions(Running{}))
+	require.Empty(t, sessionsEnded(Running{URL: "http://127.0.0.1:1"}))
+	require.Empty(t, sessionsEnded(Running{}))
 }
 
 // Before Pulumi locks the stack, an update has prepared the emulator already.
