@@ -24,7 +24,8 @@ type listing struct {
 	since, until time.Time
 	// limit is how many entries at most; 0 is no limit.
 	limit int
-	// next is where an earlier page ended: a token of DescribeSessions, or openMark or archiveMark and how many entries to skip.
+	// next is where an earlier page ended: a token of DescribeSessions, openMark and the session that it ended with, or archiveMark
+	// and how many entries to skip.
 	next string
 }
 
@@ -251,10 +252,14 @@ func (h *historyRun) full() bool { return h.limit > 0 && h.written >= h.limit }
 // walk writes every wanted entry: open sessions, then the history in AWS, then the archive. It ends when the page is full.
 func (h *historyRun) walk(ctx context.Context) error {
 	token, skip := h.list.next, 0
-	inOpen, inArchive := strings.HasPrefix(token, openMark), strings.HasPrefix(token, archiveMark)
-	if inOpen || inArchive {
+	last, inOpen := strings.CutPrefix(token, openMark)
+	rest, inArchive := strings.CutPrefix(token, archiveMark)
+	if inOpen {
+		token = ""
+	}
+	if inArchive {
 		var err error
-		if skip, err = strconv.Atoi(token[strings.IndexByte(token, ':')+1:]); err != nil || skip < 0 {
+		if skip, err = strconv.Atoi(rest); err != nil || skip < 0 {
 			return process.Usagef("NEXT: not a page of this list (got %q). Fix: use the token that the previous page printed", h.list.next)
 		}
 		// The archive has what AWS no longer lists, so the list in AWS has to be read again.
@@ -266,12 +271,13 @@ func (h *historyRun) walk(ctx context.Context) error {
 			return err
 		}
 		kept := h.keep(open)
-		kept = kept[min(skip, len(kept)):]
+		if inOpen { // if that session has ended meanwhile, some are listed once more, and none is left out
+			kept = kept[slices.IndexFunc(kept, func(e entry) bool { return e.Session == last })+1:]
+		}
 		if h.limit > 0 && len(kept) >= h.limit {
-			h.more = openMark + strconv.Itoa(skip+h.limit)
+			h.more = openMark + kept[h.limit-1].Session
 			return h.write(kept[:h.limit])
 		}
-		skip = 0
 		if h.list.format == "table" {
 			h.written, h.held = h.written+len(kept), kept
 		} else if err := h.write(kept); err != nil {

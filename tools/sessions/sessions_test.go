@@ -683,6 +683,9 @@ func TestHistory_MoreOpenSessionsThanLimit_PageByPage(t *testing.T) {
 		}
 		require.Equal(t, []string{"bob-00000000000000000", "bob-00000000000000001", "bob-00000000000000002", aliceID}, ids, format)
 	}
+	// The session that a page ended with has ended itself.
+	got := runFake(t, "history", answers, "--limit", "2", "--next", "open:bob-00000000000000009")
+	require.Contains(t, got.out, "bob-00000000000000000")
 }
 
 func TestHistory_FirstPage_TakesTwoCalls(t *testing.T) {
