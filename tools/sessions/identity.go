@@ -127,7 +127,7 @@ var signInProblems = []struct {
 	{regexp.MustCompile(`(?i)Unable to locate credentials|partial credentials`),
 		"the AWS CLI has no credentials here", "sign in (aws sso login, or aws configure), and set AWS_PROFILE to the profile"},
 	{regexp.MustCompile(`(?i)config profile .* could not be found|profile .* (does not exist|not found)`),
-		"there is no such profile in your AWS configuration", "aws configure list-profiles shows the profiles; set AWS_PROFILE, or aws:profile in the stack's file, to one of them"},
+		"there is no such profile in your AWS configuration", "aws configure list-profiles shows the profiles (version 1 does not have it: they are in ~/.aws/config and ~/.aws/credentials); set AWS_PROFILE, or aws:profile in the stack's file, to one of them"},
 	{regexp.MustCompile(`(?i)specify a region`), "neither the stack's file nor your environment names a Region", "set aws:region in the stack's file"},
 	{regexp.MustCompile(`(?i)Unable to parse config file`), "your AWS configuration cannot be read", "correct the file"},
 	{regexp.MustCompile(`(?i)custom-process|credential_process`), "the credential_process of your profile failed", "run that program by itself; `aws configure get credential_process PROFILE` shows it"},
